@@ -1,0 +1,31 @@
+#include "base/clock.h"
+
+#include <sodium.h>
+#include <time.h>
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_wall_us(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+int64_t clock_monotonic_us(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+void uuid7(int64_t now_us, uint8_t out[16])
+{
+    uint64_t ms = (uint64_t)(now_us / 1000);
+    randombytes_buf(out + 6, 10);
+    for (int i = 0; i < 6; i++)
+        out[i] = (uint8_t)(ms >> (40 - 8 * i));
+    out[6] = (uint8_t)(0x70 | (out[6] & 0x0F));
+    out[8] = (uint8_t)(0x80 | (out[8] & 0x3F));
+}

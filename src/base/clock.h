@@ -1,0 +1,13 @@
+/* Time, read in one place; everything below takes `now` as an argument. */
+#ifndef COHORT_BASE_CLOCK_H
+#define COHORT_BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_wall_us(void);      /* microseconds since 1970, can jump */
+int64_t clock_monotonic_us(void); /* never goes back */
+
+/* A version 7 UUID (RFC 9562): milliseconds of now_us, then random bits. */
+void uuid7(int64_t now_us, uint8_t out[16]);
+
+#endif

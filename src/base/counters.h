@@ -1,0 +1,56 @@
+/* Counters and gauges of one server, shown at /metrics. Each is documented where it is declared. */
+#ifndef COHORT_BASE_COUNTERS_H
+#define COHORT_BASE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+
+/* X(field, metric name, type, help) */
+#define COUNTERS(X)                                                                                          \
+    X(http_connections, "cohortd_http_connections", "gauge", "Open HTTP connections.")                       \
+    X(http_requests, "cohortd_http_requests_total", "counter", "HTTP requests answered.")                    \
+    X(http_4xx, "cohortd_http_responses_4xx_total", "counter", "Answers with a status from 400 to 499.")     \
+    X(http_5xx, "cohortd_http_responses_5xx_total", "counter", "Answers with a status of 500 or above.")     \
+    X(http_refused, "cohortd_http_connections_refused_total", "counter",                                     \
+      "Connections closed at once because a limit was reached.")                                             \
+    X(decisions, "cohortd_decisions_total", "counter", "Flags decided, single and bulk.")                    \
+    X(exposures, "cohortd_exposures_accepted_total", "counter",                                              \
+      "Exposures accepted, evaluated or reported.")                                                          \
+    X(outcomes, "cohortd_outcomes_accepted_total", "counter", "Outcome events accepted.")                    \
+    X(rejected, "cohortd_events_rejected_total", "counter", "Events rejected with a reason (dead letters).") \
+    X(records_lost, "cohortd_decision_records_lost_total", "counter",                                        \
+      "Decision and exposure records the spool refused after the answer had left.")                          \
+    X(spool_groups, "cohortd_spool_groups", "gauge",                                                         \
+      "Groups in the spool, shipped ones in their grace too.")                                               \
+    X(spool_bytes, "cohortd_spool_bytes", "gauge", "Bytes of records in the spool.")                         \
+    X(spool_commits, "cohortd_spool_commits_total", "counter", "Group commits of the spool.")                \
+    X(shipped_batches, "cohortd_shipped_batches_total", "counter", "Batches committed to PostgreSQL.")       \
+    X(shipped_rows, "cohortd_shipped_rows_total", "counter", "Rows stored in PostgreSQL by this node.")      \
+    X(shipped_duplicates, "cohortd_shipped_duplicates_total", "counter", "Rows PostgreSQL already had.")     \
+    X(ship_errors, "cohortd_ship_errors_total", "counter", "Batches that failed and are tried again.")       \
+    X(plan_version, "cohortd_plan_version", "gauge", "config_version of the plan being served.")             \
+    X(plan_loads, "cohortd_plan_loads_total", "counter", "Plans compiled and swapped in.")                   \
+    X(plan_confirmed_us, "cohortd_plan_confirmed_microseconds", "gauge",                                     \
+      "When the database last confirmed the plan, microseconds since 1970.")                                 \
+    X(leader, "cohortd_leader", "gauge", "1 while this node leads the monitor.")                             \
+    X(monitor_passes, "cohortd_monitor_passes_total", "counter", "Passes of the monitor on this node.")      \
+    X(guard_stops, "cohortd_guardrail_stops_total", "counter",                                               \
+      "Experiments stopped by this node's monitor.")                                                         \
+    X(guard_alerts, "cohortd_guardrail_alerts_total", "counter", "Guardrail alerts raised by this node.")
+
+struct counters {
+#define COUNTER_FIELD(field, name, type, help) _Atomic int64_t field;
+    COUNTERS(COUNTER_FIELD)
+#undef COUNTER_FIELD
+};
+
+#define counter_add(c, field, n) atomic_fetch_add_explicit(&(c)->field, (n), memory_order_relaxed)
+#define counter_set(c, field, n) atomic_store_explicit(&(c)->field, (n), memory_order_relaxed)
+#define counter_get(c, field) atomic_load_explicit(&(c)->field, memory_order_relaxed)
+
+/* Prometheus text exposition format 0.0.4. */
+void counters_write(const struct counters *c, struct buffer *out);
+
+#endif

@@ -1,0 +1,36 @@
+/* Writes JSON into memory the caller owns. Errors stick: write all, check once. */
+#ifndef COHORT_CODEC_JSON_OUT_H
+#define COHORT_CODEC_JSON_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Commas are put by the writer. Start with json_out_init. */
+struct json_out {
+    char *buf;
+    size_t cap, len;
+    bool overflow; /* the text did not fit; len is what was needed so far */
+    bool need_comma;
+};
+
+void json_out_init(struct json_out *o, char *buf, size_t cap);
+void json_out_begin_object(struct json_out *o);
+void json_out_end_object(struct json_out *o);
+void json_out_begin_array(struct json_out *o);
+void json_out_end_array(struct json_out *o);
+void json_out_key(struct json_out *o, const char *key);
+/* Escapes; bytes that are not valid UTF-8 become U+FFFD. */
+void json_out_string(struct json_out *o, const char *s);
+void json_out_string_n(struct json_out *o, const char *s, size_t n);
+void json_out_int(struct json_out *o, int64_t v);
+/* Shortest text that reads back equal; NaN and infinities are written as null. */
+void json_out_double(struct json_out *o, double v);
+void json_out_bool(struct json_out *o, bool v);
+void json_out_null(struct json_out *o);
+/* Text that is JSON already. */
+void json_out_raw(struct json_out *o, const char *json);
+/* 16 bytes as a uuid string. */
+void json_out_uuid(struct json_out *o, const uint8_t b[16]);
+
+#endif

@@ -1,0 +1,96 @@
+/* Records: what travels from the workers through the spool to PostgreSQL, as bytes. The format is versioned:
+ * a spool written by an older cohortd is read by a newer one. */
+#ifndef COHORT_CODEC_RECORD_H
+#define COHORT_CODEC_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/unit.h"
+
+enum record_kind { RECORD_EXPOSURE = 1, RECORD_OUTCOME = 2, RECORD_DECISION = 3, RECORD_DEAD_LETTER = 4 };
+
+/* A text inside a record: not NUL-terminated, may be empty. */
+struct record_text {
+    const char *s;
+    size_t len;
+};
+
+enum exposure_origin { ORIGIN_EVALUATED = 0, ORIGIN_REPORTED = 1, ORIGIN_IMPORTED = 2 };
+
+struct record_exposure {
+    struct unit unit;
+    int32_t experiment_id, variant_id, phase_id;
+    int32_t propensity_ppm, inclusion_ppm; /* -1: null */
+    int64_t ts_us;
+    uint8_t event_id[16];
+    bool has_decision;
+    uint8_t decision_id[16];
+    bool trusted;
+    enum exposure_origin origin;
+};
+
+/* One outcome of one unit; an event that names three units is three of these. */
+struct record_outcome {
+    struct unit unit;
+    uint8_t event_id[16];
+    int64_t ts_us;
+    struct record_text name;
+    bool has_value;
+    int64_t value_micro; /* millionths */
+    bool has_decision;
+    uint8_t decision_id[16];
+    bool trusted;
+    struct record_text attributes; /* a JSON object, or empty */
+};
+
+enum decision_mode { MODE_SINGLE = 0, MODE_BULK = 1 };
+
+struct record_decision {
+    struct unit unit;
+    uint8_t decision_id[16];
+    int64_t ts_us;
+    int32_t flag_id;
+    int32_t experiment_id, variant_id, phase_id, counterfactual_id; /* 0: none */
+    struct record_text reason;
+    int32_t propensity_ppm, inclusion_ppm; /* -1: null */
+    enum decision_mode mode;
+    int64_t plan_version;
+    struct record_text inputs; /* JSON object of the attributes used, or empty */
+};
+
+struct record_dead_letter {
+    int64_t received_us;
+    struct record_text kind;   /* "outcome", "exposure" */
+    struct record_text reason; /* a code: "unknown_event" */
+    struct record_text detail; /* the sentence the sender got */
+    bool has_event_id;
+    uint8_t event_id[16];
+    struct record_text
+        body;              /* the item as JSON with its units hashed, or empty when it could not be parsed */
+    uint8_t body_hash[32]; /* SHA-256 of the item as sent */
+    int32_t body_length;   /* bytes of the item as sent */
+};
+
+struct record {
+    enum record_kind kind;
+    union {
+        struct record_exposure exposure;
+        struct record_outcome outcome;
+        struct record_decision decision;
+        struct record_dead_letter dead_letter;
+    } u;
+};
+
+/* Bytes the record takes when written. */
+size_t record_size(const struct record *r);
+
+/* Writes it; returns its size, or 0 when cap is too small. */
+size_t record_write(const struct record *r, uint8_t *out, size_t cap);
+
+/* Reads the record at *p and moves *p behind it; texts point into the bytes. 1: read, 0: at the end,
+ * ERR_DAMAGED: not a record. Never reads behind end. */
+int record_read(const uint8_t **p, const uint8_t *end, struct record *out);
+
+#endif

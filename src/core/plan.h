@@ -1,0 +1,77 @@
+/* The plan: every definition of an environment compiled for deciding. Immutable once built; shared by
+ * reference counting; any thread may read it. Built by codec/plan_json.h through core/plan_build.h. */
+#ifndef COHORT_CORE_PLAN_H
+#define COHORT_CORE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/unit.h"
+
+struct plan;
+struct plan_flag;
+struct plan_experiment;
+struct plan_variant;
+struct plan_phase;
+
+enum api_role { ROLE_NONE = 0, ROLE_ADMIN, ROLE_PRODUCT, ROLE_ANALYST, ROLE_EVENTS, ROLE_CLIENT };
+
+struct plan_api_key {
+    int32_t id;
+    enum api_role role;
+};
+
+struct plan *plan_ref(const struct plan *p); /* atomic */
+void plan_unref(const struct plan *p);       /* atomic; the last one frees; NULL is fine */
+
+/* config_version of the database, and the id of the last stop it knows (0: none). Both only grow. */
+int64_t plan_version(const struct plan *p);
+int64_t plan_stop_version(const struct plan *p);
+
+/* "production" */
+const char *plan_environment(const struct plan *p);
+const struct unit_key *plan_unit_key(const struct plan *p);
+
+/* Flags in key order. */
+size_t plan_flag_count(const struct plan *p);
+const struct plan_flag *plan_flag_at(const struct plan *p, size_t i);
+const struct plan_flag *plan_flag_find(const struct plan *p, const char *key, size_t len); /* or NULL */
+const char *plan_flag_key(const struct plan_flag *f);
+int32_t plan_flag_id(const struct plan_flag *f);
+
+/* The experiment by key, or NULL. */
+const struct plan_experiment *plan_experiment_find(const struct plan *p, const char *key, size_t len);
+int32_t plan_experiment_id(const struct plan_experiment *x);
+const char *plan_experiment_key(const struct plan_experiment *x);
+const char *plan_experiment_unit_type(const struct plan_experiment *x);
+/* True when a single evaluation counts as an exposure (exposure = on_evaluation). */
+bool plan_experiment_exposes(const struct plan_experiment *x);
+
+const struct plan_variant *plan_variant_find(const struct plan_experiment *x, const char *key, size_t len);
+int32_t plan_variant_id(const struct plan_variant *v);
+const char *plan_variant_key(const struct plan_variant *v);
+
+int32_t plan_phase_id(const struct plan_phase *ph);
+int32_t plan_phase_number(const struct plan_phase *ph); /* 1, 2, … within its experiment */
+
+/* What the contract alone says of a unit: the phase owning its traffic slot, the variant it draws there and
+ * both probabilities. False when no phase owns the slot. Ignores status and targeting: it checks reports. */
+bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
+                   const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm);
+
+/* True when some metric counts this event name. */
+bool plan_event_declared(const struct plan *p, const char *name, size_t len);
+
+/* The key presented by a client ("ck_…"), or NULL when unknown or revoked. Hashed with the plan's key-hash
+ * key (HMAC-SHA-256) and compared in constant time. */
+const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *presented, size_t len);
+
+/* Experiments the compiler refused, each with its reason: the rest of the plan works without them. */
+size_t plan_quarantine_count(const struct plan *p);
+const char *plan_quarantine_at(const struct plan *p, size_t i); /* "checkout_cta: unknown operator $near" */
+
+/* Bytes held. */
+size_t plan_size(const struct plan *p);
+
+#endif

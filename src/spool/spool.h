@@ -1,0 +1,63 @@
+/* The durable local queue. Groups of records in a SQLite file (WAL, synchronous=FULL), numbered by
+ * AUTOINCREMENT. Knows nothing of what the bytes mean. */
+#ifndef COHORT_SPOOL_SPOOL_H
+#define COHORT_SPOOL_SPOOL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/error.h"
+
+struct spool;
+
+struct spool_options {
+    const char *path;   /* the file; made when absent */
+    uint64_t max_bytes; /* unshipped bytes over which pushes fail with ERR_LIMIT */
+    unsigned group_us;  /* a group waits at most this long for company (2000) */
+    size_t group_bytes; /* and is committed at once when this large (65536) */
+};
+
+/* Opens or makes the file and starts the writer thread. */
+int spool_open(struct spool **out, const struct spool_options *o, struct error *e);
+
+/* Commits what was pushed, stops the writer, closes. */
+void spool_close(struct spool *s);
+
+/* code: ERR_OK once the group is on disk, else why it is not (then nothing of this push is kept). Called on
+ * the writer thread; must be quick. */
+typedef void spool_done_fn(void *arg, int code, const struct error *e);
+
+/* Any thread. Copies the bytes (whole records). done may be NULL; it is called exactly once for every push
+ * that returned ERR_OK, and never for one that did not (ERR_LIMIT: full, ERR_STATE: closing, ERR_NOMEM). */
+int spool_push(struct spool *s, const uint8_t *bytes, size_t len, unsigned n_records, spool_done_fn *done,
+               void *arg);
+
+/* The file's random identity, renewed whenever it is made. The watermark in PostgreSQL belongs to it. */
+void spool_id(const struct spool *s, uint8_t out[16]);
+
+struct spool_groups {
+    uint64_t first, last; /* group numbers; 0, 0: nothing there */
+    uint8_t *bytes;       /* the groups' records, one after the other; freed by spool_groups_free */
+    size_t len;
+    unsigned n_records;
+};
+
+/* One consumer thread. Groups after number `after`, in order, up to about max_bytes (at least one). Waits at
+ * most wait_ms for something to come. */
+int spool_read(struct spool *s, uint64_t after, size_t max_bytes, unsigned wait_ms, struct spool_groups *out,
+               struct error *e);
+void spool_groups_free(struct spool_groups *g);
+
+/* Same thread. Deletes groups up to and with `last` that were committed more than grace_ms ago. */
+int spool_delete(struct spool *s, uint64_t last, unsigned grace_ms, struct error *e);
+
+/* Wakes a waiting spool_read. */
+void spool_wake(struct spool *s);
+
+struct spool_stats {
+    uint64_t groups, bytes, records; /* not yet deleted */
+    uint64_t pushed_records, failed_records, commits;
+};
+void spool_stats(const struct spool *s, struct spool_stats *out);
+
+#endif

@@ -1,0 +1,15 @@
+/* Brings a database to this binary's schema, under a lock, in order. */
+#ifndef COHORT_STORE_MIGRATE_H
+#define COHORT_STORE_MIGRATE_H
+
+#include "store/pg.h"
+
+/* The schema number this binary brings. */
+int migrate_target(void);
+
+/* Applies what is missing, each migration in a transaction of its own, then the functions and views (replaced
+ * as a whole when they differ). Refuses, with a sentence that says what to do, a database whose schema is
+ * newer. *applied: how many migrations ran. */
+int migrate_run(struct pg *p, int *applied, struct pg_error *e);
+
+#endif

@@ -1,0 +1,86 @@
+/* The request layer: strict HTTP/1.x on libevent's bufferevents, one server per worker thread. */
+#ifndef COHORT_WEB_HTTP_H
+#define COHORT_WEB_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "core/error.h"
+
+struct event_base;
+struct http_server;
+struct http_request;
+
+enum http_method {
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_POST,
+    HTTP_PUT,
+    HTTP_PATCH,
+    HTTP_DELETE,
+    HTTP_OPTIONS,
+    HTTP_OTHER
+};
+
+struct http_options {
+    size_t max_head;                      /* bytes of request line and headers: 16 KiB */
+    size_t max_body;                      /* bytes of a body: 4 MiB (handlers may ask for less) */
+    unsigned header_s;                    /* from a request's first byte to the end of its head: 10 */
+    unsigned body_s;                      /* from then to the end of its body: 30 */
+    unsigned idle_s;                      /* between requests: 75 */
+    unsigned write_s;                     /* a peer that takes no output for this long is dropped: 30 */
+    unsigned max_connections;             /* of this server */
+    unsigned max_connections_per_address; /* of this server */
+    size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB */
+};
+void http_options_default(struct http_options *o);
+
+/* Called once for each request with its whole body. Must end in exactly one http_reply, now or later, on the
+ * base's thread. */
+typedef void http_handler(struct http_request *r, void *arg);
+
+/* Says how large a body the path may have, before it is read; 0: the server's maximum. May be NULL. */
+typedef size_t http_body_limit(enum http_method m, const char *path, size_t path_len, void *arg);
+
+/* fd: a listening socket (see http_listen), owned by the server from now on. */
+int http_server_new(struct http_server **out, struct event_base *base, int fd, const struct http_options *o,
+                    http_handler *handler, http_body_limit *limit, void *arg, struct counters *c,
+                    struct error *e);
+
+/* No new connections; idle ones are closed, others after their answer ("Connection: close"). */
+void http_server_drain(struct http_server *s);
+unsigned http_server_connections(const struct http_server *s);
+/* Closes everything. Requests still unanswered stay valid until their http_reply, which then does nothing
+ * else. */
+void http_server_free(struct http_server *s);
+
+/* A non-blocking listening socket on "127.0.0.1:8440", "[::1]:8440" or "localhost:8440". probe: bind without
+ * SO_REUSEPORT first, so that a port in use by another program is an error; then every socket has
+ * SO_REUSEPORT. Port 0 takes a free one; bound_port says which. */
+int http_listen(const char *address, bool probe, int *fd, uint16_t *bound_port, struct error *e);
+
+/* The request. Valid until http_reply. */
+enum http_method http_method(const struct http_request *r);
+const char *http_method_name(const struct http_request *r); /* as sent */
+const char *
+http_path(const struct http_request *r); /* raw, before '?', not percent-decoded, NUL-terminated */
+const char *http_query(const struct http_request *r); /* after '?', or "" */
+/* The header's value without outer blanks, or NULL; several of one name are joined by ", ". name in lower
+ * case. */
+const char *http_header(const struct http_request *r, const char *name);
+const char *http_body(const struct http_request *r, size_t *len);
+/* The peer's address as text. */
+const char *http_peer(const struct http_request *r);
+/* 0 for a fresh request; a handler may hang data on it, freed with free_fn at the reply. */
+void http_set_data(struct http_request *r, void *data, void (*free_fn)(void *));
+void *http_data(const struct http_request *r);
+
+/* Adds a header to the answer; name and value are copied and must hold no control characters. */
+void http_add_header(struct http_request *r, const char *name, const char *value);
+/* Answers. content_type NULL: no body (204, 304). HEAD gets the headers only. The body is copied. Date,
+ * Content-Length and Connection are the layer's. r is gone afterwards. */
+void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t len);
+
+#endif
