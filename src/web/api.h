@@ -1,0 +1,51 @@
+/* The HTTP APIs of one worker: what cohortd gives them, and what it hangs on the request layer. */
+#ifndef COHORT_WEB_API_H
+#define COHORT_WEB_API_H
+
+#include "base/call.h"
+#include "base/counters.h"
+#include "core/plan.h"
+#include "web/http.h"
+
+struct event_base;
+struct api_worker;
+
+typedef void api_pushed_fn(void *arg, int code, const struct error *e);
+
+/* Filled by cohortd, one for each worker. Both calls answer ERR_OK and then call done exactly once on this
+ * worker's thread (never from within the call), or answer an error and never call done. */
+struct api_services {
+    void *arg;
+    struct counters *counters;
+    /* Whole records to the durable queue (codec/record.h). done may be NULL. */
+    int (*push)(void *arg, const uint8_t *bytes, size_t len, unsigned n_records, api_pushed_fn *done,
+                void *done_arg);
+    /* A definition call to the database. */
+    int (*call)(void *arg, const struct call_request *q, call_done_fn *done, void *done_arg);
+};
+
+struct api_options {
+    int64_t event_max_age_us;    /* older events are rejected as too old */
+    int64_t event_max_future_us; /* events later than now plus this are rejected */
+    const char *cors_origins;    /* "*", or a list with blanks, or "" for none; outlives the worker */
+    size_t max_body;             /* bytes of an event batch */
+};
+
+/* base: the worker's, for its timers. */
+int api_worker_new(struct api_worker **out, struct event_base *base, const struct api_services *s,
+                   const struct api_options *o, struct error *e);
+/* After the request layer is gone and no completion is outstanding. Hands records still held to push first.
+ */
+void api_worker_free(struct api_worker *w);
+
+/* Swaps the plan; takes over the caller's reference. On the worker's thread. */
+void api_worker_set_plan(struct api_worker *w, struct plan *plan);
+
+/* Pushes records that are still waiting for company. On the worker's thread; before the spool closes. */
+void api_worker_flush(struct api_worker *w);
+
+/* For http_server_new, with the worker as arg. */
+void api_handle(struct http_request *r, void *worker);
+size_t api_body_limit(enum http_method m, const char *path, size_t path_len, void *worker);
+
+#endif
