@@ -1,0 +1,245 @@
+#include "store/pg.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct pg {
+    PGconn *conn;
+    int fd; /* our own descriptor of libpq's socket: libpq may close its number any time */
+    _Atomic(PGcancel *) cancel; /* taken by the first pg_interrupt */
+    atomic_bool interrupted;
+};
+
+/* What an SQLSTATE means to the caller; the longest prefix counts, the rest is ERR_INVALID: a rule of ours.
+ */
+static const struct {
+    const char *prefix;
+    int code;
+} meanings[] = {
+    {"08", ERR_UNAVAILABLE},    /* connection */
+    {"40", ERR_UNAVAILABLE},    /* serialisation, deadlock: the same again can succeed */
+    {"53", ERR_UNAVAILABLE},    /* out of connections, memory, disk */
+    {"57P", ERR_UNAVAILABLE},   /* shutting down, starting up, database dropped */
+    {"57014", ERR_UNAVAILABLE}, /* cancelled, or the statement's time is up */
+    {"55P03", ERR_UNAVAILABLE}, /* a lock was not to be had in time */
+    {"25006", ERR_UNAVAILABLE}, /* read only: a standby, until it is promoted */
+    {"25", ERR_STATE},          /* the state of the transaction */
+    {"55", ERR_STATE},          /* an object's state */
+    {"28", ERR_STATE},          /* not let in */
+    {"42501", ERR_STATE},       /* no privilege */
+    {"42", ERR_IO},             /* no such table or function: not the schema we know */
+    {"0A", ERR_IO},             /* the server can't do that */
+    {"26", ERR_IO},             /* no such prepared statement */
+    {"3", ERR_IO},              /* no such database, schema, cursor */
+    {"58", ERR_IO},             /* the server's disk */
+    {"F0", ERR_IO},             /* the server's configuration */
+    {"XX", ERR_IO},             /* the server's insides */
+    {"23", ERR_INVALID},
+    {"22", ERR_INVALID},
+};
+
+static int meaning_of(const char *sqlstate)
+{
+    int code = ERR_INVALID;
+    size_t longest = 0;
+    for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
+        size_t n = strlen(meanings[i].prefix);
+        if (n > longest && strncmp(sqlstate, meanings[i].prefix, n) == 0) {
+            longest = n;
+            code = meanings[i].code;
+        }
+    }
+    return code;
+}
+
+/* error_set cuts at a character, not inside one: the text may end up in JSON. */
+static void copy_field(char *to, size_t cap, const PGresult *res, int field)
+{
+    struct error whole;
+    const char *s = res ? PQresultErrorField(res, field) : NULL;
+    error_set(&whole, ERR_OK, NULL, "%s", s ? s : "");
+    snprintf(to, cap, "%s", whole.text);
+}
+
+/* libpq's own messages end with a line feed and may have several lines; a sentence has none. */
+static void set_message(struct pg_error *e, int code, const char *message)
+{
+    char line[sizeof e->error.text];
+    size_t n = 0;
+    for (const char *p = message; *p && n < sizeof line - 3; p++) {
+        if (*p != '\n') {
+            line[n++] = *p;
+        } else if (p[1] != '\0') {
+            line[n++] = ';';
+            line[n++] = ' ';
+        }
+    }
+    line[n] = '\0';
+    error_set(&e->error, code, e->constraint, "%s", n ? line : "the database gave no message");
+}
+
+int pg_error_from(struct pg_error *e, PGconn *conn, const PGresult *res)
+{
+    struct pg_error ignored;
+    if (!e)
+        e = &ignored;
+    memset(e, 0, sizeof *e);
+    copy_field(e->sqlstate, sizeof e->sqlstate, res, PG_DIAG_SQLSTATE);
+    copy_field(e->constraint, sizeof e->constraint, res, PG_DIAG_CONSTRAINT_NAME);
+    copy_field(e->detail, sizeof e->detail, res, PG_DIAG_MESSAGE_DETAIL);
+    copy_field(e->hint, sizeof e->hint, res, PG_DIAG_MESSAGE_HINT);
+    const char *primary = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    int code;
+    if (!conn)
+        code = ERR_NOMEM;
+    else if (PQstatus(conn) == CONNECTION_BAD)
+        code = ERR_UNAVAILABLE;
+    else
+        code = e->sqlstate[0] ? meaning_of(e->sqlstate) : ERR_IO;
+    set_message(e, code, primary ? primary : conn ? PQerrorMessage(conn) : "out of memory");
+    return code;
+}
+
+static void on_notice(void *arg, const PGresult *res)
+{
+    (void)arg;
+    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+    log_debug("postgres", "%s: %s", severity ? severity : "NOTICE", text ? text : "");
+}
+
+/* Ours that the user's conninfo may override come before dbname, those it may not come after it. */
+static PGconn *connect_to(const char *conninfo, const char *application)
+{
+    const char *const names[] = {
+        "connect_timeout",  "keepalives", "keepalives_idle",  "keepalives_interval", "keepalives_count",
+        "tcp_user_timeout", "dbname",     "application_name", "client_encoding",     NULL};
+    const char *const values[] = {"5", "1", "10", "5", "3", "30000", conninfo, application, "UTF8", NULL};
+    return PQconnectdbParams(names, values, 1);
+}
+
+static int prepare_session(PGconn *conn, int statement_ms, struct pg_error *e)
+{
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set search_path = cohort, public;"
+             "set client_min_messages = warning; set standard_conforming_strings = on;"
+             "set statement_timeout = %d; set lock_timeout = %d",
+             statement_ms, statement_ms);
+    PGresult *res = PQexec(conn, sql);
+    int code = PQresultStatus(res) == PGRES_COMMAND_OK ? ERR_OK : pg_error_from(e, conn, res);
+    PQclear(res);
+    return code;
+}
+
+int pg_open(struct pg **out, const char *conninfo, const char *application, int statement_ms,
+            struct pg_error *e)
+{
+    struct pg *p = calloc(1, sizeof *p);
+    if (!p)
+        return pg_error_from(e, NULL, NULL);
+    p->fd = -1;
+    p->conn = connect_to(conninfo, application);
+    int code = ERR_OK;
+    if (!p->conn || PQstatus(p->conn) != CONNECTION_OK) {
+        code = pg_error_from(e, p->conn, NULL);
+    } else {
+        PQsetNoticeReceiver(p->conn, on_notice, NULL);
+        p->cancel = PQgetCancel(p->conn);
+        p->fd = fcntl(PQsocket(p->conn), F_DUPFD_CLOEXEC, 0);
+        code = prepare_session(p->conn, statement_ms, e);
+    }
+    if (code != ERR_OK) {
+        pg_close(p);
+        return code;
+    }
+    *out = p;
+    return ERR_OK;
+}
+
+void pg_close(struct pg *p)
+{
+    if (!p)
+        return;
+    PQfreeCancel(atomic_exchange(&p->cancel, NULL));
+    PQfinish(p->conn);
+    if (p->fd >= 0)
+        close(p->fd);
+    free(p);
+}
+
+PGconn *pg_conn(struct pg *p)
+{
+    return p->conn;
+}
+
+bool pg_alive(struct pg *p)
+{
+    return PQstatus(p->conn) == CONNECTION_OK && !atomic_load(&p->interrupted);
+}
+
+static bool succeeded(const PGresult *res)
+{
+    switch (PQresultStatus(res)) {
+    case PGRES_COMMAND_OK:
+    case PGRES_TUPLES_OK:
+    case PGRES_EMPTY_QUERY:
+    case PGRES_COPY_IN:
+    case PGRES_COPY_OUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+int pg_exec(struct pg *p, const char *sql, int n_params, const char *const *params, PGresult **out,
+            struct pg_error *e)
+{
+    if (out)
+        *out = NULL;
+    /* The simple protocol takes several statements at once, the other takes parameters. */
+    PGresult *res = n_params == 0 ? PQexec(p->conn, sql)
+                                  : PQexecParams(p->conn, sql, n_params, NULL, params, NULL, NULL, 0);
+    if (!succeeded(res)) {
+        int code = pg_error_from(e, p->conn, res);
+        PQclear(res);
+        return code;
+    }
+    if (out)
+        *out = res;
+    else
+        PQclear(res);
+    return ERR_OK;
+}
+
+/* PQcancel opens a connection without a time-out: a stopped server would block the one who interrupts. */
+static void *cancel_thread(void *arg)
+{
+    char why[256];
+    if (!PQcancel(arg, why, sizeof why))
+        log_debug("postgres", "cancel request: %s", why);
+    PQfreeCancel(arg);
+    return NULL;
+}
+
+void pg_interrupt(struct pg *p)
+{
+    atomic_store(&p->interrupted, true);
+    PGcancel *cancel = atomic_exchange(&p->cancel, NULL);
+    pthread_t thread;
+    if (cancel && pthread_create(&thread, NULL, cancel_thread, cancel) == 0)
+        pthread_detach(thread);
+    else
+        PQfreeCancel(cancel);
+    /* Ends every wait on the socket at once, and the server's next read too. */
+    if (p->fd >= 0)
+        shutdown(p->fd, SHUT_RDWR);
+}
