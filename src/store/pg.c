@@ -60,13 +60,19 @@ static int meaning_of(const char *sqlstate)
     return code;
 }
 
+static const char *field_of(const PGresult *res, int field)
+{
+    const char *s = res ? PQresultErrorField(res, field) : NULL;
+    return s ? s : "";
+}
+
 /* error_set cuts at a character, not inside one: the text may end up in JSON. */
-static void copy_field(char *to, size_t cap, const PGresult *res, int field)
+static void copy_text(char *to, size_t cap, const char *s)
 {
     struct error whole;
-    const char *s = res ? PQresultErrorField(res, field) : NULL;
-    error_set(&whole, ERR_OK, NULL, "%s", s ? s : "");
-    snprintf(to, cap, "%s", whole.text);
+    error_set(&whole, ERR_OK, NULL, "%s", s);
+    memcpy(to, whole.text, cap < sizeof whole.text ? cap : sizeof whole.text);
+    to[cap - 1] = '\0';
 }
 
 /* libpq's own messages end with a line feed and may have several lines; a sentence has none. */
@@ -92,10 +98,10 @@ int pg_error_from(struct pg_error *e, PGconn *conn, const PGresult *res)
     if (!e)
         e = &ignored;
     memset(e, 0, sizeof *e);
-    copy_field(e->sqlstate, sizeof e->sqlstate, res, PG_DIAG_SQLSTATE);
-    copy_field(e->constraint, sizeof e->constraint, res, PG_DIAG_CONSTRAINT_NAME);
-    copy_field(e->detail, sizeof e->detail, res, PG_DIAG_MESSAGE_DETAIL);
-    copy_field(e->hint, sizeof e->hint, res, PG_DIAG_MESSAGE_HINT);
+    snprintf(e->sqlstate, sizeof e->sqlstate, "%s", field_of(res, PG_DIAG_SQLSTATE));
+    snprintf(e->constraint, sizeof e->constraint, "%s", field_of(res, PG_DIAG_CONSTRAINT_NAME));
+    copy_text(e->detail, sizeof e->detail, field_of(res, PG_DIAG_MESSAGE_DETAIL));
+    copy_text(e->hint, sizeof e->hint, field_of(res, PG_DIAG_MESSAGE_HINT));
     const char *primary = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     int code;
     if (!conn)
