@@ -1,5 +1,16 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
-	src/store/pg.c \
-	src/store/pg.h
+	src/store/definitions.c src/store/definitions.h \
+	src/store/migrate.c src/store/migrate.h \
+	src/store/pg.c src/store/pg.h \
+	src/store/sql_files.h
 libstore_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
+
+# Migrations and functions travel in the binary.
+sql_files = $(wildcard $(top_srcdir)/sql/migrations/*.sql) $(wildcard $(top_srcdir)/sql/functions/*.sql)
+nodist_libstore_a_SOURCES = src/store/migrations_data.c
+CLEANFILES += src/store/migrations_data.c
+EXTRA_DIST += build-aux/embed-sql.sh
+src/store/migrations_data.c: $(sql_files) $(wildcard $(top_srcdir)/sql/migrations $(top_srcdir)/sql/functions) \
+		$(top_srcdir)/build-aux/embed-sql.sh
+	$(AM_V_GEN)mkdir -p src/store && sh $(top_srcdir)/build-aux/embed-sql.sh $(sort $(sql_files)) >$@.tmp && mv $@.tmp $@
