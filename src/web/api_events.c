@@ -1,0 +1,316 @@
+#include "web/api_events.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "codec/json_in.h"
+#include "web/api_worker.h"
+#include "web/auth.h"
+#include "web/event_item.h"
+#include "web/problem.h"
+
+#define EVENTS_MAX 1000
+#define VALUE_MAX 9.2e12 /* times a million still fits 64 bits */
+
+/* One event to records; n_records counts them. */
+typedef int accept_fn(const json_t *v, const struct event_rules *rules, struct buffer *out,
+                      unsigned *n_records, struct event_refusal *why);
+
+/* A detail may quote what was sent; a raw id must not get into a dead letter that way, so it is quoted only
+ * when it has a key's shape. */
+static const char *printable(const json_t *v)
+{
+    const char *s = json_string_value(v);
+    if (!s || json_string_length(v) > 100 || s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-")] != '\0')
+        return "(not a key)";
+    return s;
+}
+
+static int read_value(const json_t *v, struct record_outcome *out, struct event_refusal *why)
+{
+    const json_t *value = json_object_get(v, "value");
+    if (!value)
+        return ERR_OK;
+    if (!json_is_number(value))
+        return event_refuse(why, "bad_field", "\"value\" must be a number.");
+    double d = json_number_value(value);
+    if (!(fabs(d) <= VALUE_MAX))
+        return event_refuse(why, "bad_field", "\"value\" must be between -9.2e12 and 9.2e12.");
+    out->has_value = true;
+    out->value_micro = json_is_integer(value) ? json_integer_value(value) * 1000000 : llrint(d * 1e6);
+    return ERR_OK;
+}
+
+static int accept_outcome(const json_t *v, const struct event_rules *rules, struct buffer *out,
+                          unsigned *n_records, struct event_refusal *why)
+{
+    static const char *const fields[] = {"id", "name", "units", "ts", "value", "decision", NULL};
+    struct event_item item;
+    struct record rec = {.kind = RECORD_OUTCOME};
+    struct record_outcome *o = &rec.u.outcome;
+    const json_t *name = json_object_get(v, "name");
+    int rc = event_item_read(v, rules, fields, &item, why);
+    if (rc != ERR_OK)
+        return rc;
+    if (!json_is_string(name))
+        return event_refuse(why, name ? "bad_field" : "missing_field",
+                            "\"name\" must be the event's name, a string.");
+    o->name = (struct record_text){json_string_value(name), json_string_length(name)};
+    if (!plan_event_declared(rules->plan, o->name.s, o->name.len))
+        return event_refuse(
+            why, "unknown_event",
+            "No metric counts an event named \"%s\"; is it a typo? Define a metric for it first.",
+            printable(name));
+    if ((rc = read_value(v, o, why)) != ERR_OK)
+        return rc;
+    memcpy(o->event_id, item.id, 16);
+    memcpy(o->decision_id, item.decision, 16);
+    o->has_decision = item.has_decision;
+    o->ts_us = item.ts_us;
+    o->trusted = rules->trusted;
+    for (size_t i = 0; i < item.n_units && rc == ERR_OK; i++, (*n_records)++) {
+        o->unit = item.units[i].unit;
+        rc = event_append(out, &rec);
+    }
+    return rc;
+}
+
+/* What was reported must be what the contract draws: a report can't invent an assignment. */
+static int check_draw(const json_t *v, const struct plan_experiment *x, struct record_exposure *out,
+                      struct event_refusal *why)
+{
+    const struct plan_phase *phase;
+    const struct plan_variant *drawn;
+    const json_t *number = json_object_get(v, "phase"), *variant = json_object_get(v, "variant");
+    if (!json_is_integer(number))
+        return event_refuse(why, number ? "bad_field" : "missing_field",
+                            "\"phase\" must be the phase's number: it is in the decision's metadata.");
+    if (!json_is_string(variant) ||
+        !plan_variant_find(x, json_string_value(variant), json_string_length(variant)))
+        return event_refuse(why, variant ? "bad_field" : "missing_field",
+                            "\"variant\" must be one of the experiment's variants, not \"%s\".",
+                            printable(variant));
+    if (!plan_expected(x, &out->unit, &phase, &drawn, &out->propensity_ppm, &out->inclusion_ppm))
+        return event_refuse(why, "contradicts_draw", "No phase of \"%s\" owns this unit's traffic slot.",
+                            plan_experiment_key(x));
+    if (plan_phase_number(phase) != json_integer_value(number) ||
+        strcmp(plan_variant_key(drawn), json_string_value(variant)) != 0)
+        return event_refuse(why, "contradicts_draw", "This unit draws variant \"%s\" in phase %d of \"%s\".",
+                            plan_variant_key(drawn), plan_phase_number(phase), plan_experiment_key(x));
+    out->variant_id = plan_variant_id(drawn);
+    out->phase_id = plan_phase_id(phase);
+    return ERR_OK;
+}
+
+static int accept_exposure(const json_t *v, const struct event_rules *rules, struct buffer *out,
+                           unsigned *n_records, struct event_refusal *why)
+{
+    static const char *const fields[] = {"id",    "experiment", "variant",  "phase",
+                                         "units", "ts",         "decision", NULL};
+    struct event_item item;
+    struct record rec = {.kind = RECORD_EXPOSURE};
+    struct record_exposure *x = &rec.u.exposure;
+    const json_t *key = json_object_get(v, "experiment");
+    int rc = event_item_read(v, rules, fields, &item, why);
+    if (rc != ERR_OK)
+        return rc;
+    const struct plan_experiment *experiment =
+        json_is_string(key)
+            ? plan_experiment_find(rules->plan, json_string_value(key), json_string_length(key))
+            : NULL;
+    if (!experiment)
+        return event_refuse(why, key ? "unknown_experiment" : "missing_field",
+                            "\"experiment\" must be the key of an experiment, not \"%s\".", printable(key));
+    const char *type = plan_experiment_unit_type(experiment);
+    size_t i = 0;
+    while (i < item.n_units && strcmp(item.units[i].type, type) != 0)
+        i++;
+    if (i == item.n_units)
+        return event_refuse(why, "bad_unit", "\"units\" must name a %s: the experiment is on that unit type.",
+                            type);
+    x->unit = item.units[i].unit;
+    if ((rc = check_draw(v, experiment, x, why)) != ERR_OK)
+        return rc;
+    x->experiment_id = plan_experiment_id(experiment);
+    x->ts_us = item.ts_us;
+    memcpy(x->event_id, item.id, 16);
+    memcpy(x->decision_id, item.decision, 16);
+    x->has_decision = item.has_decision;
+    x->trusted = rules->trusted;
+    x->origin = ORIGIN_REPORTED;
+    (*n_records)++;
+    return event_append(out, &rec);
+}
+
+/* A batch between its push and its answer. */
+struct batch {
+    struct http_request *request;
+    struct counters *counters;
+    json_t *answer;
+    int accepted, rejected;
+    bool exposures;
+};
+
+static void batch_free(struct batch *b)
+{
+    json_decref(b->answer);
+    free(b);
+}
+
+static void answer_not_kept(struct http_request *r, const char *detail)
+{
+    http_add_header(r, "Retry-After", "1");
+    problem_reply(r, &(struct problem){
+                         .status = 503,
+                         .title = "Events can't be kept now",
+                         .detail = detail,
+                         .hint = "None of this batch was accepted. Send it again, with the same ids.",
+                         .code = "events_unavailable",
+                     });
+}
+
+static void on_durable(void *arg, int code, const struct error *e)
+{
+    struct batch *b = arg;
+    char *text = code == ERR_OK ? json_dumps(b->answer, JSON_COMPACT) : NULL;
+    if (text) {
+        if (b->exposures)
+            counter_add(b->counters, exposures, b->accepted);
+        else
+            counter_add(b->counters, outcomes, b->accepted);
+        counter_add(b->counters, rejected, b->rejected);
+        http_reply(b->request, 202, "application/json", text, strlen(text));
+    } else {
+        answer_not_kept(b->request, e && e->text[0] ? e->text : "The local queue could not keep them.");
+    }
+    free(text);
+    batch_free(b);
+}
+
+/* The array of events, borrowed from doc; NULL after an answer was given. */
+static const json_t *events_of(struct api_context *c, const json_t *doc)
+{
+    const json_t *list = json_is_array(doc) ? doc : json_object_get(doc, "events");
+    const char *why = NULL;
+    if (!json_is_array(list) || (json_is_object(doc) && json_object_size(doc) != 1))
+        why = "The body must be {\"events\": […]} or an array of events, and nothing else.";
+    else if (json_array_size(list) == 0)
+        why = "\"events\" is empty; a batch has 1 to 1000 events.";
+    else if (json_array_size(list) > EVENTS_MAX)
+        why = "\"events\" has too many; a batch has 1 to 1000 events.";
+    if (!why)
+        return list;
+    problem_reply(c->r, &(struct problem){.status = 400,
+                                          .title = "Not a batch of events",
+                                          .detail = why,
+                                          .pointer = "events",
+                                          .code = "bad_batch"});
+    return NULL;
+}
+
+static void add_result(struct batch *b, size_t index, const json_t *v, const struct event_refusal *why)
+{
+    json_t *entry = json_object();
+    const json_t *id = json_object_get(v, "id");
+    json_object_set_new(entry, "index", json_integer((json_int_t)index));
+    if (json_is_string(id))
+        json_object_set(entry, "id", (json_t *)id);
+    json_object_set_new(entry, "status", json_string(why ? "rejected" : "accepted"));
+    if (why) {
+        json_object_set_new(entry, "code", json_string(why->code));
+        json_object_set_new(entry, "reason", json_string(why->text));
+        b->rejected++;
+    } else {
+        b->accepted++;
+    }
+    json_array_append_new(json_object_get(b->answer, "results"), entry);
+}
+
+static int accept_all(struct api_context *c, const json_t *list, const char *kind, accept_fn *accept,
+                      struct batch *b, unsigned *n_records)
+{
+    struct buffer *out = &c->w->out;
+    struct event_rules rules = {c->w->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key)};
+    size_t i;
+    json_t *v;
+    json_array_foreach((json_t *)list, i, v)
+    {
+        struct event_refusal why;
+        size_t before = out->len;
+        unsigned n = 0;
+        int rc = accept(v, &rules, out, &n, &why);
+        if (rc == ERR_INVALID) {
+            out->len = before;
+            n = 1;
+            add_result(b, i, v, &why);
+            rc = event_bury(out, v, kind, &rules, &why);
+        } else {
+            add_result(b, i, v, NULL);
+        }
+        if (rc != ERR_OK)
+            return rc;
+        *n_records += n;
+    }
+    json_object_set_new(b->answer, "accepted", json_integer(b->accepted));
+    json_object_set_new(b->answer, "rejected", json_integer(b->rejected));
+    return ERR_OK;
+}
+
+static void take_batch(struct api_context *c, const json_t *list, const char *kind, accept_fn *accept)
+{
+    struct batch *b = calloc(1, sizeof *b);
+    unsigned n = 0;
+    int rc = ERR_NOMEM;
+    if (!b) {
+        answer_not_kept(c->r, "Out of memory.");
+        return;
+    }
+    *b = (struct batch){.request = c->r,
+                        .counters = c->w->services.counters,
+                        .answer = json_pack("{s[]}", "results"),
+                        .exposures = accept == accept_exposure};
+    if (b->answer)
+        rc = accept_all(c, list, kind, accept, b, &n);
+    if (rc == ERR_OK)
+        rc = c->w->services.push(c->w->services.arg, c->w->out.data, c->w->out.len, n, on_durable, b);
+    if (rc == ERR_OK)
+        return;
+    answer_not_kept(c->r, rc == ERR_LIMIT
+                              ? "The local queue is full; the database has been away for too long."
+                          : rc == ERR_STATE ? "This server is shutting down."
+                                            : "Out of memory.");
+    batch_free(b);
+}
+
+static void take(struct api_context *c, const char *kind, accept_fn *accept)
+{
+    struct json_limits limits = {c->w->options.max_body, 32, 40 * EVENTS_MAX};
+    struct error e;
+    json_t *doc = NULL;
+    size_t len;
+    const char *body = http_body(c->r, &len);
+    if (json_in_parse(body, len, &limits, &doc, &e) != ERR_OK) {
+        problem_reply(c->r, &(struct problem){.status = 400,
+                                              .title = "The body is not JSON",
+                                              .detail = e.text,
+                                              .pointer = e.place[0] ? e.place : NULL,
+                                              .code = "bad_json"});
+        return;
+    }
+    const json_t *list = events_of(c, doc);
+    if (list)
+        take_batch(c, list, kind, accept);
+    json_decref(doc);
+}
+
+void events_outcomes(struct api_context *c)
+{
+    take(c, "outcome", accept_outcome);
+}
+
+void events_exposures(struct api_context *c)
+{
+    take(c, "exposure", accept_exposure);
+}

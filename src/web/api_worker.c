@@ -1,0 +1,46 @@
+#include "web/api_worker.h"
+
+#include <stdlib.h>
+
+#include "web/records.h"
+
+int api_worker_new(struct api_worker **out, struct event_base *base, const struct api_services *s,
+                   const struct api_options *o, struct error *e)
+{
+    struct api_worker *w = calloc(1, sizeof *w);
+    if (w) {
+        w->base = base;
+        w->services = *s;
+        w->options = *o;
+        w->arena = arena_new();
+        w->records = records_new(base, &w->services);
+    }
+    if (!w || !w->arena || !w->records) {
+        api_worker_free(w);
+        return error_set(e, ERR_NOMEM, "worker", "Out of memory.");
+    }
+    *out = w;
+    return ERR_OK;
+}
+
+void api_worker_free(struct api_worker *w)
+{
+    if (!w)
+        return;
+    records_free(w->records);
+    arena_free(w->arena);
+    buffer_free(&w->out);
+    plan_unref(w->plan);
+    free(w);
+}
+
+void api_worker_set_plan(struct api_worker *w, struct plan *plan)
+{
+    plan_unref(w->plan);
+    w->plan = plan;
+}
+
+void api_worker_flush(struct api_worker *w)
+{
+    records_flush(w->records);
+}

@@ -1,0 +1,30 @@
+/* Shared by the API files of src/web: the worker and one request's context. */
+#ifndef COHORT_WEB_API_WORKER_H
+#define COHORT_WEB_API_WORKER_H
+
+#include "base/buffer.h"
+#include "core/arena.h"
+#include "web/api.h"
+
+struct records;
+
+struct api_worker {
+    struct event_base *base;
+    struct api_services services;
+    struct api_options options;
+    const struct plan *plan; /* one reference; NULL until the first arrives */
+    struct records *records; /* decisions' records on their way to the spool */
+    struct arena *arena;     /* memory of the request at hand */
+    struct buffer out;       /* the answer being written */
+};
+
+/* What a route's handler sees. Lives on the stack: what an answer given later needs is copied. */
+struct api_context {
+    struct api_worker *w;
+    struct http_request *r;
+    const struct plan_api_key *key; /* NULL on open routes */
+    const char *name;               /* the path's {key}, percent-decoded; "" when the route has none */
+    size_t name_len;
+};
+
+#endif

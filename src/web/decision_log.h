@@ -1,0 +1,16 @@
+/* What the log keeps of a decision: what was known, what was chosen, with which probability, and what a
+ * fallback kept the subject from. */
+#ifndef COHORT_WEB_DECISION_LOG_H
+#define COHORT_WEB_DECISION_LOG_H
+
+#include "codec/record.h"
+#include "core/decide.h"
+
+struct api_worker;
+
+/* Records the decision and, for a single evaluation that drew a variant, the exposure it is. A bulk answer is
+ * a prefetch: no exposure, and flags without any rule are not worth a row. */
+void decision_log(struct api_worker *w, const struct decision *d, const uint8_t decision_id[16],
+                  int64_t now_us, enum decision_mode mode, const struct attr *attributes, bool trusted);
+
+#endif

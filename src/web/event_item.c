@@ -1,0 +1,195 @@
+#include "web/event_item.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/json_in.h"
+
+int event_refuse(struct event_refusal *why, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    why->code = code;
+    va_start(ap, fmt);
+    vsnprintf(why->text, sizeof why->text, fmt, ap);
+    va_end(ap);
+    return ERR_INVALID;
+}
+
+static int check_fields(const json_t *v, const char *const *fields, struct event_refusal *why)
+{
+    const char *name;
+    json_t *ignored;
+    json_object_foreach((json_t *)v, name, ignored)
+    {
+        size_t i = 0;
+        while (fields[i] && strcmp(fields[i], name) != 0)
+            i++;
+        if (fields[i])
+            continue;
+        char known[200] = "";
+        for (i = 0; fields[i]; i++)
+            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", fields[i]);
+        return event_refuse(why, "unknown_field", "Unknown field \"%.60s\"; an event here has %s.", name,
+                            known);
+    }
+    return ERR_OK;
+}
+
+static int read_uuid(const json_t *v, const char *field, uint8_t out[16], struct event_refusal *why)
+{
+    if (json_is_string(v) && uuid_parse(json_string_value(v), json_string_length(v), out) == ERR_OK)
+        return ERR_OK;
+    return event_refuse(why, v ? "bad_field" : "missing_field", "\"%s\" must be a UUID%s.", field,
+                        strcmp(field, "id") == 0 ? ", made once by the client and the same on a retry" : "");
+}
+
+static int read_time(const json_t *v, const struct event_rules *rules, int64_t *out,
+                     struct event_refusal *why)
+{
+    if (!json_is_string(v) || time_parse(json_string_value(v), json_string_length(v), out) != ERR_OK)
+        return event_refuse(
+            why, v ? "bad_field" : "missing_field",
+            "\"ts\" must be a time like \"2026-11-02T10:20:30.123Z\" (RFC 3339): when it happened.");
+    if (*out > rules->now_us + rules->options->event_max_future_us)
+        return event_refuse(
+            why, "from_the_future",
+            "\"ts\" is more than %lld s ahead of this server's clock; is the sender's clock right?",
+            (long long)(rules->options->event_max_future_us / 1000000));
+    if (*out < rules->now_us - rules->options->event_max_age_us)
+        return event_refuse(why, "too_old",
+                            "\"ts\" is older than the %lld s that events may be late (option event_max_age).",
+                            (long long)(rules->options->event_max_age_us / 1000000));
+    return ERR_OK;
+}
+
+static int read_units(const json_t *v, const struct event_rules *rules, struct event_item *out,
+                      struct event_refusal *why)
+{
+    const char *type;
+    json_t *raw;
+    struct error e;
+    if (!json_is_object(v) || json_object_size(v) == 0)
+        return event_refuse(why, v ? "bad_field" : "missing_field",
+                            "\"units\" must be an object of unit types and ids, like {\"user\": \"c-17\"}.");
+    if (json_object_size(v) > EVENT_UNITS_MAX)
+        return event_refuse(why, "bad_field", "\"units\" names %zu units; an event has at most %d.",
+                            json_object_size(v), EVENT_UNITS_MAX);
+    json_object_foreach((json_t *)v, type, raw)
+    {
+        if (unit_type_check(type, strlen(type), &e) != ERR_OK)
+            return event_refuse(why, "bad_unit", "\"units\": %s", e.text);
+        if (!json_is_string(raw))
+            return event_refuse(why, "bad_unit", "\"units.%s\" must be a string.", type);
+        if (unit_raw_check(json_string_value(raw), json_string_length(raw), &e) != ERR_OK)
+            return event_refuse(why, "bad_unit", "\"units.%s\": %s", type, e.text);
+        out->units[out->n_units].type = type;
+        unit_from_raw(plan_unit_key(rules->plan), type, strlen(type), json_string_value(raw),
+                      json_string_length(raw), &out->units[out->n_units++].unit);
+    }
+    return ERR_OK;
+}
+
+int event_item_read(const json_t *v, const struct event_rules *rules, const char *const *fields,
+                    struct event_item *out, struct event_refusal *why)
+{
+    *out = (struct event_item){0};
+    if (!json_is_object(v))
+        return event_refuse(why, "bad_field", "An event must be a JSON object.");
+    int rc = read_uuid(json_object_get(v, "id"), "id", out->id, why);
+    if (rc != ERR_OK)
+        return rc;
+    out->id_text = json_string_value(json_object_get(v, "id"));
+    if ((rc = check_fields(v, fields, why)) != ERR_OK ||
+        (rc = read_units(json_object_get(v, "units"), rules, out, why)) != ERR_OK ||
+        (rc = read_time(json_object_get(v, "ts"), rules, &out->ts_us, why)) != ERR_OK)
+        return rc;
+    const json_t *decision = json_object_get(v, "decision");
+    if (decision && (rc = read_uuid(decision, "decision", out->decision, why)) != ERR_OK)
+        return rc;
+    out->has_decision = decision != NULL;
+    return ERR_OK;
+}
+
+int event_append(struct buffer *out, const struct record *rec)
+{
+    size_t need = record_size(rec);
+    uint8_t *to = buffer_reserve(out, need);
+    if (!to)
+        return ERR_NOMEM;
+    out->len += record_write(rec, to, need);
+    return ERR_OK;
+}
+
+static bool looks_like_key(const json_t *v)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
+    const char *s = json_string_value(v);
+    size_t n = json_string_length(v);
+    return s && n > 0 && n <= 100 && strspn(s, allowed) == n;
+}
+
+static void keep(json_t *out, const json_t *v, const char *field, bool ok)
+{
+    if (ok)
+        json_object_set(out, field, json_object_get(v, field));
+}
+
+/* Only what can't be somebody's raw id: fields of the right shape, and units as their hashes. */
+static char *body_to_keep(const json_t *v, const struct event_rules *rules)
+{
+    struct event_refusal ignored;
+    struct event_item item = {0};
+    uint8_t id[16];
+    int64_t ts;
+    json_t *out = json_object();
+    const json_t *ts_json = json_object_get(v, "ts");
+    keep(out, v, "id", read_uuid(json_object_get(v, "id"), "id", id, &ignored) == ERR_OK);
+    keep(out, v, "decision", read_uuid(json_object_get(v, "decision"), "decision", id, &ignored) == ERR_OK);
+    keep(out, v, "ts",
+         json_is_string(ts_json) &&
+             time_parse(json_string_value(ts_json), json_string_length(ts_json), &ts) == 0);
+    keep(out, v, "value", json_is_number(json_object_get(v, "value")));
+    keep(out, v, "phase", json_is_integer(json_object_get(v, "phase")));
+    keep(out, v, "name", looks_like_key(json_object_get(v, "name")));
+    keep(out, v, "experiment", looks_like_key(json_object_get(v, "experiment")));
+    keep(out, v, "variant", looks_like_key(json_object_get(v, "variant")));
+    if (read_units(json_object_get(v, "units"), rules, &item, &ignored) == ERR_OK) {
+        json_t *units = json_object();
+        for (size_t i = 0; i < item.n_units; i++) {
+            char text[37];
+            uuid_format(item.units[i].unit.bytes, text);
+            json_object_set_new(units, item.units[i].type, json_string(text));
+        }
+        json_object_set_new(out, "units", units);
+    }
+    char *text = json_dumps(out, JSON_COMPACT);
+    json_decref(out);
+    return text;
+}
+
+int event_bury(struct buffer *out, const json_t *v, const char *kind, const struct event_rules *rules,
+               const struct event_refusal *why)
+{
+    const json_t *id = json_object_get(v, "id");
+    char *sent = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *kept = body_to_keep(v, rules);
+    struct record rec = {.kind = RECORD_DEAD_LETTER};
+    struct record_dead_letter *d = &rec.u.dead_letter;
+    int rc = ERR_NOMEM;
+    if (sent && kept) {
+        d->received_us = rules->now_us;
+        d->kind = (struct record_text){kind, strlen(kind)};
+        d->reason = (struct record_text){why->code, strlen(why->code)};
+        d->detail = (struct record_text){why->text, strlen(why->text)};
+        d->has_event_id = json_is_string(id) &&
+                          uuid_parse(json_string_value(id), json_string_length(id), d->event_id) == ERR_OK;
+        d->body = (struct record_text){kept, strlen(kept)};
+        d->body_length = (int32_t)strlen(sent);
+        crypto_hash_sha256(d->body_hash, (const unsigned char *)sent, strlen(sent));
+        rc = event_append(out, &rec);
+    }
+    free(sent);
+    free(kept);
+    return rc;
+}

@@ -1,0 +1,156 @@
+#include "web/records.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define FLUSH_US 1000
+#define FLUSH_BYTES 65536
+#define SEEN_SLOTS 8192 /* a power of two; 224 KiB a worker */
+
+/* Which assignment of whom: what makes an exposure a repeat. */
+struct seen_key {
+    struct unit unit;
+    int32_t experiment_id, variant_id, phase_id;
+};
+
+struct records {
+    struct event *timer;
+    const struct api_services *services;
+    struct buffer bytes, keys; /* keys: one seen_key for each exposure in bytes */
+    unsigned n;
+    bool scheduled;
+    struct seen_key seen[SEEN_SLOTS];
+};
+
+/* What to remember when a push is durable. */
+struct in_flight {
+    struct records *owner;
+    unsigned n_records;
+    size_t n_keys;
+    struct seen_key keys[];
+};
+
+static struct seen_key *seen_place(struct records *r, const struct seen_key *k)
+{
+    uint32_t h;
+    memcpy(&h, k->unit.bytes, sizeof h); /* a unit is a hash already */
+    h ^= (uint32_t)k->experiment_id * 2654435761u;
+    return &r->seen[h & (SEEN_SLOTS - 1)];
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    records_flush(arg);
+}
+
+struct records *records_new(struct event_base *base, const struct api_services *services)
+{
+    struct records *r = calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->services = services;
+    r->timer = evtimer_new(base, on_timer, r);
+    if (!r->timer) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void records_free(struct records *r)
+{
+    if (!r)
+        return;
+    records_flush(r);
+    event_free(r->timer);
+    buffer_free(&r->bytes);
+    buffer_free(&r->keys);
+    free(r);
+}
+
+static void on_pushed(void *arg, int code, const struct error *e)
+{
+    struct in_flight *f = arg;
+    if (code == ERR_OK) {
+        for (size_t i = 0; i < f->n_keys; i++)
+            *seen_place(f->owner, &f->keys[i]) = f->keys[i];
+    } else {
+        counter_add(f->owner->services->counters, records_lost, f->n_records);
+        log_error("spool", "%u decision records were not kept: %s", f->n_records,
+                  e ? e->text : "no reason given");
+    }
+    free(f);
+}
+
+static void schedule(struct records *r)
+{
+    if (r->bytes.len >= FLUSH_BYTES) {
+        records_flush(r);
+    } else if (!r->scheduled) {
+        struct timeval soon = {0, FLUSH_US};
+        r->scheduled = evtimer_add(r->timer, &soon) == 0;
+    }
+}
+
+static bool append(struct records *r, const struct record *rec)
+{
+    size_t need = record_size(rec);
+    uint8_t *to = buffer_reserve(&r->bytes, need);
+    if (!to) {
+        r->bytes.failed = false; /* this one is lost; those before it are whole */
+        counter_add(r->services->counters, records_lost, 1);
+        return false;
+    }
+    r->bytes.len += record_write(rec, to, need);
+    r->n++;
+    return true;
+}
+
+void records_decision(struct records *r, const struct record_decision *d)
+{
+    struct record rec = {.kind = RECORD_DECISION, .u.decision = *d};
+    if (append(r, &rec))
+        schedule(r);
+}
+
+void records_exposure(struct records *r, const struct record_exposure *x)
+{
+    struct seen_key k = {x->unit, x->experiment_id, x->variant_id, x->phase_id};
+    if (memcmp(seen_place(r, &k), &k, sizeof k) == 0)
+        return;
+    struct record rec = {.kind = RECORD_EXPOSURE, .u.exposure = *x};
+    if (!append(r, &rec))
+        return;
+    buffer_add(&r->keys, &k, sizeof k);
+    counter_add(r->services->counters, exposures, 1);
+    schedule(r);
+}
+
+void records_flush(struct records *r)
+{
+    evtimer_del(r->timer);
+    r->scheduled = false;
+    if (r->n == 0)
+        return;
+    size_t keys_len = r->keys.failed ? 0 : r->keys.len;
+    struct in_flight *f = malloc(sizeof *f + keys_len);
+    int rc = ERR_NOMEM;
+    if (f) {
+        *f = (struct in_flight){r, r->n, keys_len / sizeof(struct seen_key)};
+        if (keys_len)
+            memcpy(f->keys, r->keys.data, keys_len);
+        rc = r->services->push(r->services->arg, r->bytes.data, r->bytes.len, r->n, on_pushed, f);
+    }
+    if (rc != ERR_OK) {
+        counter_add(r->services->counters, records_lost, r->n);
+        free(f);
+    }
+    buffer_clear(&r->bytes);
+    buffer_clear(&r->keys);
+    r->n = 0;
+}

@@ -1,0 +1,26 @@
+/* The route table: the only place that says which paths there are, who may use them and how they speak of
+ * errors. */
+#ifndef COHORT_WEB_ROUTER_H
+#define COHORT_WEB_ROUTER_H
+
+#include "web/api_worker.h"
+
+enum error_style { ERRORS_PROBLEM, ERRORS_OFREP };
+
+typedef void route_fn(struct api_context *c);
+
+/* pattern: literal, with at most one "{key}" segment; "{key...}" takes the rest of the path. */
+struct route {
+    enum http_method method;
+    const char *pattern;
+    route_fn *handler;
+    unsigned may; /* roles, see auth.h */
+    enum error_style errors;
+    bool cors;
+    size_t max_body; /* 0: the option max_body_bytes */
+};
+
+/* All routes; *n: how many. For tests and documents that must cover each. */
+const struct route *router_routes(size_t *n);
+
+#endif
