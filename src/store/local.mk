@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
+	src/store/caller.c src/store/caller.h \
 	src/store/definitions.c src/store/definitions.h \
 	src/store/migrate.c src/store/migrate.h \
 	src/store/pg.c src/store/pg.h \
