@@ -1,1 +1,8 @@
 # tests/unit
+
+# records, the spool, COPY
+check_PROGRAMS += tests/unit/test_record
+TESTS += tests/unit/test_record
+tests_unit_test_record_SOURCES = tests/unit/test_record.c
+tests_unit_test_record_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_record_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)

@@ -1,0 +1,340 @@
+#include "codec/record.h"
+
+#include <string.h>
+
+/* A record: u32 size of the whole, u8 kind, u8 version, u16 flags, then the kind's fields; little-endian, a
+ * text is u32 length and its bytes. A new version only adds fields at the end, with a default for older ones:
+ * so one reader reads all. */
+enum { HEADER_SIZE = 8, VERSION = 1 };
+enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
+#define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
+
+/* Writes or, without `to`, only counts: so size and bytes can't disagree. */
+struct writer {
+    uint8_t *to;
+    size_t at;
+};
+
+static void put_bytes(struct writer *w, const void *p, size_t n)
+{
+    if (w->to && n > 0)
+        memcpy(w->to + w->at, p, n);
+    w->at += n;
+}
+
+static void put_uint(struct writer *w, uint64_t v, size_t n)
+{
+    uint8_t b[8];
+    for (size_t i = 0; i < n; i++)
+        b[i] = (uint8_t)(v >> (8 * i));
+    put_bytes(w, b, n);
+}
+
+static void put_i32(struct writer *w, int32_t v)
+{
+    put_uint(w, (uint32_t)v, 4);
+}
+
+static void put_i64(struct writer *w, int64_t v)
+{
+    put_uint(w, (uint64_t)v, 8);
+}
+
+static void put_text(struct writer *w, struct record_text t)
+{
+    put_uint(w, t.len, 4);
+    put_bytes(w, t.s, t.len);
+}
+
+static void put_exposure(struct writer *w, const struct record_exposure *x)
+{
+    put_bytes(w, x->unit.bytes, 16);
+    put_i32(w, x->experiment_id);
+    put_i32(w, x->variant_id);
+    put_i32(w, x->phase_id);
+    put_i32(w, x->propensity_ppm);
+    put_i32(w, x->inclusion_ppm);
+    put_i64(w, x->ts_us);
+    put_bytes(w, x->event_id, 16);
+    put_uint(w, x->origin, 1);
+    if (x->has_decision)
+        put_bytes(w, x->decision_id, 16);
+}
+
+static void put_outcome(struct writer *w, const struct record_outcome *o)
+{
+    put_bytes(w, o->unit.bytes, 16);
+    put_bytes(w, o->event_id, 16);
+    put_i64(w, o->ts_us);
+    put_text(w, o->name);
+    put_text(w, o->attributes);
+    if (o->has_value)
+        put_i64(w, o->value_micro);
+    if (o->has_decision)
+        put_bytes(w, o->decision_id, 16);
+}
+
+static void put_decision(struct writer *w, const struct record_decision *d)
+{
+    put_bytes(w, d->unit.bytes, 16);
+    put_bytes(w, d->decision_id, 16);
+    put_i64(w, d->ts_us);
+    put_i32(w, d->flag_id);
+    put_i32(w, d->experiment_id);
+    put_i32(w, d->variant_id);
+    put_i32(w, d->phase_id);
+    put_i32(w, d->counterfactual_id);
+    put_text(w, d->reason);
+    put_i32(w, d->propensity_ppm);
+    put_i32(w, d->inclusion_ppm);
+    put_uint(w, d->mode, 1);
+    put_i64(w, d->plan_version);
+    put_text(w, d->inputs);
+}
+
+static void put_dead_letter(struct writer *w, const struct record_dead_letter *l)
+{
+    put_i64(w, l->received_us);
+    put_text(w, l->kind);
+    put_text(w, l->reason);
+    put_text(w, l->detail);
+    put_text(w, l->body);
+    put_bytes(w, l->body_hash, 32);
+    put_i32(w, l->body_length);
+    if (l->has_event_id)
+        put_bytes(w, l->event_id, 16);
+}
+
+static unsigned flags_of(const struct record *r)
+{
+    switch (r->kind) {
+    case RECORD_EXPOSURE:
+        return (r->u.exposure.trusted ? FLAG_TRUSTED : 0u) |
+               (r->u.exposure.has_decision ? FLAG_DECISION : 0u);
+    case RECORD_OUTCOME:
+        return (r->u.outcome.trusted ? FLAG_TRUSTED : 0u) | (r->u.outcome.has_decision ? FLAG_DECISION : 0u) |
+               (r->u.outcome.has_value ? FLAG_VALUE : 0u);
+    case RECORD_DEAD_LETTER:
+        return r->u.dead_letter.has_event_id ? FLAG_EVENT_ID : 0u;
+    case RECORD_DECISION:
+        break;
+    }
+    return 0;
+}
+
+static void put_record(struct writer *w, const struct record *r, size_t size)
+{
+    put_uint(w, size, 4);
+    put_uint(w, r->kind, 1);
+    put_uint(w, VERSION, 1);
+    put_uint(w, flags_of(r), 2);
+    switch (r->kind) {
+    case RECORD_EXPOSURE:
+        put_exposure(w, &r->u.exposure);
+        break;
+    case RECORD_OUTCOME:
+        put_outcome(w, &r->u.outcome);
+        break;
+    case RECORD_DECISION:
+        put_decision(w, &r->u.decision);
+        break;
+    case RECORD_DEAD_LETTER:
+        put_dead_letter(w, &r->u.dead_letter);
+        break;
+    }
+}
+
+size_t record_size(const struct record *r)
+{
+    struct writer w = {NULL, 0};
+    put_record(&w, r, 0);
+    return w.at;
+}
+
+size_t record_write(const struct record *r, uint8_t *out, size_t cap)
+{
+    size_t size = record_size(r);
+    if (size > cap || size > RECORD_MAX)
+        return 0;
+    struct writer w = {out, 0};
+    put_record(&w, r, size);
+    return size;
+}
+
+/* The first field that does not fit sticks: read all, check once. */
+struct reader {
+    const uint8_t *p, *end;
+    bool failed;
+};
+
+static const uint8_t *get_bytes(struct reader *r, size_t n)
+{
+    static const uint8_t nothing[32];
+    if (r->failed || n > (size_t)(r->end - r->p)) {
+        r->failed = true;
+        return n <= sizeof nothing ? nothing : NULL;
+    }
+    const uint8_t *p = r->p;
+    r->p += n;
+    return p;
+}
+
+static uint64_t get_uint(struct reader *r, size_t n)
+{
+    const uint8_t *p = get_bytes(r, n);
+    uint64_t v = 0;
+    for (size_t i = 0; i < n; i++)
+        v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+static int32_t get_i32(struct reader *r)
+{
+    return (int32_t)(uint32_t)get_uint(r, 4);
+}
+
+static int64_t get_i64(struct reader *r)
+{
+    return (int64_t)get_uint(r, 8);
+}
+
+static void get_id(struct reader *r, uint8_t *out, size_t n)
+{
+    memcpy(out, get_bytes(r, n), n);
+}
+
+static struct record_text get_text(struct reader *r)
+{
+    size_t n = (size_t)get_uint(r, 4);
+    const uint8_t *p = get_bytes(r, n);
+    return r->failed ? (struct record_text){"", 0} : (struct record_text){(const char *)p, n};
+}
+
+static unsigned get_enum(struct reader *r, unsigned max)
+{
+    unsigned v = (unsigned)get_uint(r, 1);
+    if (v > max)
+        r->failed = true;
+    return v;
+}
+
+static void get_exposure(struct reader *r, unsigned flags, struct record_exposure *x)
+{
+    get_id(r, x->unit.bytes, 16);
+    x->experiment_id = get_i32(r);
+    x->variant_id = get_i32(r);
+    x->phase_id = get_i32(r);
+    x->propensity_ppm = get_i32(r);
+    x->inclusion_ppm = get_i32(r);
+    x->ts_us = get_i64(r);
+    get_id(r, x->event_id, 16);
+    x->origin = (enum exposure_origin)get_enum(r, ORIGIN_IMPORTED);
+    x->trusted = (flags & FLAG_TRUSTED) != 0;
+    x->has_decision = (flags & FLAG_DECISION) != 0;
+    if (x->has_decision)
+        get_id(r, x->decision_id, 16);
+}
+
+static void get_outcome(struct reader *r, unsigned flags, struct record_outcome *o)
+{
+    get_id(r, o->unit.bytes, 16);
+    get_id(r, o->event_id, 16);
+    o->ts_us = get_i64(r);
+    o->name = get_text(r);
+    o->attributes = get_text(r);
+    o->trusted = (flags & FLAG_TRUSTED) != 0;
+    o->has_value = (flags & FLAG_VALUE) != 0;
+    if (o->has_value)
+        o->value_micro = get_i64(r);
+    o->has_decision = (flags & FLAG_DECISION) != 0;
+    if (o->has_decision)
+        get_id(r, o->decision_id, 16);
+}
+
+static void get_decision(struct reader *r, struct record_decision *d)
+{
+    get_id(r, d->unit.bytes, 16);
+    get_id(r, d->decision_id, 16);
+    d->ts_us = get_i64(r);
+    d->flag_id = get_i32(r);
+    d->experiment_id = get_i32(r);
+    d->variant_id = get_i32(r);
+    d->phase_id = get_i32(r);
+    d->counterfactual_id = get_i32(r);
+    d->reason = get_text(r);
+    d->propensity_ppm = get_i32(r);
+    d->inclusion_ppm = get_i32(r);
+    d->mode = (enum decision_mode)get_enum(r, MODE_BULK);
+    d->plan_version = get_i64(r);
+    d->inputs = get_text(r);
+}
+
+static void get_dead_letter(struct reader *r, unsigned flags, struct record_dead_letter *l)
+{
+    l->received_us = get_i64(r);
+    l->kind = get_text(r);
+    l->reason = get_text(r);
+    l->detail = get_text(r);
+    l->body = get_text(r);
+    get_id(r, l->body_hash, 32);
+    l->body_length = get_i32(r);
+    l->has_event_id = (flags & FLAG_EVENT_ID) != 0;
+    if (l->has_event_id)
+        get_id(r, l->event_id, 16);
+}
+
+static unsigned flags_allowed(unsigned kind)
+{
+    switch (kind) {
+    case RECORD_EXPOSURE:
+        return FLAG_TRUSTED | FLAG_DECISION;
+    case RECORD_OUTCOME:
+        return FLAG_TRUSTED | FLAG_DECISION | FLAG_VALUE;
+    case RECORD_DEAD_LETTER:
+        return FLAG_EVENT_ID;
+    default:
+        return 0;
+    }
+}
+
+static void get_fields(struct reader *r, unsigned flags, struct record *out)
+{
+    switch (out->kind) {
+    case RECORD_EXPOSURE:
+        get_exposure(r, flags, &out->u.exposure);
+        break;
+    case RECORD_OUTCOME:
+        get_outcome(r, flags, &out->u.outcome);
+        break;
+    case RECORD_DECISION:
+        get_decision(r, &out->u.decision);
+        break;
+    case RECORD_DEAD_LETTER:
+        get_dead_letter(r, flags, &out->u.dead_letter);
+        break;
+    }
+}
+
+int record_read(const uint8_t **p, const uint8_t *end, struct record *out)
+{
+    if (*p == end)
+        return 0;
+    struct reader r = {*p, end, false};
+    size_t size = (size_t)get_uint(&r, 4);
+    unsigned kind = (unsigned)get_uint(&r, 1), version = (unsigned)get_uint(&r, 1);
+    unsigned flags = (unsigned)get_uint(&r, 2);
+    if (r.failed || size < HEADER_SIZE || size > RECORD_MAX || size > (size_t)(end - *p))
+        return ERR_DAMAGED;
+    if (kind < RECORD_EXPOSURE || kind > RECORD_DEAD_LETTER || version != VERSION)
+        return ERR_DAMAGED;
+    if (flags & ~flags_allowed(kind))
+        return ERR_DAMAGED;
+    r.end = *p + size;
+    memset(out, 0, sizeof *out);
+    out->kind = (enum record_kind)kind;
+    get_fields(&r, flags, out);
+    if (r.failed || r.p != r.end)
+        return ERR_DAMAGED;
+    *p = r.end;
+    return 1;
+}
