@@ -1,1 +1,8 @@
-# src/stats
+noinst_LIBRARIES += libstats.a
+libstats_a_SOURCES = \
+	src/stats/evt.c src/stats/evt.h \
+	src/stats/fixed.c src/stats/fixed.h \
+	src/stats/guardrail.c src/stats/guardrail.h \
+	src/stats/special.c src/stats/special.h \
+	src/stats/srm.c src/stats/srm.h
+libstats_a_CFLAGS = $(AM_CFLAGS)
