@@ -35,8 +35,10 @@ static void same(struct run *r, const char *key, int item, double got)
     if (json_is_number(v) && fabs(got - want) <= r->abs_tol + r->rel_tol * fabs(want))
         return;
     r->wrong++;
-    printf("FAIL %s: %s%s%.0d is %.17g, not %.17g\n", r->id, key, item >= 0 ? " item " : "",
-           item > 0 ? item : 0, got, want);
+    printf("FAIL %s: %s", r->id, key);
+    if (item >= 0)
+        printf("[%d]", item);
+    printf(" is %.17g, not %.17g\n", got, want);
 }
 
 static size_t evt_phases(struct run *r, struct evt_phase *out)
