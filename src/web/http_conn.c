@@ -1,0 +1,369 @@
+/* One connection: which part of a request it waits for, and what happens when that comes, or does not. */
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "web/http_conn.h"
+#include "web/problem.h"
+
+#define FIRST_IN 1024        /* bytes of a fresh connection's input buffer */
+#define KEEP_IN 2048         /* an idle connection keeps no larger buffer than this */
+#define MAX_WAITING_IN 16384 /* input left waiting in the bufferevent while a handler is at work */
+
+void conn_set_state(struct http_conn *c, enum conn_state state)
+{
+    deadline_clear(c);
+    c->state = state;
+    deadline_set(c);
+}
+
+void conn_close(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    if (c->state == CONN_CLOSED)
+        return;
+    conn_set_state(c, CONN_CLOSED);
+    if (s->out_of == c) {
+        s->out_of = NULL;
+        buffer_clear(&s->out);
+    }
+    TAILQ_REMOVE(&s->all, c, all);
+    http_peers_remove(s->peers, c->peer);
+    s->n_connections--;
+    if (s->counters)
+        counter_add(s->counters, http_connections, -1);
+    /* bufferevent_free may wait for the end of the running callback; the descriptor must go now. */
+    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    bufferevent_free(c->bev);
+    close(c->fd);
+    c->bev = NULL;
+    c->fd = -1;
+}
+
+static void conn_free(struct http_conn *c)
+{
+    request_clear(&c->request);
+    buffer_free(&c->request.extra);
+    buffer_free(&c->in);
+    buffer_free(&c->body);
+    free(c);
+}
+
+void conn_enter(struct http_conn *c)
+{
+    c->depth++;
+}
+
+/* All output is gone: our side is shut down, and the peer gets time to read before the socket is closed (a
+ * close with input unread would send a reset, which can overtake the answer). */
+static void end_flush(struct http_conn *c)
+{
+    if (out_pending(c) > 0)
+        return;
+    if (c->eof || shutdown(c->fd, SHUT_WR) != 0)
+        conn_close(c);
+    else
+        conn_set_state(c, CONN_LINGER);
+}
+
+static void update_reading(struct http_conn *c)
+{
+    size_t waiting = evbuffer_get_length(bufferevent_get_input(c->bev));
+    bool want = !c->eof && !c->blocked && c->state != CONN_FLUSH &&
+                !(c->state == CONN_HANDLER && waiting >= MAX_WAITING_IN);
+    if (want == c->reading)
+        return;
+    c->reading = want;
+    if ((want ? bufferevent_enable : bufferevent_disable)(c->bev, EV_READ) != 0)
+        conn_close(c);
+}
+
+void conn_leave(struct http_conn *c)
+{
+    if (c->depth == 1) {
+        out_flush(c);
+        if (c->state == CONN_FLUSH)
+            end_flush(c);
+        if (c->bev)
+            update_reading(c);
+    }
+    if (--c->depth == 0 && !c->bev && !c->request.unanswered)
+        conn_free(c);
+}
+
+void conn_refuse(struct http_conn *c, int status, const char *detail)
+{
+    static const struct {
+        int status;
+        const char *title, *code;
+    } words[] = {
+        {400, "Malformed request", "malformed_request"},
+        {408, "Request not finished in time", "timeout"},
+        {413, "Body too large", "body_too_large"},
+        {414, "Request target too long", "target_too_long"},
+        {417, "Expectation not served", "expectation_failed"},
+        {431, "Header fields too large", "header_too_large"},
+        {501, "Transfer encoding not served", "encoding_not_served"},
+        {503, "Out of memory", "overloaded"},
+        {505, "HTTP version not served", "version_not_served"},
+    };
+    struct problem p = {.status = status, .detail = detail};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (words[i].status == status) {
+            p.title = words[i].title;
+            p.code = words[i].code;
+        }
+    }
+    c->last = true;
+    c->request.unanswered = true;
+    conn_set_state(c, CONN_HANDLER);
+    problem_reply(&c->request, &p);
+}
+
+void conn_expired(struct http_conn *c)
+{
+    conn_enter(c);
+    /* A peer that has not taken its answers yet is the write timeout's business. */
+    bool behind = c->state == CONN_IDLE ? out_pending(c) > 0 : c->blocked;
+    if (c->state == CONN_LINGER || (c->state == CONN_IDLE && !behind))
+        conn_close(c);
+    else if (behind)
+        conn_set_state(c, c->state);
+    else if (c->state == CONN_HEAD)
+        conn_refuse(c, 408, "The head of the request did not arrive in time.");
+    else
+        conn_refuse(c, 408, "The body of the request did not arrive in time.");
+    conn_leave(c);
+}
+
+/* Moves input from the bufferevent behind what is in c->in, as far as a head may reach. False when there is
+ * none, or no room for more. */
+static bool fill(struct http_conn *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    struct buffer *in = &c->in;
+    size_t have = in->len - c->start, take = evbuffer_get_length(input);
+    if (take > c->server->o.max_head - have)
+        take = c->server->o.max_head - have;
+    if (take == 0)
+        return false;
+    if (c->start > 0 && in->len + take > in->cap) {
+        memmove(in->data, in->data + c->start, have);
+        in->len = have;
+        c->start = 0;
+    }
+    uint8_t *to = buffer_reserve(in, in->cap == 0 && take < FIRST_IN ? FIRST_IN : take);
+    if (!to) {
+        conn_close(c);
+        return false;
+    }
+    int got = evbuffer_remove(input, to, take);
+    if (got <= 0)
+        return false;
+    in->len += (size_t)got;
+    return true;
+}
+
+static void refuse(struct http_conn *c, const struct http_refusal *why)
+{
+    conn_refuse(c, why->status, why->detail);
+}
+
+static void dispatch(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    conn_set_state(c, CONN_HANDLER);
+    c->last = !c->request.head.keep_alive;
+    c->request.unanswered = true;
+    s->handler(&c->request, s->arg);
+}
+
+static void follow(struct http_conn *c, enum http_progress p, const struct http_refusal *why)
+{
+    if (p == HTTP_DONE)
+        dispatch(c);
+    else if (p == HTTP_REFUSED)
+        refuse(c, why);
+    else if (c->state != CONN_BODY)
+        conn_set_state(c, CONN_BODY);
+}
+
+/* One whole head is at c->start. */
+static void take_head(struct http_conn *c)
+{
+    struct http_refusal why;
+    char *head = (char *)c->in.data + c->start;
+    if (http_parse_head(&c->request.head, head + c->scan.begin, c->scan.end - c->scan.begin, &why) != 0) {
+        refuse(c, &why);
+        return;
+    }
+    enum http_progress p = body_begin(c, c->start + c->scan.end, &why);
+    follow(c, p, &why);
+}
+
+/* The three steps return whether there may be more to do at once. */
+static bool step_head(struct http_conn *c)
+{
+    struct http_refusal why;
+    enum http_progress p = HTTP_MORE;
+    if (c->blocked)
+        return false;
+    do {
+        if (c->in.len > c->start)
+            p = http_scan_head(&c->scan, (const char *)c->in.data + c->start, c->in.len - c->start,
+                               c->server->o.max_head, &why);
+    } while (p == HTTP_MORE && fill(c));
+    if (c->state == CONN_CLOSED)
+        return false;
+    if (p == HTTP_MORE) {
+        if (c->eof)
+            conn_set_state(c, CONN_FLUSH);
+        else if (c->state == CONN_IDLE && c->in.len > c->start)
+            conn_set_state(c, CONN_HEAD);
+        return false;
+    }
+    c->request.head.method = HTTP_OTHER;
+    if (p == HTTP_DONE)
+        take_head(c);
+    else
+        refuse(c, &why);
+    return true;
+}
+
+static bool step_body(struct http_conn *c)
+{
+    struct http_refusal why;
+    enum http_progress p = body_more(c, &why);
+    if (p == HTTP_MORE) {
+        if (c->eof)
+            conn_set_state(c, CONN_FLUSH);
+        return false;
+    }
+    follow(c, p, &why);
+    return true;
+}
+
+static bool step(struct http_conn *c)
+{
+    struct evbuffer *input;
+    switch (c->state) {
+    case CONN_IDLE:
+    case CONN_HEAD:
+        return step_head(c);
+    case CONN_BODY:
+        return step_body(c);
+    case CONN_FLUSH:
+    case CONN_LINGER:
+        input = bufferevent_get_input(c->bev);
+        evbuffer_drain(input, evbuffer_get_length(input));
+        return false;
+    default:
+        return false;
+    }
+}
+
+void conn_run(struct http_conn *c)
+{
+    while (c->bev && step(c))
+        ;
+}
+
+void conn_answered(struct http_conn *c)
+{
+    if (c->state != CONN_HANDLER)
+        return;
+    c->scan = (struct http_scan){0};
+    c->start = c->next;
+    if (c->start == c->in.len) {
+        c->start = c->in.len = 0;
+        if (c->in.cap > KEEP_IN)
+            buffer_free(&c->in);
+    }
+    if (c->body.cap > KEEP_IN)
+        buffer_free(&c->body);
+    buffer_clear(&c->body);
+    conn_set_state(c, c->last ? CONN_FLUSH : CONN_IDLE);
+}
+
+void conn_drain(struct http_conn *c)
+{
+    char byte;
+    if (c->state != CONN_IDLE)
+        return;
+    conn_enter(c);
+    if (out_pending(c) > 0)
+        conn_set_state(c, CONN_FLUSH);
+    else if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+        conn_close(c);
+    /* else a request is on its way: it is still answered */
+    conn_leave(c);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    struct http_conn *c = arg;
+    conn_enter(c);
+    conn_run(c);
+    conn_leave(c);
+}
+
+/* Called when the peer took output and no more than half of max_unread is left. */
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    struct http_conn *c = arg;
+    conn_enter(c);
+    if (c->blocked) {
+        c->blocked = false;
+        conn_run(c);
+    }
+    conn_leave(c);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    struct http_conn *c = arg;
+    conn_enter(c);
+    if (what == (BEV_EVENT_READING | BEV_EVENT_EOF) && c->state != CONN_LINGER) {
+        /* The peer may only have shut down its sending side: what it asked for is still answered. */
+        c->eof = true;
+        c->reading = false;
+        conn_run(c);
+    } else {
+        conn_close(c);
+    }
+    conn_leave(c);
+}
+
+int conn_new(struct http_server *s, int fd, const struct sockaddr *address, struct http_peer *peer)
+{
+    struct http_conn *c = calloc(1, sizeof *c);
+    struct bufferevent *bev = c ? bufferevent_socket_new(s->base, fd, 0) : NULL;
+    struct timeval write_limit = {.tv_sec = s->o.write_s};
+    if (!bev) {
+        free(c);
+        return ERR_NOMEM;
+    }
+    c->server = s;
+    c->bev = bev;
+    c->fd = fd;
+    c->peer = peer;
+    memcpy(&c->address, address, address->sa_family == AF_INET ? sizeof c->address.v4 : sizeof c->address.v6);
+    bufferevent_setcb(bev, on_read, on_written, on_event, c);
+    bufferevent_setwatermark(bev, EV_WRITE, s->o.max_unread / 2, 0);
+    bufferevent_set_timeouts(bev, NULL, &write_limit);
+    TAILQ_INSERT_TAIL(&s->all, c, all);
+    s->n_connections++;
+    if (s->counters)
+        counter_add(s->counters, http_connections, 1);
+    conn_enter(c);
+    conn_set_state(c, CONN_IDLE);
+    conn_leave(c);
+    return 0;
+}

@@ -1,0 +1,153 @@
+/* Inside of the request layer: servers, connections, requests. Only http_*.c include this. */
+#ifndef COHORT_WEB_HTTP_CONN_H
+#define COHORT_WEB_HTTP_CONN_H
+
+#include <netinet/in.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "base/buffer.h"
+#include "web/http.h"
+#include "web/http_chunk.h"
+#include "web/http_head.h"
+#include "web/http_peers.h"
+
+struct bufferevent;
+struct evbuffer;
+struct event;
+
+/* What a connection waits for. conn_set_state is the only place that changes it. */
+enum conn_state {
+    CONN_IDLE,    /* for the first byte of a request */
+    CONN_HEAD,    /* for the rest of its head */
+    CONN_BODY,    /* for the rest of its body */
+    CONN_HANDLER, /* for http_reply */
+    CONN_FLUSH,   /* for the peer to take the last output; then our side is shut down */
+    CONN_LINGER,  /* for the peer's end, so that it reads our answer before a reset; input is dropped */
+    CONN_CLOSED,
+    CONN_STATES
+};
+
+struct http_joined; /* values of header fields that came more than once */
+
+struct http_request {
+    struct http_head head;
+    const char *body;
+    size_t body_len;
+    struct buffer extra; /* header lines of the answer */
+    struct http_joined *joined;
+    void *data;
+    void (*free_data)(void *);
+    bool unanswered;
+};
+
+struct http_conn {
+    struct http_request request;
+    struct http_server *server; /* NULL when it was freed */
+    struct bufferevent *bev;    /* NULL when closed */
+    int fd;
+    enum conn_state state;
+    unsigned depth; /* functions of this layer that are at work on it; it is freed when the last leaves */
+    bool reading;   /* the bufferevent reads */
+    bool blocked;   /* the peer left too much output unread: no further request is looked at */
+    bool eof;       /* the peer will send no more */
+    bool last;      /* close after the answer that is due */
+    int64_t deadline;
+    TAILQ_ENTRY(http_conn) all, queue;
+    struct http_peer *peer;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address;
+    char peer_text[INET6_ADDRSTRLEN];
+
+    struct buffer in;   /* bytes from the current request's head on; not touched while a handler has it */
+    size_t start, next; /* where in `in` the current request starts, and the next one */
+    struct http_scan scan;
+    struct buffer body; /* of a request that did not come in one piece */
+    size_t body_max;
+    uint64_t body_left; /* with a Content-Length */
+    struct http_chunk chunk;
+};
+
+TAILQ_HEAD(http_conn_list, http_conn);
+
+struct http_server {
+    struct event_base *base;
+    struct http_options o;
+    http_handler *handler;
+    http_body_limit *limit;
+    void *arg;
+    struct counters *counters;
+
+    int fd; /* listening; -1 while draining */
+    int reserve_fd;
+    struct event *accept_event, *resume_event;
+    bool draining;
+    unsigned n_connections;
+    struct http_peers *peers;
+    struct http_conn_list all;
+    int64_t last_log_us; /* of "out of descriptors" */
+    unsigned unlogged;
+
+    struct event *timer;
+    int64_t timer_at;                          /* 0: not set */
+    struct http_conn_list queues[CONN_STATES]; /* each in order of its deadlines */
+
+    struct buffer out;        /* answers on their way to one connection */
+    struct http_conn *out_of; /* that connection, or NULL */
+    time_t date_second;
+    char date[32];
+};
+
+/* The request is part of its connection, which lives until the answer. */
+static inline struct http_conn *conn_of(const struct http_request *r)
+{
+    return (struct http_conn *)((uintptr_t)r - offsetof(struct http_conn, request));
+}
+
+/* http_conn.c */
+/* 0; or ERR_NOMEM, and fd and peer stay the caller's. */
+int conn_new(struct http_server *s, int fd, const struct sockaddr *address, struct http_peer *peer);
+/* Every way into this layer is conn_enter … conn_leave. */
+void conn_enter(struct http_conn *c);
+void conn_leave(struct http_conn *c);
+void conn_set_state(struct http_conn *c, enum conn_state state);
+void conn_close(struct http_conn *c);
+/* Answers with the layer's own problem and closes. */
+void conn_refuse(struct http_conn *c, int status, const char *detail);
+/* Its deadline has passed. */
+void conn_expired(struct http_conn *c);
+/* Takes requests from what has arrived until there is no whole one, or a handler answers later. */
+void conn_run(struct http_conn *c);
+/* Its request has its answer: on to the next one, or to the end. */
+void conn_answered(struct http_conn *c);
+/* The server drains: an idle connection goes. */
+void conn_drain(struct http_conn *c);
+
+/* http_body.c */
+/* Decides how the request's body arrives, and takes what is there. The verdict as for http_scan_head. */
+enum http_progress body_begin(struct http_conn *c, size_t head_end, struct http_refusal *why);
+enum http_progress body_more(struct http_conn *c, struct http_refusal *why);
+
+/* http_output.c */
+/* n bytes of room at the end of the connection's output, for out_added; NULL when there is no memory. */
+char *out_reserve(struct http_conn *c, size_t n);
+void out_added(struct http_conn *c, size_t n);
+/* Hands what was added to the kernel, and what it does not take to the bufferevent. */
+void out_flush(struct http_conn *c);
+/* Bytes that wait in the bufferevent. */
+size_t out_pending(const struct http_conn *c);
+
+/* http_request.c */
+/* Gives back what the request held. */
+void request_clear(struct http_request *r);
+
+/* http_deadline.c */
+int deadlines_init(struct http_server *s); /* 0 or ERR_NOMEM */
+void deadlines_fini(struct http_server *s);
+void deadline_set(struct http_conn *c); /* for its state, when the state has one */
+void deadline_clear(struct http_conn *c);
+
+#endif

@@ -1,0 +1,223 @@
+/* The server: takes connections within its limits. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "web/http_conn.h"
+
+#define ACCEPTS_AT_ONCE 64
+#define BACK_OFF_US 100000
+
+void http_options_default(struct http_options *o)
+{
+    *o = (struct http_options){
+        .max_head = 16384,
+        .max_body = 4194304,
+        .header_s = 10,
+        .body_s = 30,
+        .idle_s = 75,
+        .write_s = 30,
+        .max_connections = 10000,
+        .max_connections_per_address = 1000,
+        .max_unread = 65536,
+    };
+}
+
+static void count_refused(struct http_server *s)
+{
+    if (s->counters)
+        counter_add(s->counters, http_refused, 1);
+}
+
+static void take(struct http_server *s, int fd, const struct sockaddr *address)
+{
+    int on = 1;
+    struct http_peer *peer = NULL;
+    if (s->n_connections < s->o.max_connections)
+        peer = http_peers_add(s->peers, address, s->o.max_connections_per_address);
+    if (peer) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (conn_new(s, fd, address, peer) == 0)
+            return;
+        http_peers_remove(s->peers, peer);
+    }
+    count_refused(s);
+    close(fd);
+}
+
+static void log_exhausted(struct http_server *s, int error)
+{
+    int64_t now = clock_monotonic_us();
+    s->unlogged++;
+    if (s->last_log_us != 0 && now - s->last_log_us < 1000000)
+        return;
+    log_warn("http", "cannot take connections: %s (%u open; %u times since the last such line)",
+             strerror(error), s->n_connections, s->unlogged);
+    s->last_log_us = now;
+    s->unlogged = 0;
+}
+
+/* Out of descriptors or memory. The reserve descriptor lets the waiting peer be closed rather than left in
+ * the queue, where it would wake the loop for ever; then accepting rests for a moment. */
+static void exhausted(struct http_server *s, int error)
+{
+    if ((error == EMFILE || error == ENFILE) && s->reserve_fd >= 0) {
+        close(s->reserve_fd);
+        int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            count_refused(s);
+            close(fd);
+        }
+        s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+    log_exhausted(s, error);
+    struct timeval tv = {.tv_usec = BACK_OFF_US};
+    event_del(s->accept_event);
+    event_add(s->resume_event, &tv);
+}
+
+/* True when there may be more connections waiting. */
+static bool accept_one(struct http_server *s)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof address;
+    memset(&address, 0, sizeof address);
+    int fd = accept4(s->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        take(s, fd, (struct sockaddr *)&address);
+        return true;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return false;
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        exhausted(s, errno);
+        return false;
+    }
+    return true; /* that connection failed (ECONNABORTED and the like), or a signal came */
+}
+
+static void on_accept(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    for (int i = 0; i < ACCEPTS_AT_ONCE && accept_one(arg); i++)
+        ;
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct http_server *s = arg;
+    if (s->reserve_fd < 0)
+        s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (s->fd >= 0)
+        event_add(s->accept_event, NULL);
+}
+
+static void ignore_sigpipe(void)
+{
+    struct sigaction old;
+    if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
+static int start(struct http_server *s)
+{
+    s->peers = http_peers_new(s->o.max_connections);
+    s->accept_event = event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_accept, s);
+    s->resume_event = event_new(s->base, -1, 0, on_resume, s);
+    if (deadlines_init(s) != 0 || !s->peers || !s->accept_event || !s->resume_event ||
+        event_add(s->accept_event, NULL) != 0)
+        return ERR_NOMEM;
+    return 0;
+}
+
+int http_server_new(struct http_server **out, struct event_base *base, int fd, const struct http_options *o,
+                    http_handler *handler, http_body_limit *limit, void *arg, struct counters *c,
+                    struct error *e)
+{
+    *out = NULL;
+    struct http_server *s = calloc(1, sizeof *s);
+    if (!s) {
+        close(fd);
+        return error_set(e, ERR_NOMEM, "listen", "there is no memory for the HTTP server");
+    }
+    *s = (struct http_server){.base = base,
+                              .fd = fd,
+                              .o = *o,
+                              .handler = handler,
+                              .limit = limit,
+                              .arg = arg,
+                              .counters = c,
+                              .reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC)};
+    TAILQ_INIT(&s->all);
+    if (s->o.max_head > HTTP_MAX_HEAD)
+        s->o.max_head = HTTP_MAX_HEAD;
+    ignore_sigpipe();
+    if (start(s) != 0) {
+        http_server_free(s);
+        return error_set(e, ERR_NOMEM, "listen", "there is no memory for the HTTP server");
+    }
+    *out = s;
+    return 0;
+}
+
+static void stop_listening(struct http_server *s)
+{
+    if (s->accept_event)
+        event_free(s->accept_event);
+    if (s->resume_event)
+        event_free(s->resume_event);
+    s->accept_event = s->resume_event = NULL;
+    if (s->fd >= 0)
+        close(s->fd);
+    if (s->reserve_fd >= 0)
+        close(s->reserve_fd);
+    s->fd = s->reserve_fd = -1;
+}
+
+void http_server_drain(struct http_server *s)
+{
+    if (s->draining)
+        return;
+    s->draining = true;
+    /* Those already connected would get a reset when the queue goes away. */
+    while (event_pending(s->accept_event, EV_READ, NULL) && accept_one(s))
+        ;
+    stop_listening(s);
+    struct http_conn *c = TAILQ_FIRST(&s->all), *next;
+    for (; c; c = next) {
+        next = TAILQ_NEXT(c, all);
+        conn_drain(c);
+    }
+}
+
+unsigned http_server_connections(const struct http_server *s)
+{
+    return s->n_connections;
+}
+
+void http_server_free(struct http_server *s)
+{
+    if (!s)
+        return;
+    stop_listening(s);
+    struct http_conn *c;
+    while ((c = TAILQ_FIRST(&s->all))) {
+        conn_enter(c);
+        conn_close(c);
+        conn_leave(c);
+    }
+    deadlines_fini(s);
+    http_peers_free(s->peers);
+    buffer_free(&s->out);
+    free(s);
+}

@@ -1,0 +1,52 @@
+#include "web/problem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec/json_out.h"
+
+static void add(struct json_out *o, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    json_out_key(o, key);
+    json_out_string(o, value);
+}
+
+static void write_problem(struct json_out *o, char *buf, size_t cap, const struct problem *p)
+{
+    json_out_init(o, buf, cap);
+    json_out_begin_object(o);
+    add(o, "title", p->title);
+    json_out_key(o, "status");
+    json_out_int(o, p->status);
+    add(o, "detail", p->detail);
+    add(o, "hint", p->hint);
+    add(o, "constraint", p->constraint);
+    add(o, "pointer", p->pointer);
+    add(o, "code", p->code);
+    json_out_end_object(o);
+}
+
+void problem_reply(struct http_request *r, const struct problem *p)
+{
+    static const char type[] = "application/problem+json";
+    char small[2048], *buf = small;
+    struct json_out o;
+    write_problem(&o, small, sizeof small, p);
+    if (o.overflow) {
+        const char *texts[] = {p->title, p->detail, p->hint, p->constraint, p->pointer, p->code};
+        size_t cap = 256;
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+            cap += texts[i] ? 6 * strlen(texts[i]) : 0; /* \u0000 is the longest escape */
+        buf = malloc(cap);
+        if (!buf) {
+            http_reply(r, p->status, NULL, NULL, 0);
+            return;
+        }
+        write_problem(&o, buf, cap, p);
+    }
+    http_reply(r, p->status, type, buf, o.len);
+    if (buf != small)
+        free(buf);
+}
