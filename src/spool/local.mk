@@ -1,1 +1,13 @@
-# src/spool
+noinst_LIBRARIES += libspool.a
+SPOOL_SOURCES = \
+	src/spool/group.c \
+	src/spool/group.h \
+	src/spool/spool.c \
+	src/spool/spool.h \
+	src/spool/spool_internal.h \
+	src/spool/spool_file.c \
+	src/spool/spool_file.h \
+	src/spool/spool_open.c \
+	src/spool/spool_read.c
+libspool_a_SOURCES = $(SPOOL_SOURCES)
+libspool_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SODIUM_CFLAGS)

@@ -57,6 +57,7 @@ void spool_wake(struct spool *s);
 struct spool_stats {
     uint64_t groups, bytes, records; /* not yet deleted */
     uint64_t pushed_records, failed_records, commits;
+    uint64_t damaged; /* groups set aside because their bytes were not what was written */
 };
 void spool_stats(const struct spool *s, struct spool_stats *out);
 

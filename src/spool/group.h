@@ -1,0 +1,26 @@
+/* The bytes of one group as they lie in the file: a header with a checksum, then the records. */
+#ifndef COHORT_SPOOL_GROUP_H
+#define COHORT_SPOOL_GROUP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GROUP_HEADER 32 /* bytes before the records */
+#define GROUP_FORMAT 1
+
+/* Fills the header in front of the len bytes of records that follow it at header + GROUP_HEADER. The number
+ * is part of the checksum, so that a group can't be taken for another. */
+void group_seal(uint8_t *header, uint64_t number, unsigned n_records, size_t len);
+
+/* What a stored group holds; bytes point into what was checked. */
+struct group_content {
+    const uint8_t *bytes;
+    size_t len;
+    unsigned n_records;
+};
+
+/* ERR_OK, ERR_STATE: written by a newer cohortd, or ERR_DAMAGED; *why then says what is wrong. */
+int group_check(const uint8_t *stored, size_t n, uint64_t number, struct group_content *out,
+                const char **why);
+
+#endif
