@@ -10,7 +10,7 @@
 struct json_out {
     char *buf;
     size_t cap, len;
-    bool overflow; /* the text did not fit; len is what was needed so far */
+    bool overflow; /* the text did not fit; len is what was needed so far, buf is not to be used */
     bool need_comma;
 };
 
@@ -24,7 +24,8 @@ void json_out_key(struct json_out *o, const char *key);
 void json_out_string(struct json_out *o, const char *s);
 void json_out_string_n(struct json_out *o, const char *s, size_t n);
 void json_out_int(struct json_out *o, int64_t v);
-/* Shortest text that reads back equal; NaN and infinities are written as null. */
+/* Shortest text that reads back equal, always with a decimal point or an exponent (5.0, 1e+22): readers keep
+ * it a real number. NaN and infinities are written as null. */
 void json_out_double(struct json_out *o, double v);
 void json_out_bool(struct json_out *o, bool v);
 void json_out_null(struct json_out *o);

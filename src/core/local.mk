@@ -1,4 +1,16 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
-	src/core/error.c src/core/error.h
+	src/core/arena.c src/core/arena.h \
+	src/core/attr.c src/core/attr.h \
+	src/core/condition.c src/core/condition.h \
+	src/core/decide.c src/core/decide.h \
+	src/core/draw.c src/core/draw.h \
+	src/core/error.c src/core/error.h \
+	src/core/plan.c src/core/plan.h src/core/plan_private.h \
+	src/core/plan_build.c src/core/plan_build.h src/core/plan_builder_private.h \
+	src/core/plan_experiment.c \
+	src/core/plan_flag.c \
+	src/core/plan_link.c \
+	src/core/slots.c src/core/slots.h \
+	src/core/unit.c src/core/unit.h
 libcore_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)

@@ -39,6 +39,7 @@ const struct plan_flag *plan_flag_at(const struct plan *p, size_t i);
 const struct plan_flag *plan_flag_find(const struct plan *p, const char *key, size_t len); /* or NULL */
 const char *plan_flag_key(const struct plan_flag *f);
 int32_t plan_flag_id(const struct plan_flag *f);
+bool plan_flag_archived(const struct plan_flag *f); /* decided all the same: its default, reason ARCHIVED */
 
 /* The experiment by key, or NULL. */
 const struct plan_experiment *plan_experiment_find(const struct plan *p, const char *key, size_t len);

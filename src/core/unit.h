@@ -37,4 +37,7 @@ void unit_from_raw(const struct unit_key *k, const char *type, size_t type_len, 
 /* True for valid UTF-8 (no overlong form, no surrogate, at most U+10FFFF). NUL is valid here. */
 int utf8_valid(const char *s, size_t len);
 
+/* Bytes (1 to 4) of the valid UTF-8 sequence that s begins with, or 0 when there is none within len. */
+size_t utf8_sequence(const char *s, size_t len);
+
 #endif

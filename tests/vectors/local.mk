@@ -6,3 +6,10 @@ EXTRA_DIST += tests/vectors/statistics.json
 tests_vectors_statistics_SOURCES = tests/vectors/statistics.c
 tests_vectors_statistics_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_vectors_statistics_LDADD = libstats.a $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/vectors/assignment
+TESTS += tests/vectors/assignment
+EXTRA_DIST += tests/vectors/assignment.json
+tests_vectors_assignment_SOURCES = tests/vectors/assignment.c
+tests_vectors_assignment_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+tests_vectors_assignment_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)

@@ -1,0 +1,216 @@
+#include "codec/json_out.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/unit.h"
+
+void json_out_init(struct json_out *o, char *buf, size_t cap)
+{
+    *o = (struct json_out){.buf = buf, .cap = cap};
+}
+
+static void put(struct json_out *o, const char *s, size_t n)
+{
+    if (!o->overflow && n <= o->cap - o->len)
+        memcpy(o->buf + o->len, s, n);
+    else
+        o->overflow = true;
+    o->len += n;
+}
+
+static void put_char(struct json_out *o, char c)
+{
+    if (!o->overflow && o->len < o->cap)
+        o->buf[o->len] = c;
+    else
+        o->overflow = true;
+    o->len++;
+}
+
+static void before_value(struct json_out *o)
+{
+    if (o->need_comma)
+        put_char(o, ',');
+    o->need_comma = true;
+}
+
+static void open_with(struct json_out *o, char c)
+{
+    before_value(o);
+    put_char(o, c);
+    o->need_comma = false;
+}
+
+static void close_with(struct json_out *o, char c)
+{
+    put_char(o, c);
+    o->need_comma = true;
+}
+
+void json_out_begin_object(struct json_out *o)
+{
+    open_with(o, '{');
+}
+
+void json_out_end_object(struct json_out *o)
+{
+    close_with(o, '}');
+}
+
+void json_out_begin_array(struct json_out *o)
+{
+    open_with(o, '[');
+}
+
+void json_out_end_array(struct json_out *o)
+{
+    close_with(o, ']');
+}
+
+static void put_escape(struct json_out *o, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char short_names[32] = {
+        ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
+    char text[6] = {'\\', (char)c, '0', '0'};
+    if (c >= 0x20) {
+        put(o, text, 2);
+    } else if (short_names[c]) {
+        text[1] = short_names[c];
+        put(o, text, 2);
+    } else {
+        text[1] = 'u';
+        text[4] = hex[c >> 4];
+        text[5] = hex[c & 15];
+        put(o, text, 6);
+    }
+}
+
+static int is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+static void put_quoted(struct json_out *o, const char *s, size_t n)
+{
+    put_char(o, '"');
+    size_t i = 0;
+    while (i < n) {
+        size_t begin = i;
+        while (i < n && is_plain((unsigned char)s[i]))
+            i++;
+        if (i > begin)
+            put(o, s + begin, i - begin);
+        if (i == n)
+            break;
+        if ((unsigned char)s[i] < 0x80) {
+            put_escape(o, (unsigned char)s[i++]);
+            continue;
+        }
+        size_t sequence = utf8_sequence(s + i, n - i);
+        if (sequence)
+            put(o, s + i, sequence);
+        else
+            put(o, "\xEF\xBF\xBD", 3);
+        i += sequence ? sequence : 1;
+    }
+    put_char(o, '"');
+}
+
+void json_out_key(struct json_out *o, const char *key)
+{
+    before_value(o);
+    put_quoted(o, key, strlen(key));
+    put_char(o, ':');
+    o->need_comma = false;
+}
+
+void json_out_string(struct json_out *o, const char *s)
+{
+    json_out_string_n(o, s, strlen(s));
+}
+
+void json_out_string_n(struct json_out *o, const char *s, size_t n)
+{
+    before_value(o);
+    put_quoted(o, s, n);
+}
+
+void json_out_int(struct json_out *o, int64_t v)
+{
+    char digits[20];
+    size_t i = sizeof digits;
+    uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    do {
+        digits[--i] = (char)('0' + u % 10);
+        u /= 10;
+    } while (u);
+    if (v < 0)
+        digits[--i] = '-';
+    before_value(o);
+    put(o, digits + i, sizeof digits - i);
+}
+
+void json_out_double(struct json_out *o, double v)
+{
+    char text[40];
+    int n = 0;
+    if (!isfinite(v)) {
+        json_out_null(o);
+        return;
+    }
+    for (int precision = 15; precision <= 17; precision++) {
+        n = snprintf(text, sizeof text - 2, "%.*g", precision, v);
+        if (strtod(text, NULL) == v)
+            break;
+    }
+    bool real = false;
+    for (int i = 0; i < n; i++) {
+        /* Whatever the locale calls its decimal point. */
+        if ((text[i] < '0' || text[i] > '9') && text[i] != '-' && text[i] != '+' && text[i] != 'e')
+            text[i] = '.';
+        real = real || text[i] == '.' || text[i] == 'e';
+    }
+    before_value(o);
+    put(o, text, (size_t)n);
+    if (!real)
+        put(o, ".0", 2);
+}
+
+void json_out_bool(struct json_out *o, bool v)
+{
+    before_value(o);
+    put(o, v ? "true" : "false", v ? 4 : 5);
+}
+
+void json_out_null(struct json_out *o)
+{
+    before_value(o);
+    put(o, "null", 4);
+}
+
+void json_out_raw(struct json_out *o, const char *json)
+{
+    before_value(o);
+    put(o, json, strlen(json));
+}
+
+void json_out_uuid(struct json_out *o, const uint8_t b[16])
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[38];
+    size_t n = 0;
+    text[n++] = '"';
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            text[n++] = '-';
+        text[n++] = hex[b[i] >> 4];
+        text[n++] = hex[b[i] & 15];
+    }
+    text[n++] = '"';
+    before_value(o);
+    put(o, text, n);
+}

@@ -1,0 +1,37 @@
+/* Fields of the plan document, for plan_json.c alone. */
+#ifndef COHORT_CODEC_PLAN_FIELDS_H
+#define COHORT_CODEC_PLAN_FIELDS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "core/plan_build.h"
+
+/* Reading goes on where it can: what is wrong with one definition is noted in its `refused`. */
+struct reader {
+    struct plan_builder *builder;
+    struct arena *scratch; /* definitions until the builder has copied them; emptied after each */
+    bool no_memory;
+    const char *refused; /* the first thing wrong with the definition being read */
+};
+
+void refuse(struct reader *r, const char *what, const char *must);
+void *scratch_array(struct reader *r, size_t n, size_t item); /* NULL (no_memory) when there is none */
+
+/* A text; NULL (refused) when it is another type or, with no default, absent. */
+const char *text_field(struct reader *r, const json_t *obj, const char *name, const char *absent);
+int32_t int_field(struct reader *r, const json_t *obj, const char *name);
+bool bool_field(struct reader *r, const json_t *obj, const char *name); /* absent: false */
+/* The place of a word in a list that ends in NULL; -1 (refused) when it is not there. */
+int word_field(struct reader *r, const json_t *obj, const char *name, const char *const *words);
+bool hex_bytes(const json_t *obj, const char *name, uint8_t *out, size_t n);
+void salt_field(struct reader *r, const json_t *obj, uint8_t out[SALT_BYTES]);
+/* The array of that name, or NULL: json_array_size(NULL) is 0. */
+const json_t *array_field(struct reader *r, const json_t *obj, const char *name);
+/* In the builder's arena, because the compiled condition points into it. NULL when absent. */
+const struct attr *condition_field(struct reader *r, const json_t *obj);
+/* The value as JSON text again; NULL when absent. */
+const char *value_field(struct reader *r, const json_t *obj, const char *name);
+const struct slot_range *ranges_field(struct reader *r, const json_t *obj, const char *name, size_t *n);
+
+#endif

@@ -1,0 +1,277 @@
+#include "codec/plan_json.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#include "codec/json_in.h"
+#include "codec/json_tame.h"
+#include "codec/plan_fields.h"
+#include "core/plan_build.h"
+
+/* Definitions nest no deeper than a condition or a value that someone typed; the bound keeps the parser and
+ * the functions below, which recurse, far from the end of a thread's stack. */
+static const struct json_limits plan_limits = {
+    .max_bytes = (size_t)1 << 30, .max_depth = 256, .max_values = UINT_MAX};
+
+/* --- experiments --- */
+
+static const struct variant_def *read_variants(struct reader *r, const json_t *obj, size_t *n)
+{
+    const json_t *list = array_field(r, obj, "variants");
+    size_t size = json_array_size(list);
+    struct variant_def *out = scratch_array(r, size, sizeof *out);
+    for (size_t i = 0; out && i < size; i++) {
+        const json_t *v = json_array_get(list, i);
+        out[i].id = int_field(r, v, "id");
+        out[i].key = text_field(r, v, "key", NULL);
+        out[i].value_json = value_field(r, v, "value");
+    }
+    *n = out ? size : 0;
+    return out;
+}
+
+static const struct phase_variant_def *read_phase_variants(struct reader *r, const json_t *obj, size_t *n)
+{
+    const json_t *list = array_field(r, obj, "variants");
+    size_t size = json_array_size(list);
+    struct phase_variant_def *out = scratch_array(r, size, sizeof *out);
+    for (size_t i = 0; out && i < size; i++) {
+        const json_t *v = json_array_get(list, i);
+        out[i].variant = text_field(r, v, "variant", NULL);
+        out[i].share_ppm = int_field(r, v, "share_ppm");
+        out[i].slots = ranges_field(r, v, "slots", &out[i].n_slots);
+    }
+    *n = out ? size : 0;
+    return out;
+}
+
+static const struct phase_def *read_phases(struct reader *r, const json_t *obj, size_t *n)
+{
+    const json_t *list = array_field(r, obj, "phases");
+    size_t size = json_array_size(list);
+    struct phase_def *out = scratch_array(r, size, sizeof *out);
+    for (size_t i = 0; out && i < size; i++) {
+        const json_t *v = json_array_get(list, i);
+        out[i].id = int_field(r, v, "id");
+        out[i].number = int_field(r, v, "number");
+        salt_field(r, v, out[i].salt);
+        out[i].traffic = ranges_field(r, v, "traffic_slots", &out[i].n_traffic);
+        out[i].variants = read_phase_variants(r, v, &out[i].n_variants);
+    }
+    *n = out ? size : 0;
+    return out;
+}
+
+static enum plan_status status_field(struct reader *r, const json_t *obj)
+{
+    static const char *const words[] = {"draft", "running", "stopped", "archived", NULL};
+    int i = word_field(r, obj, "status", words);
+    return i < 0 ? STATUS_RUNNING : (enum plan_status)i; /* running and refused: shows as quarantined */
+}
+
+static void read_experiment(struct reader *r, const json_t *v)
+{
+    static const char *const exposures[] = {"on_evaluation", "reported", NULL};
+    struct experiment_def def = {0};
+    r->refused = NULL;
+    def.id = int_field(r, v, "id");
+    def.key = text_field(r, v, "key", NULL);
+    def.status = status_field(r, v);
+    def.guard_stopped = bool_field(r, v, "guard_stopped");
+    def.on_evaluation = word_field(r, v, "exposure", exposures) == 0;
+    def.unit_type = text_field(r, v, "unit_type", "user");
+    salt_field(r, v, def.salt);
+    def.condition = condition_field(r, v);
+    def.variants = read_variants(r, v, &def.n_variants);
+    def.phases = read_phases(r, v, &def.n_phases);
+    def.refused = r->refused;
+    if (!r->no_memory)
+        plan_builder_experiment(r->builder, &def);
+    arena_reset(r->scratch);
+}
+
+/* --- flags --- */
+
+static void read_rule(struct reader *r, const json_t *v, struct rule_def *out)
+{
+    static const char *const kinds[] = {"force", "rollout", "experiment", NULL};
+    r->refused = NULL;
+    int kind = word_field(r, v, "kind", kinds);
+    out->kind = kind < 0 ? RULE_FORCE : (enum plan_rule_kind)kind;
+    out->condition = condition_field(r, v);
+    if (out->kind == RULE_EXPERIMENT)
+        out->experiment = text_field(r, v, "experiment", NULL);
+    else
+        out->value_json = value_field(r, v, "value");
+    if (out->kind == RULE_ROLLOUT) {
+        out->share_ppm = int_field(r, v, "share_ppm");
+        out->unit_type = text_field(r, v, "unit_type", "user");
+        salt_field(r, v, out->salt);
+    }
+    out->refused = r->refused;
+}
+
+static void read_flag(struct reader *r, const json_t *v)
+{
+    static const char *const types[] = {"boolean", "string", "number", "object", NULL};
+    struct flag_def def = {0};
+    r->refused = NULL;
+    def.id = int_field(r, v, "id");
+    def.key = text_field(r, v, "key", NULL);
+    int type = word_field(r, v, "type", types);
+    def.type = type < 0 ? VALUE_BOOLEAN : (enum plan_value_type)type;
+    def.archived = bool_field(r, v, "archived");
+    def.default_json = value_field(r, v, "default");
+    const json_t *list = array_field(r, v, "rules");
+    const char *refused = r->refused;
+    struct rule_def *rules = scratch_array(r, json_array_size(list), sizeof *rules);
+    for (size_t i = 0; rules && i < json_array_size(list); i++, def.n_rules++)
+        read_rule(r, json_array_get(list, i), &rules[i]);
+    def.rules = rules;
+    if (refused)
+        plan_builder_refuse(r->builder, def.key ? def.key : "flags", "the flag is left out: %s", refused);
+    else if (!r->no_memory)
+        plan_builder_flag(r->builder, &def);
+    arena_reset(r->scratch);
+}
+
+/* --- keys, events --- */
+
+static void read_api_key(struct reader *r, const json_t *v)
+{
+    static const char *const roles[] = {"admin", "product", "analyst", "events", "client", NULL};
+    uint8_t hash[32];
+    r->refused = NULL;
+    int role = word_field(r, v, "role", roles);
+    struct plan_api_key key = {.id = int_field(r, v, "id"), .role = (enum api_role)(role + ROLE_ADMIN)};
+    if (!hex_bytes(v, "hash", hash, sizeof hash))
+        refuse(r, "hash", "64 hexadecimal digits");
+    if (r->refused)
+        plan_builder_refuse(r->builder, "api_keys", "a key is left out: %s", r->refused);
+    else
+        plan_builder_api_key(r->builder, &key, hash);
+    arena_reset(r->scratch);
+}
+
+static void read_event(struct reader *r, const json_t *v)
+{
+    if (json_is_string(v) && json_string_length(v) > 0)
+        plan_builder_event(r->builder, json_string_value(v));
+    else
+        plan_builder_refuse(r->builder, "events", "a name is not a text");
+}
+
+/* --- the document --- */
+
+static int damaged(struct error *e, const char *place, const char *text)
+{
+    return error_set(e, ERR_DAMAGED, place, "%s", text);
+}
+
+static int read_version(const json_t *doc, const char *name, int64_t *out, struct error *e)
+{
+    const json_t *v = json_object_get(doc, name);
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return damaged(e, name, "the plan document has no valid version");
+    *out = json_integer_value(v);
+    return 0;
+}
+
+static int read_header(const json_t *doc, struct plan_header *h, struct error *e)
+{
+    const json_t *format = json_object_get(doc, "format"), *env = json_object_get(doc, "environment");
+    if (!json_is_object(doc))
+        return damaged(e, NULL, "the plan document is not an object");
+    if (!json_is_integer(format) || json_integer_value(format) != 1)
+        return damaged(e, "format", "the plan document has a format this cohortd does not read; it reads 1");
+    if (!json_is_string(env) || json_string_length(env) == 0)
+        return damaged(e, "environment", "the plan document names no environment");
+    h->environment = json_string_value(env);
+    if (!hex_bytes(doc, "unit_key", h->unit_key, sizeof h->unit_key))
+        return damaged(e, "unit_key", "the plan document has no unit key of 64 hexadecimal digits");
+    if (!hex_bytes(doc, "hash_key", h->hash_key, sizeof h->hash_key))
+        return damaged(e, "hash_key", "the plan document has no hash key of 64 hexadecimal digits");
+    int rc = read_version(doc, "version", &h->version, e);
+    return rc ? rc : read_version(doc, "stop_version", &h->stop_version, e);
+}
+
+static int read_list(struct reader *r, const json_t *doc, const char *name,
+                     void (*item)(struct reader *, const json_t *), struct error *e)
+{
+    const json_t *list = json_object_get(doc, name);
+    if (!json_is_array(list))
+        return damaged(e, name, "the plan document lacks this array");
+    for (size_t i = 0; i < json_array_size(list) && !r->no_memory; i++)
+        item(r, json_array_get(list, i));
+    return 0;
+}
+
+static int read_document(struct reader *r, const json_t *doc, struct plan **out, struct error *e)
+{
+    int rc = read_list(r, doc, "api_keys", read_api_key, e);
+    if (rc == 0)
+        rc = read_list(r, doc, "events", read_event, e);
+    if (rc == 0)
+        rc = read_list(r, doc, "experiments", read_experiment, e);
+    if (rc == 0)
+        rc = read_list(r, doc, "flags", read_flag, e);
+    if (rc == 0 && r->no_memory)
+        rc = error_set(e, ERR_NOMEM, NULL, "out of memory");
+    return rc ? rc : plan_builder_finish(r->builder, out, e);
+}
+
+/* Parses; a number too large for the parser is no reason to lose the rest. */
+static int parse_document(const char *text, size_t len, json_t **doc, size_t *n_strings, struct error *e)
+{
+    *n_strings = 0;
+    int rc = json_in_parse(text, len, &plan_limits, doc, e);
+    if (rc == ERR_INVALID) {
+        size_t tame_len;
+        char *tame = json_tame_numbers(text, len, &tame_len, n_strings);
+        if (!tame)
+            return error_set(e, ERR_NOMEM, NULL, "out of memory");
+        rc = json_in_parse(tame, tame_len, &plan_limits, doc, e);
+        sodium_memzero(tame, tame_len);
+        free(tame);
+    }
+    if (rc == ERR_INVALID || rc == ERR_LIMIT)
+        e->code = rc = ERR_DAMAGED;
+    return rc;
+}
+
+static int build(const json_t *doc, size_t n_strings, struct plan **out, struct error *e)
+{
+    struct plan_header h;
+    int rc = read_header(doc, &h, e);
+    if (rc)
+        return rc;
+    struct reader r = {.builder = plan_builder_new(&h), .scratch = arena_new()};
+    sodium_memzero(h.unit_key, sizeof h.unit_key);
+    sodium_memzero(h.hash_key, sizeof h.hash_key);
+    if (r.builder && n_strings > 0)
+        plan_builder_refuse(r.builder, "document", "%zu numbers are too large and were read as texts",
+                            n_strings);
+    if (!r.builder || !r.scratch)
+        rc = error_set(e, ERR_NOMEM, NULL, "out of memory");
+    else
+        rc = read_document(&r, doc, out, e);
+    arena_free(r.scratch);
+    plan_builder_free(r.builder);
+    return rc;
+}
+
+int plan_from_json(const char *text, size_t len, struct plan **out, struct error *e)
+{
+    struct error own;
+    json_t *doc;
+    size_t n_strings;
+    *out = NULL;
+    if (!e)
+        e = &own;
+    int rc = parse_document(text, len, &doc, &n_strings, e);
+    if (rc)
+        return rc;
+    rc = build(doc, n_strings, out, e);
+    json_decref(doc);
+    return rc;
+}

@@ -1,0 +1,214 @@
+#include "core/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/plan_private.h"
+
+#define PRESENTED_KEY_MAX 256 /* bytes; ours have about 60 */
+
+struct plan *plan_ref(const struct plan *p)
+{
+    struct plan *shared = (struct plan *)p;
+    atomic_fetch_add_explicit(&shared->refs, 1, memory_order_relaxed);
+    return shared;
+}
+
+void plan_unref(const struct plan *p)
+{
+    struct plan *shared = (struct plan *)p;
+    if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_free(shared->arena);
+    sodium_memzero(shared, sizeof *shared); /* it held the environment's keys */
+    free(shared);
+}
+
+int64_t plan_version(const struct plan *p)
+{
+    return p->version;
+}
+
+int64_t plan_stop_version(const struct plan *p)
+{
+    return p->stop_version;
+}
+
+const char *plan_environment(const struct plan *p)
+{
+    return p->environment;
+}
+
+const struct unit_key *plan_unit_key(const struct plan *p)
+{
+    return &p->unit_key;
+}
+
+/* The order of strcmp between a key that need not be terminated and one that is. */
+static int compare_key(const char *key, size_t len, const char *other)
+{
+    int order = strncmp(key, other, len);
+    if (order != 0)
+        return order;
+    return other[len] == '\0' ? 0 : -1;
+}
+
+/* The index of a key among sorted ones; n when it is not there. */
+static size_t find_key(const char *const *keys, size_t n, const char *key, size_t len)
+{
+    size_t lo = 0, hi = n;
+    if (len == 0 || memchr(key, 0, len))
+        return n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        int order = compare_key(key, len, keys[mid]);
+        if (order == 0)
+            return mid;
+        if (order > 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return n;
+}
+
+size_t plan_flag_count(const struct plan *p)
+{
+    return p->n_flags;
+}
+
+const struct plan_flag *plan_flag_at(const struct plan *p, size_t i)
+{
+    return p->flags[i];
+}
+
+const struct plan_flag *plan_flag_find(const struct plan *p, const char *key, size_t len)
+{
+    size_t i = find_key(p->flag_keys, p->n_flags, key, len);
+    return i < p->n_flags ? p->flags[i] : NULL;
+}
+
+const char *plan_flag_key(const struct plan_flag *f)
+{
+    return f->key;
+}
+
+int32_t plan_flag_id(const struct plan_flag *f)
+{
+    return f->id;
+}
+
+bool plan_flag_archived(const struct plan_flag *f)
+{
+    return f->archived;
+}
+
+const struct plan_experiment *plan_experiment_find(const struct plan *p, const char *key, size_t len)
+{
+    size_t i = find_key(p->experiment_keys, p->n_experiments, key, len);
+    return i < p->n_experiments ? p->experiments[i] : NULL;
+}
+
+int32_t plan_experiment_id(const struct plan_experiment *x)
+{
+    return x->id;
+}
+
+const char *plan_experiment_key(const struct plan_experiment *x)
+{
+    return x->key;
+}
+
+const char *plan_experiment_unit_type(const struct plan_experiment *x)
+{
+    return x->unit_type;
+}
+
+bool plan_experiment_exposes(const struct plan_experiment *x)
+{
+    return x->exposes;
+}
+
+const struct plan_variant *plan_variant_find(const struct plan_experiment *x, const char *key, size_t len)
+{
+    size_t i = find_key(x->variant_keys, x->n_variants, key, len);
+    return i < x->n_variants ? x->variants_by_key[i] : NULL;
+}
+
+int32_t plan_variant_id(const struct plan_variant *v)
+{
+    return v->id;
+}
+
+const char *plan_variant_key(const struct plan_variant *v)
+{
+    return v->key;
+}
+
+int32_t plan_phase_id(const struct plan_phase *ph)
+{
+    return ph->id;
+}
+
+int32_t plan_phase_number(const struct plan_phase *ph)
+{
+    return ph->number;
+}
+
+bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
+                   const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm)
+{
+    if (x->quarantined)
+        return false;
+    struct draw d;
+    draw_unit(x->salt, u, &d);
+    uint32_t owner = slots_owner(&x->traffic, slot_of(d.w[DRAW_SELECT]));
+    if (owner == SLOTS_NOBODY)
+        return false;
+    const struct plan_phase *ph = &x->phases[owner];
+    draw_unit(ph->salt, u, &d);
+    owner = slots_owner(&ph->slots, slot_of(d.w[DRAW_VARIANT]));
+    if (owner == SLOTS_NOBODY)
+        return false;
+    *phase = ph;
+    *variant = ph->arms[owner].variant;
+    *propensity_ppm = ph->arms[owner].share_ppm;
+    *inclusion_ppm = (int32_t)x->traffic.total;
+    return true;
+}
+
+bool plan_event_declared(const struct plan *p, const char *name, size_t len)
+{
+    return find_key(p->events, p->n_events, name, len) < p->n_events;
+}
+
+const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *presented, size_t len)
+{
+    if (len == 0 || len > PRESENTED_KEY_MAX)
+        return NULL;
+    uint8_t hash[crypto_auth_hmacsha256_BYTES];
+    crypto_auth_hmacsha256_state state = p->hash_key;
+    crypto_auth_hmacsha256_update(&state, (const unsigned char *)presented, len);
+    crypto_auth_hmacsha256_final(&state, hash);
+    const struct plan_api_key *found = NULL;
+    /* All are compared, so that the time says nothing about which one it was. */
+    for (size_t i = 0; i < p->n_api_keys; i++)
+        if (sodium_memcmp(hash, p->api_keys[i].hash, sizeof hash) == 0)
+            found = &p->api_keys[i].key;
+    return found;
+}
+
+size_t plan_quarantine_count(const struct plan *p)
+{
+    return p->n_quarantine;
+}
+
+const char *plan_quarantine_at(const struct plan *p, size_t i)
+{
+    return p->quarantine[i];
+}
+
+size_t plan_size(const struct plan *p)
+{
+    return sizeof *p + arena_size(p->arena);
+}

@@ -1,0 +1,110 @@
+/* Building a plan from definitions already in memory. What can't be compiled is left out with a reason
+ * (quarantine); the rest of the plan works. Errors stick: add everything, look at plan_builder_finish. */
+#ifndef COHORT_CORE_PLAN_BUILD_H
+#define COHORT_CORE_PLAN_BUILD_H
+
+#include "core/arena.h"
+#include "core/attr.h"
+#include "core/error.h"
+#include "core/plan.h"
+#include "core/slots.h"
+
+#define PLAN_KEY_MAX 100         /* bytes of a flag's, experiment's or variant's key */
+#define PLAN_QUARANTINE_MAX 1000 /* reasons kept; more are counted in the last one */
+
+enum plan_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_STOPPED, STATUS_ARCHIVED };
+enum plan_value_type { VALUE_BOOLEAN, VALUE_STRING, VALUE_NUMBER, VALUE_OBJECT };
+enum plan_rule_kind { RULE_FORCE, RULE_ROLLOUT, RULE_EXPERIMENT };
+
+/* Texts are NUL-terminated, copied, and need not outlive the call; so do arrays. Conditions are the
+ * exception: they must live in plan_builder_arena (NULL: everyone). Values are JSON texts; NULL or "null":
+ * the code's default. A `refused` that is not NULL says why the definition could not be read: it is
+ * quarantined with that reason and only its id, key and status (if they are right) are used. */
+struct variant_def {
+    int32_t id;
+    const char *key;
+    const char *value_json;
+};
+
+struct phase_variant_def {
+    const char *variant; /* key */
+    int32_t share_ppm;
+    const struct slot_range *slots; /* owners are not read; together share_ppm slots, or none at all */
+    size_t n_slots;
+};
+
+struct phase_def {
+    int32_t id, number;
+    uint8_t salt[SALT_BYTES];
+    const struct slot_range *traffic;
+    size_t n_traffic;
+    const struct phase_variant_def *variants;
+    size_t n_variants;
+};
+
+struct experiment_def {
+    int32_t id;
+    const char *key;
+    enum plan_status status;
+    bool guard_stopped;
+    bool on_evaluation;
+    const char *unit_type;
+    uint8_t salt[SALT_BYTES];
+    const struct attr *condition;
+    const struct variant_def *variants;
+    size_t n_variants;
+    const struct phase_def *phases;
+    size_t n_phases;
+    const char *refused;
+};
+
+struct rule_def {
+    enum plan_rule_kind kind;
+    const struct attr *condition;
+    const char *experiment; /* key, RULE_EXPERIMENT */
+    const char *value_json; /* RULE_FORCE, RULE_ROLLOUT */
+    int32_t share_ppm;      /* RULE_ROLLOUT: slots [0, share_ppm) of draw w0 */
+    uint8_t salt[SALT_BYTES];
+    const char *unit_type; /* RULE_ROLLOUT; NULL: "user" */
+    const char *refused;
+};
+
+struct flag_def {
+    int32_t id;
+    const char *key;
+    enum plan_value_type type;
+    const char *default_json;
+    bool archived;
+    const struct rule_def *rules;
+    size_t n_rules;
+};
+
+struct plan_header {
+    const char *environment;
+    int64_t version, stop_version;
+    uint8_t unit_key[32], hash_key[32];
+};
+
+struct plan_builder;
+
+struct plan_builder *plan_builder_new(const struct plan_header *h); /* NULL when out of memory */
+void plan_builder_free(struct plan_builder *b);                     /* NULL is fine */
+struct arena *plan_builder_arena(struct plan_builder *b);
+
+void plan_builder_api_key(struct plan_builder *b, const struct plan_api_key *key, const uint8_t hash[32]);
+void plan_builder_event(struct plan_builder *b, const char *name);
+void plan_builder_experiment(struct plan_builder *b, const struct experiment_def *def);
+/* A force or rollout rule that can't be compiled ends the flag's evaluation where it stands: what it was
+ * there to keep from the rules behind it must not reach them. */
+void plan_builder_flag(struct plan_builder *b, const struct flag_def *def);
+/* Adds "what: text" to the plan's quarantine. */
+void plan_builder_refuse(struct plan_builder *b, const char *what, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* One reference is the caller's. ERR_NOMEM is the only failure. The builder is empty after it: free it. */
+int plan_builder_finish(struct plan_builder *b, struct plan **out, struct error *e);
+
+/* True for [a-z0-9][a-z0-9_.-]{0,99}: keys of flags, experiments and variants. */
+bool plan_key_valid(const char *key);
+
+#endif

@@ -1,0 +1,225 @@
+/* The last step: everything added becomes one plan; names become pointers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/plan_builder_private.h"
+#include "core/plan_private.h"
+
+static int flag_order(const void *a, const void *b)
+{
+    const struct plan_flag *const *x = a, *const *y = b;
+    int order = strcmp((*x)->key, (*y)->key);
+    return order ? order : ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+static int experiment_order(const void *a, const void *b)
+{
+    const struct plan_experiment *const *x = a, *const *y = b;
+    int order = strcmp((*x)->key, (*y)->key);
+    return order ? order : ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+static int text_order(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+static void sort_pointers(struct list *l, int (*order)(const void *, const void *))
+{
+    if (l->n > 1)
+        qsort(l->items, l->n, sizeof(void *), order);
+}
+
+/* Of two flags with one key the older stays. */
+static void drop_duplicate_flags(struct plan_builder *b)
+{
+    struct plan_flag **f = b->flags.items;
+    size_t kept = 0;
+    for (size_t i = 0; i < b->flags.n; i++) {
+        if (kept > 0 && strcmp(f[kept - 1]->key, f[i]->key) == 0)
+            plan_builder_refuse(b, f[i]->key, "two flags have this key; only the older one is used");
+        else
+            f[kept++] = f[i];
+    }
+    b->flags.n = kept;
+}
+
+/* Of two experiments with one key neither can be trusted. */
+static void drop_duplicate_experiments(struct plan_builder *b)
+{
+    struct plan_experiment **x = b->experiments.items;
+    size_t kept = 0;
+    for (size_t i = 0; i < b->experiments.n; i++) {
+        if (kept > 0 && strcmp(x[kept - 1]->key, x[i]->key) == 0) {
+            x[kept - 1]->quarantined = true;
+            x[kept - 1]->condition = NULL;
+            plan_builder_refuse(b, x[i]->key, "two experiments have this key");
+        } else {
+            x[kept++] = x[i];
+        }
+    }
+    b->experiments.n = kept;
+}
+
+/* --- names become pointers --- */
+
+static void check_values(struct plan_builder *b, const struct plan_flag *f, struct plan_experiment *x)
+{
+    if (x->quarantined)
+        return;
+    for (size_t i = 0; i < x->n_variants; i++) {
+        const char *json = x->variants[i].value_json;
+        if (!json || plan_value_has_type(json, f->type))
+            continue;
+        x->quarantined = true;
+        plan_builder_refuse(b, x->key, "the value of variant %s is not of the type of flag %s, %s",
+                            x->variants[i].key, f->key, plan_type_name(f->type));
+        return;
+    }
+}
+
+static void link_rules(struct plan_builder *b, struct plan *p, struct plan_flag *f)
+{
+    for (size_t i = 0; i < f->n_rules; i++) {
+        struct plan_rule *r = &f->rules[i];
+        if (!r->experiment_key)
+            continue;
+        struct plan_experiment *x =
+            (struct plan_experiment *)plan_experiment_find(p, r->experiment_key, strlen(r->experiment_key));
+        r->experiment = x;
+        if (x) {
+            check_values(b, f, x);
+        } else if (!r->broken) {
+            r->broken = true;
+            plan_builder_refuse(b, f->key, "rule %zu of the flag: there is no experiment %s", i + 1,
+                                r->experiment_key);
+        }
+    }
+}
+
+/* --- inputs: the attributes a flag looks at, without those that are raw ids --- */
+
+static void collect_unit_types(struct plan_builder *b, const struct plan *p, struct list *types)
+{
+    list_add_pointer(b, types, "user");
+    list_add_pointer(b, types, "targetingKey");
+    for (size_t i = 0; i < p->n_experiments; i++)
+        list_add_pointer(b, types, p->experiments[i]->unit_type);
+    for (size_t i = 0; i < p->n_flags; i++)
+        for (size_t k = 0; k < p->flags[i]->n_rules; k++)
+            if (p->flags[i]->rules[k].unit_type)
+                list_add_pointer(b, types, p->flags[i]->rules[k].unit_type);
+    sort_pointers(types, text_order);
+}
+
+static void collect_attributes(struct plan_builder *b, const struct condition *c, const struct list *types,
+                               struct list *names)
+{
+    for (size_t i = 0; i < condition_clause_count(c); i++) {
+        const char *name = condition_clause_attribute(c, i);
+        if (!bsearch(&name, types->items, types->n, sizeof name, text_order))
+            list_add_pointer(b, names, name);
+    }
+}
+
+static void set_inputs(struct plan_builder *b, struct plan_flag *f, const struct list *types)
+{
+    struct list names = {0};
+    for (size_t i = 0; i < f->n_rules; i++) {
+        collect_attributes(b, f->rules[i].condition, types, &names);
+        if (f->rules[i].experiment)
+            collect_attributes(b, f->rules[i].experiment->condition, types, &names);
+    }
+    sort_pointers(&names, text_order);
+    f->inputs = arena_alloc(b->arena, names.n * sizeof *f->inputs);
+    b->failed = b->failed || !f->inputs;
+    const char **sorted = names.items;
+    for (size_t i = 0; i < names.n && f->inputs; i++)
+        if (i == 0 || strcmp(sorted[i - 1], sorted[i]) != 0)
+            f->inputs[f->n_inputs++] = sorted[i];
+    free(names.items);
+}
+
+/* --- the plan --- */
+
+static void *move_to_arena(struct plan_builder *b, const struct list *l, size_t item)
+{
+    void *moved = arena_alloc(b->arena, l->n * item);
+    if (!moved)
+        b->failed = true;
+    else if (l->n > 0)
+        memcpy(moved, l->items, l->n * item);
+    return moved;
+}
+
+static void set_keys(struct plan_builder *b, struct plan *p)
+{
+    p->flag_keys = arena_alloc(b->arena, p->n_flags * sizeof *p->flag_keys);
+    p->experiment_keys = arena_alloc(b->arena, p->n_experiments * sizeof *p->experiment_keys);
+    b->failed = b->failed || !p->flag_keys || !p->experiment_keys;
+    if (b->failed)
+        return;
+    for (size_t i = 0; i < p->n_flags; i++)
+        p->flag_keys[i] = p->flags[i]->key;
+    for (size_t i = 0; i < p->n_experiments; i++)
+        p->experiment_keys[i] = p->experiments[i]->key;
+}
+
+static void fill(struct plan_builder *b, struct plan *p)
+{
+    const struct plan_header *h = &b->header;
+    p->version = h->version;
+    p->stop_version = h->stop_version;
+    p->environment = h->environment;
+    unit_key_init(&p->unit_key, h->unit_key, sizeof h->unit_key);
+    crypto_auth_hmacsha256_init(&p->hash_key, h->hash_key, sizeof h->hash_key);
+    sort_pointers(&b->flags, flag_order);
+    sort_pointers(&b->experiments, experiment_order);
+    sort_pointers(&b->events, text_order);
+    drop_duplicate_flags(b);
+    drop_duplicate_experiments(b);
+    p->n_flags = b->flags.n;
+    p->flags = move_to_arena(b, &b->flags, sizeof *p->flags);
+    p->n_experiments = b->experiments.n;
+    p->experiments = move_to_arena(b, &b->experiments, sizeof *p->experiments);
+    p->n_events = b->events.n;
+    p->events = move_to_arena(b, &b->events, sizeof *p->events);
+    p->n_api_keys = b->api_keys.n;
+    p->api_keys = move_to_arena(b, &b->api_keys, sizeof *p->api_keys);
+    if (!b->failed)
+        set_keys(b, p);
+}
+
+static void link_flags(struct plan_builder *b, struct plan *p)
+{
+    struct list types = {0};
+    for (size_t i = 0; i < p->n_flags; i++)
+        link_rules(b, p, p->flags[i]);
+    collect_unit_types(b, p, &types);
+    for (size_t i = 0; i < p->n_flags && !b->failed; i++)
+        set_inputs(b, p->flags[i], &types);
+    free(types.items);
+}
+
+int plan_builder_finish(struct plan_builder *b, struct plan **out, struct error *e)
+{
+    *out = NULL;
+    struct plan *p = b->failed ? NULL : calloc(1, sizeof *p);
+    if (!p)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    fill(b, p);
+    if (!b->failed)
+        link_flags(b, p);
+    p->n_quarantine = b->quarantine.n;
+    p->quarantine = move_to_arena(b, &b->quarantine, sizeof *p->quarantine);
+    if (b->failed) {
+        free(p);
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    }
+    atomic_init(&p->refs, 1);
+    p->arena = b->arena;
+    b->arena = NULL;
+    *out = p;
+    return 0;
+}
