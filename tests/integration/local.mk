@@ -1,3 +1,13 @@
 # tests/integration: each starts a private PostgreSQL of its own (pg.sh) and needs no running server.
 AM_TESTS_ENVIRONMENT = PG_BINDIR='$(PG_BINDIR)'; export PG_BINDIR;
 EXTRA_DIST += tests/integration/pg.sh
+
+# End to end against a real cohortd.
+check_PROGRAMS += tests/integration/draws
+tests_integration_draws_SOURCES = tests/integration/draws.c
+tests_integration_draws_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
+tests_integration_draws_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
+api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integration/definitions.py \
+	tests/integration/stops.py tests/integration/assignments.py
+TESTS += $(api_tests)
+EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py
