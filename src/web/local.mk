@@ -20,4 +20,15 @@ web_layer = \
 	src/web/problem.c src/web/problem.h
 
 # The router, authentication, and one file per API.
-web_apis =
+web_apis = \
+	src/web/api.h src/web/api_worker.h src/web/api_worker.c \
+	src/web/api_definitions.c src/web/api_definitions.h \
+	src/web/api_events.c src/web/api_events.h \
+	src/web/api_health.c src/web/api_health.h \
+	src/web/api_ofrep.c src/web/api_ofrep.h \
+	src/web/auth.c src/web/auth.h \
+	src/web/cors.c src/web/cors.h \
+	src/web/decision_log.c src/web/decision_log.h \
+	src/web/event_item.c src/web/event_item.h \
+	src/web/records.c src/web/records.h \
+	src/web/router.c src/web/router.h
