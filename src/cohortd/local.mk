@@ -1,1 +1,23 @@
-# src/cohortd
+# cohortd: everything but main is a library too, for the unit tests.
+noinst_LIBRARIES += libcohortd.a
+libcohortd_a_SOURCES = \
+	src/cohortd/cluster.c src/cohortd/cluster.h \
+	src/cohortd/config.c src/cohortd/config.h \
+	src/cohortd/control.c src/cohortd/control.h \
+	src/cohortd/database.c src/cohortd/database.h \
+	src/cohortd/datadir.c src/cohortd/datadir.h \
+	src/cohortd/embedded.c src/cohortd/embedded.h \
+	src/cohortd/files.c src/cohortd/files.h \
+	src/cohortd/help.c \
+	src/cohortd/keys.c src/cohortd/keys.h \
+	src/cohortd/link.c src/cohortd/link.h \
+	src/cohortd/listen.c src/cohortd/listen.h \
+	src/cohortd/options.c src/cohortd/options.h \
+	src/cohortd/process.c src/cohortd/process.h \
+	src/cohortd/relay.c src/cohortd/relay.h \
+	src/cohortd/server.c src/cohortd/server.h \
+	src/cohortd/source.c src/cohortd/source.h \
+	src/cohortd/stop_signal.c src/cohortd/stop_signal.h \
+	src/cohortd/thread.c src/cohortd/thread.h \
+	src/cohortd/worker.c src/cohortd/worker.h
+libcohortd_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)

@@ -1,0 +1,56 @@
+/* The options of cohortd: one table of names, types, defaults, ranges and meanings, read from three sources:
+ * the default, the configuration file, the command line; the later wins. */
+#ifndef COHORT_COHORTD_CONFIG_H
+#define COHORT_COHORTD_CONFIG_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/error.h"
+
+/* Texts are owned by the configuration and never NULL ("" when not given). Units are in the names. */
+struct config {
+    char *data;
+    char *database;
+    char *pg_bindir;
+    char *os_user;
+    char *listen;
+    int64_t workers; /* 0: one a core */
+    char *cors_origins;
+    char *node_name;
+    char *log_level;
+    int64_t drain_seconds;
+    int64_t event_max_age;    /* seconds */
+    int64_t event_max_future; /* seconds */
+    int64_t spool_max_bytes;
+    int64_t spool_grace_seconds;
+    int64_t ship_interval_ms;
+    int64_t max_connections;
+    int64_t max_connections_per_address;
+    int64_t max_body_bytes;
+    int64_t header_seconds;
+    int64_t body_seconds;
+    int64_t idle_seconds;
+    int64_t write_seconds;
+};
+
+/* What the command line asks for. */
+enum config_action {
+    ACTION_SERVE,
+    ACTION_HELP,         /* --help */
+    ACTION_VERSION,      /* --version */
+    ACTION_PRINT_CONFIG, /* --print-config */
+    ACTION_CHECK_DATA,   /* --check-data DIR: the directory is in config.data */
+};
+
+/* Zeroed before, freed by config_free whatever the answer. ERR_INVALID: place is the option as the user wrote
+ * it, or the file with its line; text is the whole sentence. argv[0] is skipped. */
+int config_read(struct config *c, int argc, char **argv, enum config_action *action, struct error *e);
+void config_free(struct config *c);
+
+/* All options in their groups, with default, range and meaning. */
+void config_help(FILE *out);
+/* A configuration file in which every option stands as a comment with its default. */
+void config_sample(FILE *out);
+
+#endif

@@ -1,0 +1,105 @@
+#include "cohortd/database.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cohortd/files.h"
+#include "cohortd/keys.h"
+#include "store/migrate.h"
+
+static const char *part_of(const PQconninfoOption *options, const char *keyword)
+{
+    for (const PQconninfoOption *o = options; o && o->keyword; o++) {
+        if (strcmp(o->keyword, keyword) == 0)
+            return o->val ? o->val : "";
+    }
+    return "";
+}
+
+int database_check_conninfo(const char *conninfo, struct error *e)
+{
+    char *message = NULL; /* may quote what was given, the password too: not shown */
+    PQconninfoOption *options = PQconninfoParse(conninfo, &message);
+    PQfreemem(message);
+    if (!options)
+        return error_set(e, ERR_INVALID, "--database",
+                         "--database is not a connection string: it must look like "
+                         "postgresql://user@host:5432/dbname or host=… dbname=…");
+    PQconninfoFree(options);
+    return ERR_OK;
+}
+
+void database_describe(const char *conninfo, char *out, size_t cap)
+{
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    const char *user = part_of(options, "user"), *port = part_of(options, "port");
+    const char *host = part_of(options, "host");
+    if (!host[0])
+        host = part_of(options, "hostaddr");
+    if (!host[0])
+        host = "localhost";
+    snprintf(out, cap, "postgresql://%s%s%s%s%s/%s", user, user[0] ? "@" : "", host, port[0] ? ":" : "", port,
+             part_of(options, "dbname"));
+    PQconninfoFree(options);
+}
+
+static int unreachable(const struct database_start *s, const struct pg_error *why, struct error *e)
+{
+    char name[512];
+    if (!s->given)
+        return error_set(e, why->error.code, "database", "the embedded database does not let us in: %s",
+                         why->error.text);
+    database_describe(s->given, name, sizeof name);
+    return error_set(e, why->error.code, "database", "the database %s can't be used: %s", name,
+                     why->error.text);
+}
+
+static int migrate(struct pg *p, struct error *e)
+{
+    struct pg_error why;
+    int applied = 0;
+    int code = migrate_run(p, &applied, &why);
+    if (code != ERR_OK)
+        return error_set(e, code, "database", "%s%s%s", why.error.text, why.hint[0] ? "; " : "", why.hint);
+    if (applied)
+        log_info("migrate", "the schema is at number %d now", migrate_target());
+    return ERR_OK;
+}
+
+/* Keys of another database, say after a restore, would only ever get 401. */
+static void check_keys(const char *dir, const struct plan *plan)
+{
+    char *path = file_path(dir, "keys.json"), *text = NULL;
+    struct error ignored;
+    if (path && file_read(path, 4096, &text, &ignored) == ERR_OK) {
+        const char *key = strstr(text, "\"ck_admin_");
+        const char *end = key ? strchr(key + 1, '"') : NULL;
+        if (end && !plan_api_key_find(plan, key + 1, (size_t)(end - key - 1)))
+            log_warn("keys",
+                     "the admin key in %s is not known to this database, or revoked; remove the file and "
+                     "restart cohortd to get new keys",
+                     path);
+    }
+    free(text);
+    free(path);
+}
+
+int database_prepare(const struct database_start *s, struct loaded_plan *out, struct error *e)
+{
+    struct pg *p = NULL;
+    struct pg_error why;
+    int code = pg_open(&p, s->conninfo, "cohortd start", 0, &why);
+    if (code != ERR_OK)
+        return unreachable(s, &why, e);
+    code = migrate(p, e);
+    if (code == ERR_OK)
+        code = keys_ensure(p, s->dir, s->node, e);
+    if (code == ERR_OK)
+        code = control_first_plan(p, s->counters, out, e);
+    if (code == ERR_OK)
+        check_keys(s->dir, out->plan);
+    pg_close(p);
+    return code;
+}

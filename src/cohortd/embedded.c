@@ -1,0 +1,294 @@
+#include "cohortd/embedded.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cohortd/cluster.h"
+#include "cohortd/files.h"
+#include "store/pg.h"
+
+#define START_SECONDS 60     /* for its first answer of any kind */
+#define RECOVERY_SECONDS 600 /* while it says that it is starting up */
+#define STOP_SECONDS 60
+#define LOG_MAX_BYTES (16 << 20)
+
+struct embedded {
+    struct embedded_options o;
+    struct os_user user;
+    char *socket_dir, *conninfo, *admin_conninfo;
+    pid_t pid; /* 0: not running */
+};
+
+/* DIR/postgres.log, with the one before beside it once it is large. */
+static int open_log(const char *dir, struct error *e)
+{
+    struct stat st;
+    char *path = file_path(dir, "postgres.log"), *old = file_path(dir, "postgres.log.1");
+    int fd = -1;
+    if (path && old) {
+        if (stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES)
+            rename(path, old);
+        fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    }
+    if (fd < 0)
+        error_set(e, ERR_IO, "data", "%s/postgres.log can't be written: %s", dir, strerror(errno));
+    free(path);
+    free(old);
+    return fd;
+}
+
+/* The last FATAL or PANIC the server wrote since `from`. */
+static void read_complaint(int fd, off_t from, char *out, size_t cap)
+{
+    char text[8192];
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end - from > (off_t)sizeof text - 1)
+        from = end - ((off_t)sizeof text - 1);
+    ssize_t n = pread(fd, text, sizeof text - 1, from);
+    text[n > 0 ? n : 0] = '\0';
+    snprintf(out, cap, "%s", "it left no message");
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        char *why = strstr(line, "FATAL:");
+        why = why ? why : strstr(line, "PANIC:");
+        if (why)
+            snprintf(out, cap, "%s", why);
+    }
+}
+
+static int launch(struct embedded *m, int log_fd, struct error *e)
+{
+    char *postgres = file_path(m->o.bindir, "postgres"), *pg = file_path(m->o.dir, "pg");
+    int code = error_set(e, ERR_NOMEM, NULL, "out of memory");
+    if (postgres && pg) {
+        const char *argv[] = {postgres,
+                              "-D",
+                              pg,
+                              "-k",
+                              m->socket_dir,
+                              "-c",
+                              "listen_addresses=",
+                              "-c",
+                              "port=5432",
+                              "-c",
+                              "unix_socket_permissions=0700",
+                              "-c",
+                              "cluster_name=cohortd",
+                              "-c",
+                              "logging_collector=off",
+                              "-c",
+                              "log_destination=stderr",
+                              "-c",
+                              "jit=off",
+                              NULL};
+        code = process_spawn(&m->user, argv, log_fd, &m->pid, e);
+    }
+    if (code != ERR_OK)
+        m->pid = 0;
+    free(postgres);
+    free(pg);
+    return code;
+}
+
+bool embedded_ended(struct embedded *m, int *status)
+{
+    if (m->pid == 0 || waitpid(m->pid, status, WNOHANG) != m->pid)
+        return false;
+    m->pid = 0;
+    return true;
+}
+
+static int wait_ready(struct embedded *m, int log_fd, off_t log_from, struct error *e)
+{
+    int64_t start = clock_monotonic_us();
+    char why[512];
+    int status;
+    for (;;) {
+        PGPing answer = PQping(m->admin_conninfo);
+        if (answer == PQPING_OK)
+            return ERR_OK;
+        if (embedded_ended(m, &status)) {
+            read_complaint(log_fd, log_from, why, sizeof why);
+            return error_set(e, ERR_IO, "data",
+                             "the embedded database in %s/pg did not start: %s (its log is %s/postgres.log)",
+                             m->o.dir, why, m->o.dir);
+        }
+        int64_t limit_s = answer == PQPING_REJECT ? RECOVERY_SECONDS : START_SECONDS;
+        if (clock_monotonic_us() - start > limit_s * 1000000)
+            return error_set(
+                e, ERR_UNAVAILABLE, "data",
+                "the embedded database did not answer within %lld seconds; its log is %s/postgres.log",
+                (long long)limit_s, m->o.dir);
+        if (m->o.stopping())
+            return error_set(e, ERR_STATE, NULL, "stopped while starting");
+        poll(NULL, 0, 20);
+    }
+}
+
+static int ensure_database(struct embedded *m, struct error *e)
+{
+    struct pg *p = NULL;
+    struct pg_error why;
+    PGresult *res = NULL;
+    int code = pg_open(&p, m->admin_conninfo, "cohortd start", 0, &why);
+    if (code == ERR_OK)
+        code = pg_exec(p, "select 1 from pg_database where datname = 'cohort'", 0, NULL, &res, &why);
+    if (code == ERR_OK && PQntuples(res) == 0)
+        code = pg_exec(p, "create database cohort", 0, NULL, NULL, &why);
+    PQclear(res);
+    pg_close(p);
+    return code == ERR_OK ? code : error_set(e, code, "data", "the embedded database: %s", why.error.text);
+}
+
+static int start(struct embedded *m, struct error *e)
+{
+    int code = cluster_wait_free(m->o.dir, m->o.stopping, e);
+    if (code != ERR_OK)
+        return code;
+    int log_fd = open_log(m->o.dir, e);
+    if (log_fd < 0)
+        return ERR_IO;
+    off_t log_from = lseek(log_fd, 0, SEEK_END);
+    code = launch(m, log_fd, e);
+    if (code == ERR_OK)
+        code = wait_ready(m, log_fd, log_from, e);
+    close(log_fd);
+    return code == ERR_OK ? ensure_database(m, e) : code;
+}
+
+/* A conninfo's value may hold anything once quotes and backslashes are escaped; our socket directories hold
+ * neither (cluster_socket_dir). */
+static char *conninfo_for(const char *socket_dir, const char *database)
+{
+    char *s = NULL;
+    return asprintf(&s, "host=%s port=5432 user=%s dbname=%s", socket_dir, CLUSTER_USER, database) < 0 ? NULL
+                                                                                                       : s;
+}
+
+static int prepare(struct embedded *m, struct error *e)
+{
+    int code = os_user_find(m->o.os_user, &m->user, e);
+    if (code == ERR_OK)
+        code = cluster_prepare(m->o.dir, m->o.bindir, &m->user, e);
+    if (code == ERR_OK)
+        code = cluster_socket_dir(m->o.dir, &m->user, &m->socket_dir, e);
+    if (code != ERR_OK)
+        return code;
+    m->conninfo = conninfo_for(m->socket_dir, "cohort");
+    m->admin_conninfo = conninfo_for(m->socket_dir, "postgres");
+    return m->conninfo && m->admin_conninfo ? ERR_OK : error_set(e, ERR_NOMEM, NULL, "out of memory");
+}
+
+int embedded_start(struct embedded **out, const struct embedded_options *o, struct error *e)
+{
+    struct embedded *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    m->o = *o;
+    int code = prepare(m, e);
+    if (code == ERR_OK)
+        code = start(m, e);
+    if (code != ERR_OK) {
+        embedded_stop(m);
+        return code;
+    }
+    *out = m;
+    return ERR_OK;
+}
+
+int embedded_restart(struct embedded *m, struct error *e)
+{
+    int code = start(m, e);
+    if (code != ERR_OK && m->pid) {
+        kill(m->pid, SIGQUIT); /* neither answering nor gone: the next attempt begins anew */
+        waitpid(m->pid, NULL, 0);
+        m->pid = 0;
+    }
+    return code;
+}
+
+const char *embedded_conninfo(const struct embedded *m)
+{
+    return m->conninfo;
+}
+
+/* True when it has ended within the seconds. */
+static bool wait_end(struct embedded *m, unsigned seconds)
+{
+    int64_t end = clock_monotonic_us() + (int64_t)seconds * 1000000;
+    while (waitpid(m->pid, NULL, WNOHANG) == 0) {
+        if (clock_monotonic_us() > end)
+            return false;
+        poll(NULL, 0, 10);
+    }
+    return true;
+}
+
+static void stop_server(struct embedded *m)
+{
+    kill(m->pid, SIGINT);
+    if (wait_end(m, STOP_SECONDS))
+        return;
+    log_warn("database",
+             "the embedded database did not shut down within %d seconds; it is told to end at once",
+             STOP_SECONDS);
+    kill(m->pid, SIGQUIT);
+    if (!wait_end(m, STOP_SECONDS))
+        log_error("database", "the embedded database (process %ld) does not end", (long)m->pid);
+}
+
+void embedded_stop(struct embedded *m)
+{
+    if (!m)
+        return;
+    if (m->pid)
+        stop_server(m);
+    if (m->socket_dir)
+        rmdir(m->socket_dir);
+    free(m->socket_dir);
+    free(m->conninfo);
+    free(m->admin_conninfo);
+    free(m);
+}
+
+/* The nearest directory at or above path that exists, absolute; to be freed. */
+static char *existing_part(const char *path)
+{
+    char *part = path[0] == '/' ? strdup(path) : file_path(".", path);
+    while (part) {
+        char *real = realpath(part, NULL);
+        char *slash = strrchr(part, '/');
+        if (real || !slash || errno != ENOENT) {
+            free(part);
+            return real;
+        }
+        slash[slash == part ? 1 : 0] = '\0';
+    }
+    return NULL;
+}
+
+int embedded_check(const char *dir, const char *os_user, struct error *e)
+{
+    struct os_user u;
+    int code = os_user_find(os_user, &u, e);
+    if (code != ERR_OK)
+        return code;
+    char *part = existing_part(dir);
+    if (!part)
+        return error_set(e, ERR_IO, "data", "%s: %s", dir, strerror(errno));
+    code = process_can_reach(&u, part, e);
+    if (code == ERR_OK && access(part, W_OK | X_OK) != 0)
+        code = error_set(e, ERR_STATE, "data", "%s is not writable for this user: %s", part, strerror(errno));
+    free(part);
+    return code;
+}

@@ -1,0 +1,38 @@
+/* The embedded PostgreSQL: a private cluster in DIR/pg that listens on a socket of its own and ends with us.
+ */
+#ifndef COHORT_COHORTD_EMBEDDED_H
+#define COHORT_COHORTD_EMBEDDED_H
+
+#include <stdbool.h>
+
+#include "core/error.h"
+
+struct embedded;
+
+struct embedded_options {
+    const char *dir;        /* absolute data directory; the cluster is dir/pg */
+    const char *bindir;     /* of initdb and postgres */
+    const char *os_user;    /* whom to run it as when we are root */
+    bool (*stopping)(void); /* true: give up waiting */
+};
+
+/* Makes the cluster when absent, starts it and waits until it answers. The thread that calls must live as
+ * long as the server: its end ends the server. The strings must outlive it. */
+int embedded_start(struct embedded **out, const struct embedded_options *o, struct error *e);
+
+/* Conninfo of the database "cohort", the same for the life of the directory. */
+const char *embedded_conninfo(const struct embedded *m);
+
+/* True once when the server has ended though nobody asked it to; *status as of waitpid. */
+bool embedded_ended(struct embedded *m, int *status);
+/* Starts it again after that. */
+int embedded_restart(struct embedded *m, struct error *e);
+
+/* Fast shutdown; waits for the process. NULL is fine. */
+void embedded_stop(struct embedded *m);
+
+/* Whether a cluster could live in dir, which need not exist yet: who would run it can get there, and we can
+ * write. Makes nothing. */
+int embedded_check(const char *dir, const char *os_user, struct error *e);
+
+#endif

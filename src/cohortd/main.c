@@ -1,0 +1,85 @@
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cohortd/config.h"
+#include "cohortd/embedded.h"
+#include "cohortd/server.h"
+#include "cohortd/stop_signal.h"
+#include <config.h>
+
+#define EXIT_TROUBLE 1
+#define EXIT_USAGE 2
+
+static int refuse(const struct error *e, int status)
+{
+    fprintf(stderr, "cohortd: %s\n", e->text);
+    return status;
+}
+
+static int serve(const struct config *c)
+{
+    struct error e;
+    struct server *server = NULL;
+    enum log_level level = LOG_INFO;
+    log_level_parse(c->log_level, &level);
+    log_set_level(level);
+    if (stop_signal_init(&e) != ERR_OK || server_start(&server, c, &e) != ERR_OK)
+        return stop_signal_came() ? 0 : refuse(&e, EXIT_TROUBLE);
+    while (!stop_signal_came()) {
+        server_tick(server);
+        stop_signal_wait(1000);
+    }
+    log_info("server", "stopping");
+    server_stop(server);
+    log_info("server", "stopped");
+    return 0;
+}
+
+static int check_data(const struct config *c)
+{
+    struct error e;
+    if (embedded_check(c->data, c->os_user, &e) != ERR_OK)
+        return refuse(&e, EXIT_TROUBLE);
+    printf("an embedded database can live in %s\n", c->data);
+    return 0;
+}
+
+static int act(enum config_action action, const struct config *c)
+{
+    switch (action) {
+    case ACTION_HELP:
+        config_help(stdout);
+        break;
+    case ACTION_VERSION:
+        puts(PACKAGE_STRING);
+        break;
+    case ACTION_PRINT_CONFIG:
+        config_sample(stdout);
+        break;
+    case ACTION_CHECK_DATA:
+        return check_data(c);
+    case ACTION_SERVE:
+        return serve(c);
+    }
+    return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
+}
+
+int main(int argc, char **argv)
+{
+    struct config c = {0};
+    struct error e;
+    enum config_action action;
+    if (sodium_init() < 0) {
+        fputs("cohortd: the system gives no random numbers\n", stderr);
+        return EXIT_TROUBLE;
+    }
+    json_object_seed(randombytes_random()); /* before threads; a guessable seed would let keys collide */
+    int status = config_read(&c, argc, argv, &action, &e);
+    status =
+        status == ERR_OK ? act(action, &c) : refuse(&e, status == ERR_INVALID ? EXIT_USAGE : EXIT_TROUBLE);
+    config_free(&c);
+    return status;
+}

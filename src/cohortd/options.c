@@ -1,0 +1,154 @@
+#include "cohortd/options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define TEXT(field) OPTION_TEXT, offsetof(struct config, field)
+#define NUMBER(field) OPTION_NUMBER, offsetof(struct config, field)
+
+static const char storage[] = "Data and database";
+static const char serving[] = "Serving";
+static const char events[] = "Events";
+static const char limits[] = "Limits of HTTP";
+
+/* clang-format off */
+const struct option_entry option_table[] = {
+    {storage, "data", "DIR", TEXT(data), "./cohort-data", 0, 0, NULL,
+     "Directory of everything this node keeps: the embedded database, the spool, the keys. Made when absent."},
+    {storage, "database", "CONNINFO", TEXT(database), "", 0, 0, "an embedded database in DIR/pg",
+     "Connection string or URI of your own PostgreSQL, 15 or newer, to use instead of the embedded one."},
+    {storage, "pg_bindir", "DIR", TEXT(pg_bindir), PG_BINDIR, 0, 0, NULL,
+     "Where initdb and postgres of the embedded database are."},
+    {storage, "os_user", "NAME", TEXT(os_user), "postgres", 0, 0, NULL,
+     "System user the embedded database runs as when cohortd is started by root."},
+    {storage, "node_name", "NAME", TEXT(node_name), "", 0, 0, "the name in DIR/node, made from the host's at the first start",
+     "Name of this node in the database and in logs, at most 64 printable characters."},
+
+    {serving, "listen", "ADDR:PORT", TEXT(listen), "127.0.0.1:8440", 0, 0, NULL,
+     "Where HTTP is served. Port 0 takes a free one; DIR/server.json says which."},
+    {serving, "workers", "N", NUMBER(workers), "0", 0, 256, "0: one for each processor core",
+     "Threads that serve HTTP."},
+    {serving, "cors_origins", "LIST", TEXT(cors_origins), "*", 0, 0, NULL,
+     "Origins of browsers that may ask, separated by blanks; * for all, empty for none."},
+    {serving, "drain_seconds", "SECONDS", NUMBER(drain_seconds), "10", 0, 3600, NULL,
+     "How long a stop waits for open requests, and again for events still to be shipped. A second signal ends at once."},
+    {serving, "log_level", "LEVEL", OPTION_LEVEL, offsetof(struct config, log_level), "info", 0, 0, NULL,
+     "error, warn, info or debug. Log lines go to standard error."},
+
+    {events, "event_max_age", "SECONDS", NUMBER(event_max_age), "604800", 60, 315360000, NULL,
+     "Events older than this when they arrive are rejected as too old."},
+    {events, "event_max_future", "SECONDS", NUMBER(event_max_future), "300", 0, 86400, NULL,
+     "Events later than the server's clock by more than this are rejected."},
+    {events, "spool_max_bytes", "BYTES", NUMBER(spool_max_bytes), "4294967296", 1048576, INT64_C(1) << 50, NULL,
+     "Events that wait for the database take at most this much disk; over it new ones are answered 503."},
+    {events, "spool_grace_seconds", "SECONDS", NUMBER(spool_grace_seconds), "60", 0, 604800, NULL,
+     "How long stored events stay in the spool, to be sent again after a failover that lost them."},
+    {events, "ship_interval_ms", "MS", NUMBER(ship_interval_ms), "150", 1, 60000, NULL,
+     "How long a small batch waits for company before it goes to the database."},
+
+    {limits, "max_connections", "N", NUMBER(max_connections), "10000", 1, 1000000, NULL,
+     "Open connections in total, shared out equally among the workers."},
+    {limits, "max_connections_per_address", "N", NUMBER(max_connections_per_address), "1000", 1, 1000000, NULL,
+     "Open connections of one client address to one worker."},
+    {limits, "max_body_bytes", "BYTES", NUMBER(max_body_bytes), "4194304", 1024, 67108864, NULL,
+     "Largest body of a batch of events."},
+    {limits, "header_seconds", "SECONDS", NUMBER(header_seconds), "10", 1, 3600, NULL,
+     "From a request's first byte to the end of its headers."},
+    {limits, "body_seconds", "SECONDS", NUMBER(body_seconds), "30", 1, 3600, NULL,
+     "From then to the end of its body."},
+    {limits, "idle_seconds", "SECONDS", NUMBER(idle_seconds), "75", 1, 86400, NULL,
+     "How long a connection may be idle between requests."},
+    {limits, "write_seconds", "SECONDS", NUMBER(write_seconds), "30", 1, 3600, NULL,
+     "A client that takes no byte of its answer for this long is dropped."},
+};
+const size_t option_count = sizeof option_table / sizeof *option_table;
+
+const struct option_action option_actions[] = {
+    {"config", "FILE", ACTION_SERVE, "Read options from this file; those on the command line win."},
+    {"check-data", "DIR", ACTION_CHECK_DATA,
+     "Say whether an embedded database can live in DIR, and why not; exit status 0 or 1. Makes nothing."},
+    {"print-config", NULL, ACTION_PRINT_CONFIG, "Print a configuration file with every default."},
+    {"version", NULL, ACTION_VERSION, "Print the version."},
+    {"help", NULL, ACTION_HELP, "Print this."},
+};
+const size_t option_actions_count = sizeof option_actions / sizeof *option_actions;
+/* clang-format on */
+
+static int set_text(char **to, const char *text, struct error *e)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    free(*to);
+    *to = copy;
+    return ERR_OK;
+}
+
+static int set_number(int64_t *to, const struct option_entry *o, const char *text, struct error *e)
+{
+    char *end = NULL;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || text[digits] != '\0' || errno || n < o->min || n > o->max)
+        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not a whole number from %lld to %lld", text,
+                         (long long)o->min, (long long)o->max);
+    *to = n;
+    return ERR_OK;
+}
+
+int option_set(struct config *c, const struct option_entry *o, const char *text, struct error *e)
+{
+    void *field = (char *)c + o->offset;
+    enum log_level level;
+    if (o->type == OPTION_NUMBER)
+        return set_number(field, o, text, e);
+    if (o->type == OPTION_LEVEL && log_level_parse(text, &level) != 0)
+        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of error, warn, info, debug", text);
+    return set_text(field, text, e);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein distance; dashes and underscores are the same. Names longer than the table's are not near. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[64], n = strlen(b);
+    if (n >= sizeof row / sizeof *row || strlen(a) >= sizeof row / sizeof *row)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t before = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            char x = a[i] == '-' ? '_' : a[i], y = b[j] == '-' ? '_' : b[j];
+            size_t replace = before + (x != y);
+            before = row[j + 1];
+            row[j + 1] = least(replace, least(row[j], before) + 1);
+        }
+    }
+    return row[n];
+}
+
+const char *option_nearest(const char *name)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(name) / 2 + 1;
+    for (size_t i = 0; i < option_count + option_actions_count; i++) {
+        const char *candidate =
+            i < option_count ? option_table[i].name : option_actions[i - option_count].name;
+        size_t d = distance(name, candidate);
+        if (d < best_distance) {
+            best_distance = d;
+            best = candidate;
+        }
+    }
+    return best;
+}

@@ -1,0 +1,323 @@
+#include "cohortd/server.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cohortd/control.h"
+#include "cohortd/database.h"
+#include "cohortd/datadir.h"
+#include "cohortd/embedded.h"
+#include "cohortd/files.h"
+#include "cohortd/listen.h"
+#include "cohortd/source.h"
+#include "cohortd/stop_signal.h"
+#include "cohortd/thread.h"
+#include "cohortd/worker.h"
+
+#define GROUP_US 2000
+#define GROUP_BYTES 65536
+#define BATCH_BYTES (1 << 20)
+#define RESTART_MAX_US 30000000 /* between attempts to start an embedded database again */
+
+struct server {
+    const struct config *c;
+    struct counters counters;
+    struct datadir *dir;
+    struct embedded *embedded; /* NULL with --database */
+    const char *conninfo;
+    struct loaded_plan first;
+    struct spool *spool;
+    struct source source;
+    struct shipper *shipper;
+    struct caller *caller;
+    struct control *control;
+    struct worker **workers;
+    size_t n_workers, n_started;
+    bool database_down;
+    int64_t restart_at_us, restart_pause_us;
+};
+
+static size_t worker_count(const struct config *c)
+{
+    cpu_set_t set;
+    if (c->workers > 0)
+        return (size_t)c->workers;
+    int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    return cores > 256 ? 256 : (size_t)cores;
+}
+
+/* A connection is a descriptor; the usual soft limit of 1,024 is for programs that use select. */
+static void raise_descriptors(const struct config *c)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY)
+        return;
+    if ((int64_t)r.rlim_cur < c->max_connections + 256)
+        log_warn("server", "the system allows %lld open files, too few for max_connections = %lld",
+                 (long long)r.rlim_cur, (long long)c->max_connections);
+}
+
+/* Start, step by step. */
+
+static int start_directory(struct server *s, struct error *e)
+{
+    const struct config *c = s->c;
+    struct error why;
+    int code =
+        c->database[0] ? database_check_conninfo(c->database, e) : embedded_check(c->data, c->os_user, e);
+    if (code == ERR_OK)
+        code = datadir_open(&s->dir, c->data, c->node_name, e);
+    if (code != ERR_OK)
+        return code;
+    code = listen_probe(c->listen, &why);
+    return code == ERR_OK ? code : error_set(e, code, why.place, "%s", why.text);
+}
+
+static int start_database(struct server *s, struct error *e)
+{
+    const struct config *c = s->c;
+    int code = ERR_OK;
+    s->conninfo = c->database;
+    if (!c->database[0]) {
+        struct embedded_options o = {datadir_path(s->dir), c->pg_bindir, c->os_user, stop_signal_came};
+        code = embedded_start(&s->embedded, &o, e);
+        if (code != ERR_OK)
+            return code;
+        s->conninfo = embedded_conninfo(s->embedded);
+    }
+    struct database_start start = {s->conninfo, c->database[0] ? c->database : NULL, datadir_path(s->dir),
+                                   datadir_node(s->dir), &s->counters};
+    return database_prepare(&start, &s->first, e);
+}
+
+static int start_queue(struct server *s, struct error *e)
+{
+    char *path = file_path(datadir_path(s->dir), "spool.db");
+    struct spool_options spool = {path, (uint64_t)s->c->spool_max_bytes, GROUP_US, GROUP_BYTES};
+    int code = path ? spool_open(&s->spool, &spool, e) : error_set(e, ERR_NOMEM, NULL, "out of memory");
+    free(path);
+    if (code != ERR_OK)
+        return code;
+    s->source = (struct source){s->spool, (unsigned)s->c->spool_grace_seconds * 1000u};
+    struct shipper_options ship = {.conninfo = s->conninfo,
+                                   .node = datadir_node(s->dir),
+                                   .batch_bytes = BATCH_BYTES,
+                                   .interval_ms = (unsigned)s->c->ship_interval_ms,
+                                   .source = source_for_shipper(&s->source),
+                                   .counters = &s->counters};
+    code = shipper_start(&s->shipper, &ship, e);
+    return code == ERR_OK ? caller_start(&s->caller, s->conninfo, e) : code;
+}
+
+static struct worker_options worker_options(struct server *s, int fd)
+{
+    const struct config *c = s->c;
+    struct worker_options o = {.fd = fd, .spool = s->spool, .caller = s->caller, .counters = &s->counters};
+    http_options_default(&o.http);
+    o.http.max_body = (size_t)c->max_body_bytes;
+    o.http.header_s = (unsigned)c->header_seconds;
+    o.http.body_s = (unsigned)c->body_seconds;
+    o.http.idle_s = (unsigned)c->idle_seconds;
+    o.http.write_s = (unsigned)c->write_seconds;
+    o.http.max_connections = (unsigned)(((size_t)c->max_connections + s->n_workers - 1) / s->n_workers);
+    o.http.max_connections_per_address = (unsigned)c->max_connections_per_address;
+    o.api.event_max_age_us = c->event_max_age * 1000000;
+    o.api.event_max_future_us = c->event_max_future * 1000000;
+    o.api.cors_origins = c->cors_origins;
+    o.api.max_body = (size_t)c->max_body_bytes;
+    return o;
+}
+
+static int start_workers(struct server *s, char *url, size_t cap, struct error *e)
+{
+    int fds[256];
+    s->n_workers = worker_count(s->c);
+    s->workers = calloc(s->n_workers, sizeof *s->workers);
+    if (!s->workers)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    int code = listen_all(s->c->listen, fds, s->n_workers, url, cap, e);
+    if (code != ERR_OK)
+        return code;
+    for (size_t i = 0; i < s->n_workers; i++) {
+        struct worker_options o = worker_options(s, fds[i]);
+        if (code == ERR_OK)
+            code = worker_start(&s->workers[i], &o, s->first.plan, e);
+        else
+            close(fds[i]);
+        if (code == ERR_OK)
+            s->n_started++;
+    }
+    return code;
+}
+
+/* On the definitions' thread. */
+static void on_plan(void *arg, const struct plan *plan)
+{
+    struct server *s = arg;
+    for (size_t i = 0; i < s->n_started; i++) {
+        if (worker_set_plan(s->workers[i], plan) != ERR_OK)
+            log_error("definitions", "out of memory: a worker keeps an older version");
+    }
+}
+
+static int start_control(struct server *s, struct error *e)
+{
+    struct control_options o = {.conninfo = s->conninfo,
+                                .node = datadir_node(s->dir),
+                                .counters = &s->counters,
+                                .on_plan = on_plan,
+                                .arg = s};
+    return control_start(&s->control, &o, &s->first, e);
+}
+
+/* The threads of other parts leave the signals to us. */
+static int start_threads(struct server *s, char *url, size_t cap, struct error *e)
+{
+    sigset_t before;
+    signals_block(&before);
+    int code = start_queue(s, e);
+    if (code == ERR_OK)
+        code = start_workers(s, url, cap, e);
+    if (code == ERR_OK)
+        code = start_control(s, e);
+    signals_restore(&before);
+    return code;
+}
+
+static int start(struct server *s, struct error *e)
+{
+    char url[320];
+    raise_descriptors(s->c);
+    int code = start_directory(s, e);
+    if (code == ERR_OK)
+        code = start_database(s, e);
+    if (code == ERR_OK)
+        code = start_threads(s, url, sizeof url, e);
+    if (code == ERR_OK)
+        code = datadir_write_server(s->dir, url, s->conninfo, e);
+    if (code == ERR_OK)
+        log_info("server", "serving %s with %zu worker%s, data in %s", url, s->n_workers,
+                 s->n_workers == 1 ? "" : "s", datadir_path(s->dir));
+    return code;
+}
+
+int server_start(struct server **out, const struct config *c, struct error *e)
+{
+    struct server *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    s->c = c;
+    int code = start(s, e);
+    if (code != ERR_OK) {
+        server_stop(s);
+        return code;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+/* While it runs. */
+
+static void set_gauges(struct server *s)
+{
+    struct spool_stats stats;
+    spool_stats(s->spool, &stats);
+    counter_set(&s->counters, spool_groups, (int64_t)stats.groups);
+    counter_set(&s->counters, spool_bytes, (int64_t)stats.bytes);
+    counter_set(&s->counters, spool_commits, (int64_t)stats.commits);
+}
+
+static void describe_end(int status)
+{
+    if (WIFSIGNALED(status))
+        log_error("database", "the embedded database was ended by signal %d; starting it again",
+                  WTERMSIG(status));
+    else
+        log_error("database", "the embedded database ended with status %d; starting it again",
+                  WEXITSTATUS(status));
+}
+
+static void watch_database(struct server *s)
+{
+    struct error e;
+    int status;
+    if (embedded_ended(s->embedded, &status)) {
+        describe_end(status);
+        s->database_down = true;
+        s->restart_at_us = 0;
+        s->restart_pause_us = 1000000;
+    }
+    if (!s->database_down || clock_monotonic_us() < s->restart_at_us)
+        return;
+    s->database_down = embedded_restart(s->embedded, &e) != ERR_OK;
+    if (!s->database_down) {
+        log_info("database", "the embedded database runs again");
+        return;
+    }
+    log_error("database", "%s; trying again in %lld s", e.text, (long long)s->restart_pause_us / 1000000);
+    s->restart_at_us = clock_monotonic_us() + s->restart_pause_us;
+    if (s->restart_pause_us < RESTART_MAX_US)
+        s->restart_pause_us *= 2;
+}
+
+void server_tick(struct server *s)
+{
+    set_gauges(s);
+    if (s->embedded && !stop_signal_came())
+        watch_database(s);
+}
+
+/* Stop, in reverse. */
+
+static void drain_workers(struct server *s)
+{
+    int64_t deadline = clock_monotonic_us() + s->c->drain_seconds * 1000000;
+    bool over = true;
+    for (size_t i = 0; i < s->n_started; i++)
+        worker_drain(s->workers[i], false);
+    for (size_t i = 0; i < s->n_started; i++)
+        over = worker_wait(s->workers[i], deadline) && over;
+    if (over)
+        return;
+    log_warn("server", "open requests did not end within %lld s; they are cut off",
+             (long long)s->c->drain_seconds);
+    for (size_t i = 0; i < s->n_started; i++)
+        worker_drain(s->workers[i], true);
+}
+
+static void stop_workers(struct server *s)
+{
+    drain_workers(s);
+    /* Definition calls still waiting are answered now, so that every worker gets its last completion. */
+    if (s->caller)
+        caller_stop(s->caller);
+    for (size_t i = 0; i < s->n_started; i++)
+        worker_free(s->workers[i]);
+    free(s->workers);
+}
+
+void server_stop(struct server *s)
+{
+    control_stop(s->control); /* no plan is sent to a worker that is gone */
+    stop_workers(s);
+    /* The shipper reads the spool, so it stops first; what is not shipped stays in the file. */
+    if (s->shipper)
+        shipper_stop(s->shipper, (unsigned)s->c->drain_seconds * 1000u);
+    if (s->spool)
+        spool_close(s->spool);
+    plan_unref(s->first.plan);
+    embedded_stop(s->embedded);
+    datadir_close(s->dir);
+    free(s);
+}

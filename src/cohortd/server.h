@@ -1,0 +1,22 @@
+/* The server: its parts, started in order and stopped in reverse. */
+#ifndef COHORT_COHORTD_SERVER_H
+#define COHORT_COHORTD_SERVER_H
+
+#include <stdbool.h>
+
+#include "cohortd/config.h"
+
+struct server;
+
+/* All or nothing: on an error what was started is stopped. The configuration must outlive it. The calling
+ * thread must live as long as the server. */
+int server_start(struct server **out, const struct config *c, struct error *e);
+
+/* About once a second and after each SIGCHLD: gauges, and an embedded database that ended is started again.
+ */
+void server_tick(struct server *s);
+
+/* Drains and stops. */
+void server_stop(struct server *s);
+
+#endif

@@ -1,0 +1,193 @@
+#include "cohortd/worker.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mailbox.h"
+#include "cohortd/relay.h"
+#include "cohortd/thread.h"
+
+#define DRAIN_LOOK_US 10000 /* how often a draining worker counts its connections */
+
+struct worker {
+    struct worker_options o;
+    struct event_base *base;
+    struct mailbox *mailbox;
+    struct relay *relay;
+    struct api_worker *api;
+    struct http_server *http;
+    struct event *drain_timer;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool has_ended; /* under lock */
+};
+
+/* Messages, on the worker's thread. */
+
+struct plan_message {
+    struct worker *w;
+    struct plan *plan;
+};
+
+static void on_plan(void *arg)
+{
+    struct plan_message *m = arg;
+    api_worker_set_plan(m->w->api, m->plan);
+    free(m);
+}
+
+static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct worker *w = arg;
+    if (http_server_connections(w->http) == 0)
+        event_base_loopbreak(w->base);
+}
+
+static void on_drain(void *arg)
+{
+    struct worker *w = arg;
+    struct timeval often = {0, DRAIN_LOOK_US};
+    if (!w->http)
+        return;
+    http_server_drain(w->http);
+    event_add(w->drain_timer, &often);
+}
+
+static void on_stop(void *arg)
+{
+    struct worker *w = arg;
+    event_base_loopbreak(w->base);
+}
+
+/* Nothing is answered any more: what was promised a completion still gets it. */
+static void run_out(struct worker *w)
+{
+    while (relay_outstanding(w->relay) > 0)
+        event_base_loop(w->base, EVLOOP_ONCE);
+}
+
+static void *run(void *arg)
+{
+    struct worker *w = arg;
+    event_base_dispatch(w->base);
+    event_del(w->drain_timer);
+    http_server_free(w->http);
+    w->http = NULL;
+    api_worker_flush(w->api);
+    run_out(w);
+    api_worker_free(w->api);
+    w->api = NULL;
+    run_out(w);
+    pthread_mutex_lock(&w->lock);
+    w->has_ended = true;
+    pthread_cond_broadcast(&w->ended);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static void release(struct worker *w)
+{
+    http_server_free(w->http);
+    api_worker_free(w->api);
+    if (w->drain_timer)
+        event_free(w->drain_timer);
+    mailbox_free(w->mailbox);
+    relay_free(w->relay);
+    if (w->base)
+        event_base_free(w->base);
+    pthread_cond_destroy(&w->ended);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+static int prepare(struct worker *w, const struct plan *plan, struct error *e)
+{
+    struct worker_options *o = &w->o;
+    int fd = o->fd;
+    w->base = event_base_new();
+    w->mailbox = w->base ? mailbox_new(w->base) : NULL;
+    w->relay = w->mailbox ? relay_new(w->mailbox, o->spool, o->caller) : NULL;
+    w->drain_timer = w->base ? event_new(w->base, -1, EV_PERSIST, on_drain_timer, w) : NULL;
+    if (!w->relay || !w->drain_timer) {
+        close(fd);
+        return error_set(e, ERR_NOMEM, NULL, "a worker could not be made: out of memory or descriptors");
+    }
+    struct api_services services = {
+        .arg = w->relay, .counters = o->counters, .push = relay_push, .call = relay_call};
+    int code = api_worker_new(&w->api, w->base, &services, &o->api, e);
+    if (code != ERR_OK) {
+        close(fd);
+        return code;
+    }
+    api_worker_set_plan(w->api, plan_ref(plan));
+    return http_server_new(&w->http, w->base, fd, &o->http, api_handle, api_body_limit, w->api, o->counters,
+                           e);
+}
+
+int worker_start(struct worker **out, const struct worker_options *o, const struct plan *plan,
+                 struct error *e)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w) {
+        close(o->fd);
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    }
+    w->o = *o;
+    pthread_mutex_init(&w->lock, NULL);
+    condition_init(&w->ended);
+    int code = prepare(w, plan, e);
+    if (code == ERR_OK)
+        code = thread_start(&w->thread, run, w, e);
+    if (code != ERR_OK) {
+        release(w);
+        return code;
+    }
+    *out = w;
+    return ERR_OK;
+}
+
+int worker_set_plan(struct worker *w, const struct plan *plan)
+{
+    struct plan_message *m = malloc(sizeof *m);
+    if (!m)
+        return ERR_NOMEM;
+    *m = (struct plan_message){w, plan_ref(plan)};
+    int code = mailbox_send(w->mailbox, on_plan, m);
+    if (code != ERR_OK) {
+        plan_unref(m->plan);
+        free(m);
+    }
+    return code;
+}
+
+void worker_drain(struct worker *w, bool at_once)
+{
+    if (mailbox_send(w->mailbox, at_once ? on_stop : on_drain, w) != ERR_OK)
+        log_error("worker", "out of memory while stopping");
+}
+
+bool worker_wait(struct worker *w, int64_t deadline_us)
+{
+    struct timespec until = {deadline_us / 1000000, deadline_us % 1000000 * 1000};
+    pthread_mutex_lock(&w->lock);
+    while (!w->has_ended && pthread_cond_timedwait(&w->ended, &w->lock, &until) == 0)
+        ;
+    bool over = w->has_ended;
+    pthread_mutex_unlock(&w->lock);
+    return over;
+}
+
+void worker_free(struct worker *w)
+{
+    if (!w)
+        return;
+    pthread_join(w->thread, NULL);
+    release(w);
+}

@@ -1,0 +1,44 @@
+/* A worker: a thread with an event loop, a listening socket, the HTTP APIs and one reference of the plan. */
+#ifndef COHORT_COHORTD_WORKER_H
+#define COHORT_COHORTD_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "core/plan.h"
+#include "spool/spool.h"
+#include "store/caller.h"
+#include "web/api.h"
+#include "web/http.h"
+
+struct worker;
+
+struct worker_options {
+    int fd; /* listening (http_listen); the worker's from now on, also on failure */
+    struct http_options http;
+    struct api_options api;
+    struct spool *spool;   /* outlives it */
+    struct caller *caller; /* outlives it, except that it may stop once the worker drains */
+    struct counters *counters;
+};
+
+/* Starts the thread. plan: the first one; takes a reference of its own. */
+int worker_start(struct worker **out, const struct worker_options *o, const struct plan *plan,
+                 struct error *e);
+
+/* Any thread; takes a reference of its own. The worker swaps soon, between two requests. */
+int worker_set_plan(struct worker *w, const struct plan *plan);
+
+/* Any thread: no new connections, open requests are answered, then the thread ends. at_once: open connections
+ * are closed. */
+void worker_drain(struct worker *w, bool at_once);
+
+/* Waits for the end of a draining worker, until clock_monotonic_us() is deadline_us; false when it is not
+ * over. */
+bool worker_wait(struct worker *w, int64_t deadline_us);
+
+/* Waits for the end of a draining worker however long it takes, and frees it. */
+void worker_free(struct worker *w);
+
+#endif
