@@ -1,0 +1,228 @@
+-- Rules of experiments.
+
+create or replace function cohort.effective_status(e cohort.experiment) returns text
+    language plpgsql stable as $$
+begin
+    if e.status = 'running' and exists (select from cohort.stop_event s
+                                         where s.experiment_id = e.id and s.iteration = e.iteration) then
+        return 'stopped';
+    end if;
+    return e.status;
+end $$;
+comment on function cohort.effective_status(cohort.experiment) is
+    'An experiment''s status with its guardrails'' stops: stopped when a stop_event says so';
+
+create or replace function cohort.effective_status(experiment text) returns text
+    language sql stable
+    as $$ select cohort.effective_status(e) from cohort.experiment e
+           where e.environment = cohort.current_environment() and e.key = experiment $$;
+comment on function cohort.effective_status(text) is 'The same by key; null when there is no such experiment';
+
+-- Words, ranges and formats.
+create or replace function cohort.experiment_value_check(e cohort.experiment) returns void
+    language plpgsql as $$
+declare
+    name text := format('experiment %s', cohort.shown(e.key));
+begin
+    if e.kind is distinct from 'ab' then
+        perform cohort.fail('experiment_kind_known', format('%s is no kind of experiment.', cohort.shown(e.kind)));
+    end if;
+    if e.origin is null or e.origin not in ('live', 'imported') then
+        perform cohort.fail('experiment_origin_known', format('%s is no origin of an experiment.', cohort.shown(e.origin)));
+    end if;
+    if e.unit_type !~ '^[a-z][a-z0-9_]{0,31}$' then
+        perform cohort.fail('experiment_unit_type_format', format('%s can''t be a unit type.', cohort.shown(e.unit_type)));
+    end if;
+    if length(e.description) > 10000 or length(e.owner) > 200 then
+        perform cohort.fail('experiment_text_length', format('The %s of %s is too long.',
+            case when length(e.owner) > 200 then 'owner' else 'description' end, name),
+            cohort.path_of(case when length(e.owner) > 200 then 'owner' else 'description' end));
+    end if;
+    if e.traffic_ppm not between 1 and 1000000 then
+        perform cohort.fail('experiment_traffic_range', format('The traffic_ppm of %s is %s; it must lie in 1 to 1000000.', name, e.traffic_ppm));
+    end if;
+    if e.exposure not in ('on_evaluation', 'reported') then
+        perform cohort.fail('experiment_exposure_known', format('%s is no way to take exposures.', cohort.shown(e.exposure)));
+    end if;
+    if not (e.alpha > 0 and e.alpha <= 0.5) then
+        perform cohort.fail('experiment_alpha_range', format('The alpha of %s is %s; it must be above 0 and at most 0.5.', name,
+            cohort.shown(e.alpha)), cohort.path_of('alpha'));
+    end if;
+    if not (e.alert_alpha > 0 and e.alert_alpha <= 0.5) then
+        perform cohort.fail('experiment_alpha_range', format('The alert_alpha of %s is %s; it must be above 0 and at most 0.5.', name,
+            cohort.shown(e.alert_alpha)), cohort.path_of('alert_alpha'));
+    end if;
+    perform cohort.check_condition(name, e.condition);
+end $$;
+comment on function cohort.experiment_value_check(cohort.experiment) is 'Refuses words, ranges and formats out of place';
+
+-- A missing flag of the experiment's own key is made; a missing one of another name is a typing error.
+create or replace function cohort.experiment_flag_check(e cohort.experiment) returns void
+    language plpgsql as $$
+begin
+    perform 1 from cohort.flag f where f.environment = e.environment and f.key = e.flag;
+    if found then
+        return;
+    end if;
+    if e.flag <> e.key then
+        perform cohort.fail('experiment_flag_known', format('There is no flag %s.', cohort.shown(e.flag)));
+    end if;
+    insert into cohort.flag (environment, key, description, made_by_experiment)
+    values (e.environment, e.flag, left(e.description, 10000), true);
+end $$;
+comment on function cohort.experiment_flag_check(cohort.experiment) is 'Makes or finds the flag of an experiment';
+
+create or replace function cohort.experiment_insert_check() returns trigger
+    language plpgsql as $$
+begin
+    new.flag := coalesce(new.flag, new.key);
+    new.unit_type := coalesce(new.unit_type, 'user');
+    new.description := coalesce(new.description, '');
+    new.owner := coalesce(new.owner, '');
+    new.traffic_ppm := coalesce(new.traffic_ppm, 1000000);
+    new.exposure := coalesce(new.exposure, 'on_evaluation');
+    new.alpha := coalesce(new.alpha, 0.01);
+    new.alert_alpha := coalesce(new.alert_alpha, 0.05);
+    perform cohort.check_environment(new.environment);
+    if not cohort.key_ok(new.key) then
+        perform cohort.fail('experiment_key_format', format('%s can''t be an experiment''s key.', cohort.shown(new.key)));
+    end if;
+    perform 1 from cohort.experiment e where e.environment = new.environment and e.key = new.key;
+    if found then
+        perform cohort.fail('experiment_key_unique', format('The experiment %s exists already.', cohort.shown(new.key)));
+    end if;
+    if new.salt is not null then
+        perform cohort.fail('experiment_salt_fixed', format('The salt of experiment %s can''t be given.', cohort.shown(new.key)));
+    end if;
+    if new.status is distinct from 'draft' then
+        perform cohort.fail('experiment_status_known', format('Experiment %s can''t begin with status %s.', cohort.shown(new.key),
+            cohort.shown(new.status)));
+    end if;
+    if new.iteration is distinct from 1 or num_nonnulls(new.started_at, new.stopped_at, new.archived_at) > 0 then
+        perform cohort.fail('experiment_times_fixed', format('Times and iteration of experiment %s can''t be given.', cohort.shown(new.key)));
+    end if;
+    perform cohort.experiment_value_check(new);
+    perform cohort.experiment_flag_check(new);
+    new.salt := cohort.gen_random_bytes(16);
+    return new;
+end $$;
+comment on function cohort.experiment_insert_check() is 'Trigger: rules of new experiments';
+create or replace trigger experiment_insert_check before insert on cohort.experiment
+    for each row execute function cohort.experiment_insert_check();
+
+-- The first column that may not change any more and did, or null.
+create or replace function cohort.experiment_fixed_column(o cohort.experiment, n cohort.experiment) returns text
+    language sql immutable
+    as $$ select case when o.status = 'draft' then null
+                      when n.flag is distinct from o.flag then 'flag'
+                      when n.kind is distinct from o.kind then 'kind'
+                      when n.origin is distinct from o.origin then 'origin'
+                      when n.unit_type is distinct from o.unit_type then 'unit_type'
+                      when n.condition is distinct from o.condition then 'condition'
+                      when n.traffic_ppm is distinct from o.traffic_ppm then 'traffic_ppm'
+                      when n.exposure is distinct from o.exposure then 'exposure'
+                      when n.alpha is distinct from o.alpha then 'alpha'
+                      when n.alert_alpha is distinct from o.alert_alpha then 'alert_alpha' end $$;
+comment on function cohort.experiment_fixed_column(cohort.experiment, cohort.experiment) is
+    'The first column of a started experiment that an update changes and may not, or null';
+
+create or replace function cohort.experiment_update_check() returns trigger
+    language plpgsql as $$
+declare
+    name text := format('experiment %s', cohort.shown(old.key));
+    fixed text := cohort.experiment_fixed_column(old, new);
+begin
+    new.description := coalesce(new.description, '');
+    new.owner := coalesce(new.owner, '');
+    if (new.environment, new.key) is distinct from (old.environment, old.key) then
+        perform cohort.fail('key_fixed', format('The key of %s can''t be changed.', name));
+    end if;
+    if new.salt is distinct from old.salt then
+        perform cohort.fail('experiment_salt_fixed', format('The salt of %s can''t be changed.', name));
+    end if;
+    if (new.iteration, new.created_at, new.created_by, new.started_at, new.stopped_at, new.archived_at)
+       is distinct from (old.iteration, old.created_at, old.created_by, old.started_at, old.stopped_at, old.archived_at) then
+        perform cohort.fail('experiment_times_fixed', format('Times and iteration of %s can''t be changed.', name));
+    end if;
+    if fixed is not null then
+        perform cohort.fail('experiment_running_fixed', format('Experiment %s is %s: its %s can''t be changed.',
+            cohort.shown(old.key), cohort.effective_status(old), fixed), cohort.path_of(fixed));
+    end if;
+    perform cohort.experiment_value_check(new);
+    if new.flag is distinct from old.flag then
+        new.flag := coalesce(new.flag, new.key);
+        perform cohort.experiment_flag_check(new);
+    end if;
+    if new.status is distinct from old.status then
+        new := cohort.experiment_transition(old, new);
+    end if;
+    return new;
+end $$;
+comment on function cohort.experiment_update_check() is 'Trigger: rules of changes to experiments';
+create or replace trigger experiment_update_check before update on cohort.experiment
+    for each row execute function cohort.experiment_update_check();
+
+create or replace function cohort.experiment_delete_check() returns trigger
+    language plpgsql as $$
+begin
+    if old.status <> 'draft' then
+        perform cohort.fail('experiment_delete_running', format('Experiment %s is %s and can''t be deleted.',
+            cohort.shown(old.key), cohort.effective_status(old)));
+    end if;
+    return old;
+end $$;
+comment on function cohort.experiment_delete_check() is 'Trigger: only drafts can be deleted';
+create or replace trigger experiment_delete_check before delete on cohort.experiment
+    for each row execute function cohort.experiment_delete_check();
+
+-- The rule that asks the experiment follows it; a flag that was only made for a deleted draft goes with it.
+create or replace function cohort.experiment_follow() returns trigger
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
+begin
+    if tg_op = 'DELETE' or (tg_op = 'UPDATE' and new.flag <> old.flag) then
+        delete from flag_rule r where r.environment = old.environment and r.experiment = old.key;
+        delete from flag f where f.environment = old.environment and f.key = old.flag
+            and f.made_by_experiment and f.default_value is null
+            and not exists (select from experiment e where e.environment = f.environment and e.flag = f.key)
+            and not exists (select from flag_rule r where r.environment = f.environment and r.flag = f.key);
+    end if;
+    if tg_op = 'INSERT' or (tg_op = 'UPDATE' and new.flag <> old.flag) then
+        insert into flag_rule (environment, flag, kind, experiment, position)
+        values (new.environment, new.flag, 'experiment', new.key, null);
+    end if;
+    if tg_op = 'INSERT' or (tg_op = 'UPDATE' and new.status <> old.status) then
+        insert into status_change (experiment_id, status, reason)
+        values (new.id, new.status, nullif(current_setting('cohort.reason', true), ''));
+    end if;
+    if tg_op = 'UPDATE' and new.status = 'running' and old.status = 'draft' then
+        perform open_phase(new);
+    end if;
+    return null;
+end $$;
+comment on function cohort.experiment_follow() is 'Trigger: keeps an experiment''s rule, history and first phase';
+create or replace trigger experiment_follow after insert or update or delete on cohort.experiment
+    for each row execute function cohort.experiment_follow();
+
+-- The experiment of a variant or guardrail, locked against a start at the same moment. Null once it is being
+-- deleted. Fails with the rule `fixed` unless it is a draft.
+create or replace function cohort.experiment_draft(environment text, experiment text, known text, fixed text, what text)
+    returns cohort.experiment language plpgsql as $$
+declare
+    e cohort.experiment;
+begin
+    select * into e from cohort.experiment x
+     where x.environment = experiment_draft.environment and x.key = experiment for no key update;
+    if not found then
+        if known is not null then
+            perform cohort.fail(known, format('There is no experiment %s.', cohort.shown(experiment)));
+        end if;
+        return null;
+    end if;
+    if e.status <> 'draft' then
+        perform cohort.fail(fixed, format('Experiment %s is %s: its %s can''t be changed.', cohort.shown(experiment),
+            cohort.effective_status(e), what));
+    end if;
+    return e;
+end $$;
+comment on function cohort.experiment_draft(text, text, text, text, text) is
+    'Locks and returns a draft; fails by the rules named when it is absent or has started';
