@@ -8,7 +8,8 @@
 #define LN_HALF_NORMAL 0.14072156793693689465 /* ln(2 / (σ √(2π))) */
 #define LN_MAX_RATIO 115.12925464970228       /* ln 1e50 */
 #define DROP 45.0                             /* what is e^-45 below the mode is left out: 3e-20 */
-#define PANELS 4                              /* a side of the mode */
+#define FARTHEST 600.0 /* odds are held within 1e±100: nothing of weight lies beyond */
+#define PANELS 4       /* a side of the mode */
 #define NODES 20
 
 /* Nodes and weights of the 20-point Gauss-Legendre rule, the positive half. */
@@ -47,7 +48,8 @@ static bool marks_of(const struct view *v, size_t i, struct marks *m)
         return false;
     m->s = v->mirror ? c : t;
     m->f = v->mirror ? t : c;
-    m->odds = (v->mirror ? (1 - p->q) / p->q : p->q / (1 - p->q)) * exp(v->ln_r0);
+    double odds = (v->mirror ? (1 - p->q) / p->q : p->q / (1 - p->q)) * exp(v->ln_r0);
+    m->odds = fmin(1e100, fmax(1e-100, odds));
     return true;
 }
 
@@ -93,9 +95,9 @@ static double slope(const struct view *v, double u, double *information)
         if (!marks_of(v, i, &m))
             continue;
         double rest = exp(-u) / m.odds; /* (1 - θ) / θ */
-        double theta = 1 / (1 + rest), one_less = rest / (1 + rest);
-        if (rest > 1e300)
-            theta = 0, one_less = 1;
+        double theta = 1 / (1 + rest), one_less = 1 - theta;
+        if (rest < 0.5)
+            one_less = rest * theta;
         g += m.s * one_less - m.f * theta;
         k += (m.s + m.f) * theta * one_less;
     }
@@ -130,7 +132,7 @@ static double find_mode(const struct view *v)
     double k, hi = 0.5;
     if (slope(v, 0, &k) <= 0)
         return 0;
-    while (hi < 1024 && slope(v, hi, &k) - INV_VARIANCE * hi > 0)
+    while (hi < FARTHEST / 2 && slope(v, hi, &k) - INV_VARIANCE * hi > 0)
         hi *= 2;
     return falling_root(v, 0, hi, INV_VARIANCE);
 }
@@ -186,7 +188,7 @@ static bool has_events(const struct evt_phase *phases, size_t n)
 static double log_e(const struct view *v)
 {
     double mode = find_mode(v), top = log_integrand(v, mode);
-    double area = integrate(v, mode, mode + reach(v, mode, top, 1, 1e6), top);
+    double area = integrate(v, mode, mode + reach(v, mode, top, 1, FARTHEST - mode), top);
     if (mode > 0) {
         double left = reach(v, mode, top, -1, mode);
         area += integrate(v, mode - left, mode, top);

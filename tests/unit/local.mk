@@ -11,3 +11,15 @@ TESTS += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_spool_LDADD = libspool.a libbase.a libcore.a $(CHECK_LIBS) $(SQLITE_LIBS) $(SODIUM_LIBS)
+
+check_PROGRAMS += tests/unit/test_stats_evt tests/unit/test_stats_guardrail tests/unit/test_stats_tests
+TESTS += tests/unit/test_stats_evt tests/unit/test_stats_guardrail tests/unit/test_stats_tests
+tests_unit_test_stats_evt_SOURCES = tests/unit/test_stats_evt.c
+tests_unit_test_stats_evt_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_evt_LDADD = libstats.a $(CHECK_LIBS) -lm
+tests_unit_test_stats_guardrail_SOURCES = tests/unit/test_stats_guardrail.c
+tests_unit_test_stats_guardrail_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_guardrail_LDADD = libstats.a $(CHECK_LIBS) -lm
+tests_unit_test_stats_tests_SOURCES = tests/unit/test_stats_tests.c
+tests_unit_test_stats_tests_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_tests_LDADD = libstats.a $(CHECK_LIBS) -lm
