@@ -27,7 +27,8 @@ struct datadir {
 /* Parents are not made: a mistyped path should not grow a tree. */
 static int make_directory(const char *path, struct error *e)
 {
-    if (mkdir(path, 0711) == 0)
+    /* The database's user must pass through, whatever the umask. */
+    if (mkdir(path, 0711) == 0 && chmod(path, 0711) == 0)
         return ERR_OK;
     int problem = errno;
     struct stat st;

@@ -261,20 +261,24 @@ void embedded_stop(struct embedded *m)
     free(m);
 }
 
-/* The nearest directory at or above path that exists, absolute; to be freed. */
+/* The directory, or the one above it when it is still to be made, absolute; to be freed. NULL: errno. */
 static char *existing_part(const char *path)
 {
     char *part = path[0] == '/' ? strdup(path) : file_path(".", path);
-    while (part) {
-        char *real = realpath(part, NULL);
+    if (!part)
+        return NULL;
+    char *real = realpath(part, NULL);
+    if (!real && errno == ENOENT) {
+        for (char *end = part + strlen(part); end > part + 1 && end[-1] == '/'; end--)
+            end[-1] = '\0';
         char *slash = strrchr(part, '/');
-        if (real || !slash || errno != ENOENT) {
-            free(part);
-            return real;
-        }
         slash[slash == part ? 1 : 0] = '\0';
+        real = realpath(part, NULL);
     }
-    return NULL;
+    int problem = errno;
+    free(part);
+    errno = problem;
+    return real;
 }
 
 int embedded_check(const char *dir, const char *os_user, struct error *e)
@@ -285,10 +289,13 @@ int embedded_check(const char *dir, const char *os_user, struct error *e)
         return code;
     char *part = existing_part(dir);
     if (!part)
-        return error_set(e, ERR_IO, "data", "%s: %s", dir, strerror(errno));
+        return error_set(e, ERR_IO, "data", "the data directory %s can't be made: %s", dir, strerror(errno));
     code = process_can_reach(&u, part, e);
     if (code == ERR_OK && access(part, W_OK | X_OK) != 0)
-        code = error_set(e, ERR_STATE, "data", "%s is not writable for this user: %s", part, strerror(errno));
+        code =
+            error_set(e, ERR_STATE, "data",
+                      "the data directory %s can't be written by this user (%s); choose another with --data",
+                      dir, strerror(errno));
     free(part);
     return code;
 }
