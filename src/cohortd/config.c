@@ -148,7 +148,7 @@ static const struct option_action *action_find(const char *name)
 }
 
 /* Splits argv[*i], taking the next one as the value where one is needed and not given with "=". */
-static int parse_argument(struct argument *a, int argc, char **argv, int *i, struct error *e)
+static int parse_argument(struct argument *a, int argc, const char *const *argv, int *i, struct error *e)
 {
     const char *text = argv[*i];
     if (strcmp(text, "-h") == 0)
@@ -180,7 +180,7 @@ static int parse_argument(struct argument *a, int argc, char **argv, int *i, str
 }
 
 /* Two readings of the command line: the file it names comes before its other options. */
-static int first_reading(int argc, char **argv, enum config_action *action, const char **file,
+static int first_reading(int argc, const char *const *argv, enum config_action *action, const char **file,
                          const char **dir, struct error *e)
 {
     struct argument a;
@@ -200,7 +200,7 @@ static int first_reading(int argc, char **argv, enum config_action *action, cons
     return ERR_OK;
 }
 
-static int second_reading(struct config *c, int argc, char **argv, struct error *e)
+static int second_reading(struct config *c, int argc, const char *const *argv, struct error *e)
 {
     struct argument a;
     struct error why;
@@ -236,7 +236,8 @@ static int check_texts(const struct config *c, struct error *e)
     return ERR_OK;
 }
 
-int config_read(struct config *c, int argc, char **argv, enum config_action *action, struct error *e)
+int config_read(struct config *c, int argc, const char *const *argv, enum config_action *action,
+                struct error *e)
 {
     const char *file = NULL, *dir = NULL;
     *action = ACTION_SERVE;

@@ -45,7 +45,8 @@ enum config_action {
 
 /* Zeroed before, freed by config_free whatever the answer. ERR_INVALID: place is the option as the user wrote
  * it, or the file with its line; text is the whole sentence. argv[0] is skipped. */
-int config_read(struct config *c, int argc, char **argv, enum config_action *action, struct error *e);
+int config_read(struct config *c, int argc, const char *const *argv, enum config_action *action,
+                struct error *e);
 void config_free(struct config *c);
 
 /* All options in their groups, with default, range and meaning. */

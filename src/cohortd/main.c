@@ -77,7 +77,7 @@ int main(int argc, char **argv)
         return EXIT_TROUBLE;
     }
     json_object_seed(randombytes_random()); /* before threads; a guessable seed would let keys collide */
-    int status = config_read(&c, argc, argv, &action, &e);
+    int status = config_read(&c, argc, (const char *const *)argv, &action, &e);
     status =
         status == ERR_OK ? act(action, &c) : refuse(&e, status == ERR_INVALID ? EXIT_USAGE : EXIT_TROUBLE);
     config_free(&c);

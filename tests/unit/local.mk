@@ -23,3 +23,9 @@ tests_unit_test_stats_guardrail_LDADD = libstats.a $(CHECK_LIBS) -lm
 tests_unit_test_stats_tests_SOURCES = tests/unit/test_stats_tests.c
 tests_unit_test_stats_tests_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_stats_tests_LDADD = libstats.a $(CHECK_LIBS) -lm
+# options of cohortd
+check_PROGRAMS += tests/unit/test_config
+TESTS += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c
+tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_config_LDADD = libcohortd.a libbase.a libcore.a $(CHECK_LIBS)
