@@ -22,4 +22,21 @@ SQL_FUNCTIONS = \
 	sql/functions/35_plan.sql \
 	sql/functions/36_views.sql \
 	sql/functions/39_roles.sql
+SQL_MIGRATIONS += \
+	sql/migrations/0010_events.sql \
+	sql/migrations/0011_ingest.sql \
+	sql/migrations/0012_rollup.sql \
+	sql/migrations/0013_stops.sql
+SQL_FUNCTIONS += \
+	sql/functions/40_event_errors.sql \
+	sql/functions/41_partitions.sql \
+	sql/functions/42_ingest_prepare.sql \
+	sql/functions/43_ingest.sql \
+	sql/functions/44_leader.sql \
+	sql/functions/45_rollup_collect.sql \
+	sql/functions/46_rollup_count.sql \
+	sql/functions/47_rollup.sql \
+	sql/functions/48_recount.sql \
+	sql/functions/50_guardrails.sql \
+	sql/functions/52_stops.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

@@ -1,0 +1,70 @@
+-- What a shipper calls on each connection before it sends: staging tables, and where its queue stands.
+
+create or replace function cohort.ingest_prepare() returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    if to_regclass('pg_temp.stage_dead_letter') is not null then
+        return;
+    end if;
+    create temp table stage_exposure (
+        unit_id uuid, experiment_id int, variant_id int, phase_id int, propensity int, inclusion int,
+        ts timestamptz, event_id uuid, decision_id uuid, trusted boolean, origin smallint
+    ) on commit delete rows;
+    create temp table stage_outcome (
+        unit_id uuid, event_id uuid, ts timestamptz, name text, value bigint, attributes jsonb, decision_id uuid,
+        trusted boolean
+    ) on commit delete rows;
+    create temp table stage_decision (
+        unit_id uuid, decision_id uuid, ts timestamptz, flag_id int, experiment_id int, variant_id int, phase_id int,
+        counterfactual_variant_id int, reason text, propensity int, inclusion int, mode smallint,
+        plan_version bigint, inputs jsonb
+    ) on commit delete rows;
+    create temp table stage_dead_letter (
+        received_at timestamptz, kind text, reason text, detail text, event_id uuid, body jsonb, body_hash bytea,
+        body_length int
+    ) on commit delete rows;
+end $$;
+comment on function cohort.ingest_prepare() is
+    'Makes this connection''s staging tables stage_exposure, stage_outcome, stage_decision and stage_dead_letter (temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
+
+create or replace function cohort.spool_watermark(spool uuid, node text) returns bigint
+    language plpgsql set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
+declare
+    mark bigint;
+begin
+    insert into cohort.spool (spool_id, node) values ($1, $2) on conflict (spool_id) do nothing;
+    select s.watermark into mark from cohort.spool s where s.spool_id = $1;
+    return mark;
+end $$;
+comment on function cohort.spool_watermark(uuid, text) is
+    'The last group of this queue that is stored, 0 for a new queue, which is made known by the call';
+
+-- Locks the queue's row until commit, so that one queue is shipped by one transaction at a time. Null: these
+-- groups are stored already.
+create or replace function cohort.ingest_claim(spool uuid, node text, first_group bigint, last_group bigint)
+    returns bigint language plpgsql set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
+declare
+    mark bigint;
+begin
+    if first_group < 1 or last_group < first_group then
+        perform cohort.fail('ingest_groups',
+            format('Groups %s to %s are no range of groups.', $3, $4));
+    end if;
+    if to_regclass('pg_temp.stage_dead_letter') is null then
+        perform cohort.fail('ingest_not_prepared', 'This connection has no staging tables.');
+    end if;
+    insert into cohort.spool (spool_id, node) values ($1, $2) on conflict (spool_id) do nothing;
+    select s.watermark into mark from cohort.spool s where s.spool_id = $1 for update;
+    if last_group <= mark then
+        return null;
+    end if;
+    if first_group <= mark then
+        perform cohort.fail('ingest_groups', format('Groups up to %s are stored; %s to %s overlaps them.', mark, $3, $4));
+    end if;
+    update cohort.spool s set watermark = $4, node = $2, updated_at = now() where s.spool_id = $1;
+    return nextval(pg_get_serial_sequence('cohort.ingest_batch', 'batch_id'));
+end $$;
+comment on function cohort.ingest_claim(uuid, text, bigint, bigint) is
+    'Part of ingest(): moves the queue''s watermark and gives the batch its id; null when the groups are stored already';

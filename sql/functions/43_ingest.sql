@@ -1,0 +1,230 @@
+-- Stores a batch: staging into the event tables, duplicates counted, the watermark in the same transaction.
+-- Rows are locked in one order everywhere: exposures by key, then switches, outcomes, decisions, each by key;
+-- so shippers that meet wait for each other and never in a circle. Hash and merge joins are off because
+-- they would read a whole table for a batch.
+
+-- Rows that can't be stored as they are (a missing key, an infinite time) go to the dead letters, so that one
+-- bad record doesn't stop the queue.
+create or replace function cohort.ingest_poison(batch bigint) returns int
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    bad int := 0;
+    n int;
+begin
+    with gone as (
+        delete from pg_temp.stage_exposure s
+         where s.unit_id is null or s.experiment_id is null or s.variant_id is null or s.phase_id is null
+            or s.event_id is null or s.trusted is null or s.origin is null
+            or s.ts is null or not isfinite(s.ts)
+        returning 'exposure' as kind, s.event_id, to_jsonb(s) as body)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    select now(), kind, 'malformed_record', 'The record lacks a field that an exposure must have.', event_id, body,
+           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch from gone;
+    get diagnostics bad = row_count;
+    with gone as (
+        delete from pg_temp.stage_outcome s
+         where s.unit_id is null or s.event_id is null or s.name is null or s.trusted is null
+            or s.ts is null or not isfinite(s.ts)
+        returning 'outcome' as kind, s.event_id, to_jsonb(s) as body)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    select now(), kind, 'malformed_record', 'The record lacks a field that an outcome must have.', event_id, body,
+           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch from gone;
+    get diagnostics n = row_count;
+    bad := bad + n;
+    with gone as (
+        delete from pg_temp.stage_decision s
+         where s.unit_id is null or s.decision_id is null or s.flag_id is null or s.reason is null or s.mode is null
+            or s.plan_version is null or s.ts is null or not isfinite(s.ts)
+        returning 'decision' as kind, s.decision_id, to_jsonb(s) as body)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    select now(), kind, 'malformed_record', 'The record lacks a field that a decision must have.', decision_id, body,
+           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch from gone;
+    get diagnostics n = row_count;
+    return bad + n;
+end $$;
+comment on function cohort.ingest_poison(bigint) is
+    'Part of ingest(): moves staged rows that can''t be stored to the dead letters; returns how many';
+
+create or replace function cohort.ingest_partitions() returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    part record;
+begin
+    for part in
+        select 'outcome' as parent, (ts at time zone 'UTC')::date as day from pg_temp.stage_outcome
+        union
+        select 'decision', (ts at time zone 'UTC')::date from pg_temp.stage_decision
+        order by 1, 2
+    loop
+        perform cohort.make_partition(part.parent, part.day);
+    end loop;
+end $$;
+comment on function cohort.ingest_partitions() is 'Part of ingest(): makes the partitions that the staged rows need';
+
+-- An exposure that is earlier than the stored one takes its place. Stored times only ever fall, so what is not
+-- earlier when the rows are locked never becomes earlier.
+create or replace function cohort.ingest_replace(batch bigint) returns int
+    language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
+    set jit = off as $$
+declare
+    n int;
+begin
+    perform 1 from (
+        select e.unit_id
+          from (select distinct on (s.unit_id, s.experiment_id) s.* from pg_temp.stage_exposure s
+                 order by s.unit_id, s.experiment_id, s.ts, s.event_id) s
+          join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
+         where (s.ts, s.event_id) < (e.first_ts, e.event_id)
+         order by e.unit_id, e.experiment_id
+           for update of e) locked;
+    if not found then
+        return 0;
+    end if;
+    with earlier as materialized (
+        select distinct on (s.unit_id, s.experiment_id) s.*, e.variant_id as old_variant, e.phase_id as old_phase,
+               e.first_ts as old_ts, e.event_id as old_event, e.batch_id as old_batch
+          from pg_temp.stage_exposure s
+          join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
+         where (s.ts, s.event_id) < (e.first_ts, e.event_id)
+         order by s.unit_id, s.experiment_id, s.ts, s.event_id
+    ), kept as (
+        insert into cohort.exposure_replaced (unit_id, experiment_id, old_variant_id, old_phase_id, old_first_ts,
+                                              old_event_id, old_batch_id, batch_id)
+        select unit_id, experiment_id, old_variant, old_phase, old_ts, old_event, old_batch, batch from earlier
+    )
+    update cohort.exposure e
+       set variant_id = s.variant_id, phase_id = s.phase_id, propensity = s.propensity, inclusion = s.inclusion,
+           first_ts = s.ts, event_id = s.event_id, decision_id = s.decision_id, trusted = s.trusted,
+           origin = s.origin, segments = null, batch_id = batch
+      from earlier s where e.unit_id = s.unit_id and e.experiment_id = s.experiment_id;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+comment on function cohort.ingest_replace(bigint) is
+    'Part of ingest(): staged exposures that are earlier than the stored ones replace them; returns how many';
+
+-- Whatever was seen, here or displaced by this batch, in another variant or phase than the stored exposure.
+create or replace function cohort.ingest_switches(batch bigint) returns void
+    language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
+    set jit = off as $$
+begin
+    insert into cohort.exposure_switch as w (unit_id, experiment_id, variant_id, phase_id, ts, event_id, batch_id)
+    select distinct on (s.unit_id, s.experiment_id, s.variant_id, s.phase_id)
+           s.unit_id, s.experiment_id, s.variant_id, s.phase_id, s.ts, s.event_id, batch
+      from (select unit_id, experiment_id, variant_id, phase_id, ts, event_id from pg_temp.stage_exposure
+            union all
+            select r.unit_id, r.experiment_id, r.old_variant_id, r.old_phase_id, r.old_first_ts, r.old_event_id
+              from (select distinct unit_id, experiment_id from pg_temp.stage_exposure) t
+              join cohort.exposure_replaced r
+                on r.unit_id = t.unit_id and r.experiment_id = t.experiment_id and r.batch_id = batch) s
+      join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
+     where (s.variant_id, s.phase_id) is distinct from (e.variant_id, e.phase_id)
+     order by s.unit_id, s.experiment_id, s.variant_id, s.phase_id, s.ts, s.event_id
+    on conflict (unit_id, experiment_id, variant_id, phase_id) do update
+       set ts = excluded.ts, event_id = excluded.event_id, batch_id = excluded.batch_id
+     where (excluded.ts, excluded.event_id) < (w.ts, w.event_id);
+end $$;
+comment on function cohort.ingest_switches(bigint) is
+    'Part of ingest(): notes units that were also seen in another variant or phase';
+
+-- A batch of nothing but new units needs no second look.
+create or replace function cohort.ingest_exposures(batch bigint, out stored int, out duplicates int, out replaced int)
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    insert into cohort.exposure (unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, first_ts,
+                                 event_id, decision_id, trusted, origin, batch_id)
+    select distinct on (unit_id, experiment_id) unit_id, experiment_id, variant_id, phase_id, propensity, inclusion,
+           ts, event_id, decision_id, trusted, origin, batch
+      from pg_temp.stage_exposure
+     order by unit_id, experiment_id, ts, event_id
+    on conflict (unit_id, experiment_id) do nothing;
+    get diagnostics stored = row_count;
+    duplicates := (select count(*) from pg_temp.stage_exposure) - stored;
+    replaced := 0;
+    if duplicates > 0 then
+        replaced := cohort.ingest_replace(batch);
+        perform cohort.ingest_switches(batch);
+    end if;
+end $$;
+comment on function cohort.ingest_exposures(bigint) is
+    'Part of ingest(): stores the staged exposures; a duplicate is one of a unit that was exposed before, in this batch too';
+
+create or replace function cohort.ingest_outcomes(batch bigint, out stored int, out duplicates int)
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    insert into cohort.outcome (unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch_id)
+    select unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch
+      from pg_temp.stage_outcome
+     order by unit_id, event_id, ts
+    on conflict (unit_id, event_id, ts) do nothing;
+    get diagnostics stored = row_count;
+    duplicates := (select count(*) from pg_temp.stage_outcome) - stored;
+end $$;
+comment on function cohort.ingest_outcomes(bigint) is 'Part of ingest(): stores the staged outcomes';
+
+create or replace function cohort.ingest_decisions(batch bigint, out stored int, out duplicates int)
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    insert into cohort.decision (unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id,
+                                 counterfactual_variant_id, reason, propensity, inclusion, mode, plan_version,
+                                 inputs, batch_id)
+    select unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id, counterfactual_variant_id, reason,
+           propensity, inclusion, mode, plan_version, inputs, batch
+      from pg_temp.stage_decision
+     order by unit_id, decision_id, ts
+    on conflict (unit_id, decision_id, ts) do nothing;
+    get diagnostics stored = row_count;
+    duplicates := (select count(*) from pg_temp.stage_decision) - stored;
+end $$;
+comment on function cohort.ingest_decisions(bigint) is 'Part of ingest(): stores the staged decisions';
+
+create or replace function cohort.ingest_dead_letters(batch bigint) returns int
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    n int;
+begin
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    select coalesce(received_at, now()), coalesce(kind, 'unknown'), coalesce(reason, 'unknown'), detail, event_id, body,
+           body_hash, body_length, batch
+      from pg_temp.stage_dead_letter order by received_at;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+comment on function cohort.ingest_dead_letters(bigint) is 'Part of ingest(): stores the staged dead letters';
+
+create or replace function cohort.ingest(spool uuid, node text, first_group bigint, last_group bigint,
+        out batch_id bigint, out stored int, out duplicates int, out dead int)
+    language plpgsql set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
+declare
+    b bigint := cohort.ingest_claim(spool, node, first_group, last_group);
+    e record;
+    o record;
+    d record;
+begin
+    batch_id := b;
+    stored := 0;
+    duplicates := 0;
+    dead := 0;
+    if b is null then
+        raise notice 'Groups % to % of this queue are stored already: nothing was stored.', first_group, last_group;
+        return;
+    end if;
+    dead := cohort.ingest_poison(b);
+    perform cohort.ingest_partitions();
+    select * into e from cohort.ingest_exposures(b);
+    select * into o from cohort.ingest_outcomes(b);
+    select * into d from cohort.ingest_decisions(b);
+    dead := dead + cohort.ingest_dead_letters(b);
+    stored := e.stored + o.stored + d.stored;
+    duplicates := e.duplicates + o.duplicates + d.duplicates;
+    insert into cohort.ingest_batch (batch_id, spool_id, first_group, last_group, exposures, outcomes, decisions,
+                                     dead_letters, duplicate_exposures, duplicate_outcomes, duplicate_decisions,
+                                     replaced, outcomes_from, outcomes_to)
+    overriding system value
+    select b, $1, $3, $4, e.stored, o.stored, d.stored, dead, e.duplicates, o.duplicates, d.duplicates, e.replaced,
+           min(s.ts), max(s.ts)
+      from pg_temp.stage_outcome s;
+end $$;
+comment on function cohort.ingest(uuid, text, bigint, bigint) is
+    'Stores what is staged as one batch and moves the queue''s watermark to last_group, in the caller''s transaction. Groups that are stored already store nothing: batch_id is then null';

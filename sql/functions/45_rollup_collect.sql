@@ -1,0 +1,180 @@
+-- The roll-up, first part: what a pass has to look at. A pass costs what is new, whatever is stored: new rows are
+-- found by the block ranges of their batch, so sequential scans are switched off where tables could be read whole.
+
+create or replace function cohort.lateness() returns interval
+    language sql immutable parallel safe as $$ select interval '60 seconds' $$;
+comment on function cohort.lateness() is
+    'How long after a window has closed its last outcomes may still be under way: units mature that much later';
+
+-- y of one unit for one metric, in millionths.
+create or replace function cohort.unit_value(kind text, n bigint, sum numeric) returns numeric
+    language sql immutable parallel safe
+    as $$ select case when n = 0 then 0 when kind = 'binary' then 1000000 else sum end $$;
+comment on function cohort.unit_value(text, bigint, numeric) is
+    'A unit''s value in millionths from its count and sum: 1 or 0 for a binary metric, the sum for a mean';
+
+-- Maturity advances in steps of a thousandth of the window: few enough to be written down one by one.
+create or replace function cohort.matured_to(as_of timestamptz, window_end_s int) returns timestamptz
+    language sql stable parallel safe
+    as $$
+    select to_timestamp(floor(extract(epoch from as_of - make_interval(secs => window_end_s) - cohort.lateness())
+                              / greatest(1, window_end_s / 1000)) * greatest(1, window_end_s / 1000))
+$$;
+comment on function cohort.matured_to(timestamptz, int) is
+    'Units first exposed at or before this have a closed window, nothing of which can still be under way; null without a window''s end';
+
+drop view if exists cohort.counted_metric;
+create view cohort.counted_metric as
+select e.id as experiment_id, m.id as metric_id, m.version as metric_version, m.event, m.kind, m.window_start_s,
+       m.window_end_s
+  from cohort.experiment e
+  join (select environment, experiment, metric from cohort.guardrail
+        union
+        select environment, experiment, metric from cohort.experiment_metric) g
+    on g.environment = e.environment and g.experiment = e.key
+  join cohort.metric m on m.environment = g.environment and m.key = g.metric
+ where e.status <> 'draft';
+comment on view cohort.counted_metric is
+    'The pairs of experiment and metric that count: those of guardrails and those listed in experiment_metric';
+comment on column cohort.counted_metric.experiment_id is 'experiment.id';
+comment on column cohort.counted_metric.metric_id is 'metric.id';
+comment on column cohort.counted_metric.metric_version is 'metric.version';
+comment on column cohort.counted_metric.event is 'The event that is counted';
+comment on column cohort.counted_metric.kind is 'binary or mean';
+comment on column cohort.counted_metric.window_start_s is 'Seconds after first exposure from which events count';
+comment on column cohort.counted_metric.window_end_s is 'Seconds after first exposure before which events count; null: for ever';
+
+-- Working tables of the leader's connection, emptied at each pass. Not with truncate: that would grow the catalogue.
+create or replace function cohort.rollup_tables() returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    if to_regclass('pg_temp.roll_delta') is not null then
+        delete from pg_temp.roll_pair;
+        delete from pg_temp.roll_window;
+        delete from pg_temp.roll_unit;
+        delete from pg_temp.roll_back;
+        delete from pg_temp.roll_mature;
+        delete from pg_temp.roll_outcome;
+        delete from pg_temp.roll_delta;
+        return;
+    end if;
+    create temp table roll_pair (
+        experiment_id int, metric_id int, metric_version int, event text, kind text, window_start interval,
+        window_end interval, window_end_s int, matured_from timestamptz, matured_to timestamptz,
+        rebuild boolean, primary key (experiment_id, metric_id)
+    ) on commit delete rows;
+    create temp table roll_window (window_end_s int, matured_from timestamptz, matured_to timestamptz)
+        on commit delete rows;
+    create temp table roll_unit (unit_id uuid, experiment_id int, phase_id int, variant_id int, first_ts timestamptz)
+        on commit delete rows;
+    create temp table roll_back (unit_id uuid, experiment_id int, phase_id int, variant_id int, first_ts timestamptz)
+        on commit delete rows;
+    create temp table roll_mature (unit_id uuid, experiment_id int, metric_id int, phase_id int, variant_id int)
+        on commit delete rows;
+    create temp table roll_outcome (unit_id uuid, ts timestamptz, name text, value bigint) on commit delete rows;
+    create temp table roll_delta (
+        experiment_id int, metric_id int, phase_id int, variant_id int, units bigint default 0,
+        event_units bigint default 0, sum numeric default 0, sum_sq numeric default 0, matured_units bigint default 0,
+        matured_event_units bigint default 0, matured_sum numeric default 0, matured_sum_sq numeric default 0
+    ) on commit delete rows;
+end $$;
+comment on function cohort.rollup_tables() is 'Part of rollup(): empty working tables for this connection';
+
+-- A pair that is new to an experiment which has units already must be counted from the rows once (rebuild); where
+-- there are no units yet, it starts from nothing. A changed metric (a new version) starts over.
+create or replace function cohort.rollup_pairs(as_of timestamptz) returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    delete from cohort.tracked_metric t
+     where not exists (select from cohort.counted_metric p
+                        where p.experiment_id = t.experiment_id and p.metric_id = t.metric_id
+                          and p.metric_version = t.metric_version);
+    if found then
+        delete from cohort.metric_stat s
+         where not exists (select from cohort.tracked_metric t
+                            where t.experiment_id = s.experiment_id and t.metric_id = s.metric_id);
+        delete from cohort.maturity y
+         where not exists (select from cohort.tracked_metric t
+                            where t.experiment_id = y.experiment_id and t.metric_id = y.metric_id);
+    end if;
+    insert into pg_temp.roll_pair
+    select p.experiment_id, p.metric_id, p.metric_version, p.event, p.kind, make_interval(secs => p.window_start_s),
+           make_interval(secs => p.window_end_s), p.window_end_s,
+           case when t.metric_id is null then cohort.matured_to(as_of, p.window_end_s) else t.matured_to end,
+           greatest(cohort.matured_to(as_of, p.window_end_s), t.matured_to),
+           t.metric_id is null and exists (select from cohort.exposure_stat x where x.experiment_id = p.experiment_id)
+      from cohort.counted_metric p
+      left join cohort.tracked_metric t on t.experiment_id = p.experiment_id and t.metric_id = p.metric_id;
+    insert into pg_temp.roll_window
+    select window_end_s, min(matured_from), max(matured_to) from pg_temp.roll_pair
+     where not rebuild and matured_from < matured_to group by window_end_s;
+end $$;
+comment on function cohort.rollup_pairs(timestamptz) is
+    'Part of rollup(): the pairs that count, and how far each has matured before and after this pass';
+
+-- One statement, so one snapshot: a batch that commits meanwhile is either wholly in it or not at all. What a later
+-- exposure replaced is taken back as soon as it is seen, if it had been counted: its batch was applied by an
+-- earlier pass. If its batch is one of this pass's, it was never counted.
+create or replace function cohort.rollup_collect(this_pass bigint, as_of timestamptz, max_batches int,
+        out ids bigint[], out rows bigint, out outcomes_from timestamptz, out outcomes_to timestamptz)
+    language plpgsql set search_path = cohort, pg_temp set enable_seqscan = off set jit = off
+    set plan_cache_mode = force_custom_plan as $$
+#variable_conflict use_column
+begin
+    with picked as (
+        update cohort.ingest_batch b set applied_at = as_of, applied_pass = this_pass
+         where b.batch_id = any (array(select u.batch_id from cohort.ingest_batch u where u.applied_at is null
+                                        order by u.batch_id limit max_batches))
+        returning b.batch_id, b.exposures + b.outcomes as n, b.outcomes_from, b.outcomes_to
+    ), s as materialized (
+        select array_agg(batch_id) as ids, min(batch_id) as lo, max(batch_id) as hi, sum(n) as n,
+               min(outcomes_from) as outcomes_from, max(outcomes_to) as outcomes_to from picked
+    ), units as (
+        insert into pg_temp.roll_unit
+        select e.unit_id, e.experiment_id, e.phase_id, e.variant_id, e.first_ts from cohort.exposure e
+         where e.batch_id >= (select lo from s) and e.batch_id <= (select hi from s)
+           -- "+ 0": the block ranges are asked for the range of ids once, not for each id
+           and e.batch_id + 0 = any ((select ids from s)::bigint[])
+    ), gone as (
+        update cohort.exposure_replaced x set resolved_pass = this_pass
+         where x.resolved_pass is null
+           and (x.old_batch_id = any ((select ids from s)::bigint[])
+                or not exists (select from cohort.ingest_batch b
+                                where b.batch_id = x.old_batch_id and b.applied_at is null))
+        returning x.*
+    ), counted_before as (
+        insert into pg_temp.roll_back
+        select g.unit_id, g.experiment_id, g.old_phase_id, g.old_variant_id, g.old_first_ts from gone g
+         where (g.old_batch_id = any ((select ids from s)::bigint[])) is not true
+    ), matured as (
+        insert into pg_temp.roll_mature
+        select e.unit_id, e.experiment_id, p.metric_id, e.phase_id, e.variant_id
+          from pg_temp.roll_window w
+         cross join lateral (select x.* from cohort.exposure x
+                              where x.first_ts > w.matured_from and x.first_ts <= w.matured_to offset 0) e
+          join pg_temp.roll_pair p on p.experiment_id = e.experiment_id and p.window_end_s = w.window_end_s
+                                  and e.first_ts > p.matured_from and e.first_ts <= p.matured_to and not p.rebuild
+         where not exists (select from cohort.ingest_batch b where b.batch_id = e.batch_id and b.applied_at is null)
+    )
+    select s.ids, s.n, s.outcomes_from, s.outcomes_to into ids, rows, outcomes_from, outcomes_to from s;
+    ids := coalesce(ids, '{}');
+    rows := coalesce(rows, 0);
+end $$;
+comment on function cohort.rollup_collect(bigint, timestamptz, int) is
+    'Part of rollup(): marks the next batches applied and collects their exposures, what they replaced, and units whose window closed';
+
+create or replace function cohort.rollup_collect_outcomes(ids bigint[], from_ts timestamptz, to_ts timestamptz)
+    returns void language plpgsql set search_path = cohort, pg_temp set enable_seqscan = off set jit = off
+    set plan_cache_mode = force_custom_plan as $$
+declare
+    lo bigint := (select min(i) from unnest(ids) i);
+    hi bigint := (select max(i) from unnest(ids) i);
+    events text[] := array(select distinct p.event from pg_temp.roll_pair p where not p.rebuild);
+begin
+    insert into pg_temp.roll_outcome
+    select o.unit_id, o.ts, o.name, o.value from cohort.outcome o
+     where o.ts >= from_ts and o.ts <= to_ts and o.batch_id >= lo and o.batch_id <= hi
+       and o.batch_id + 0 = any (ids) and o.trusted and o.name = any (events);
+end $$;
+comment on function cohort.rollup_collect_outcomes(bigint[], timestamptz, timestamptz) is
+    'Part of rollup(): the trusted outcomes of these batches that some metric counts';

@@ -1,0 +1,122 @@
+-- What the monitor reads and writes about guardrails.
+
+-- One row per guardrail and treatment, whatever the experiment's status. A variant is compared with the control;
+-- the weights of an experiment's guardrails of one action sum to 1.
+drop view if exists cohort.guardrail_input, cohort.guardrail_arm;
+create view cohort.guardrail_arm as
+select e.environment, e.id as experiment_id, e.key as experiment, e.status, e.iteration, g.id as guardrail_id,
+       m.id as metric_id, m.version as metric_version, g.metric, m.event, m.kind, g.action, g.direction, g.margin,
+       g.weight / sum(g.weight) over (partition by e.id, g.action, t.id) as weight, g.count,
+       case g.action when 'stop' then e.alpha else e.alert_alpha end as alpha,
+       (select count(*)::int from cohort.variant v where v.environment = e.environment and v.experiment = e.key) as arms,
+       t.id as treatment_id, t.key as treatment, c.id as control_id, c.key as control
+  from cohort.experiment e
+  join cohort.guardrail g on g.environment = e.environment and g.experiment = e.key
+  join cohort.metric m on m.environment = g.environment and m.key = g.metric
+ cross join lateral (select v.id, v.key from cohort.variant v
+                      where v.environment = e.environment and v.experiment = e.key
+                        and (v.is_control or v.key = 'control')
+                      order by v.is_control desc limit 1) c
+  join cohort.variant t on t.environment = e.environment and t.experiment = e.key and t.id <> c.id;
+comment on view cohort.guardrail_arm is 'Every guardrail with every treatment it compares with control';
+comment on column cohort.guardrail_arm.environment is 'The environment';
+comment on column cohort.guardrail_arm.experiment_id is 'experiment.id';
+comment on column cohort.guardrail_arm.experiment is 'experiment.key';
+comment on column cohort.guardrail_arm.status is 'experiment.status';
+comment on column cohort.guardrail_arm.iteration is 'experiment.iteration';
+comment on column cohort.guardrail_arm.guardrail_id is 'guardrail.id';
+comment on column cohort.guardrail_arm.metric_id is 'metric.id';
+comment on column cohort.guardrail_arm.metric_version is 'metric.version';
+comment on column cohort.guardrail_arm.metric is 'metric.key';
+comment on column cohort.guardrail_arm.event is 'The event it counts';
+comment on column cohort.guardrail_arm.kind is 'binary or mean';
+comment on column cohort.guardrail_arm.action is 'stop or alert';
+comment on column cohort.guardrail_arm.direction is 'Which way is harm: up or down';
+comment on column cohort.guardrail_arm.margin is 'The risk ratio that is tolerated';
+comment on column cohort.guardrail_arm.weight is 'Its part of the error level; the weights of one action sum to 1';
+comment on column cohort.guardrail_arm.count is 'at_event or at_maturity';
+comment on column cohort.guardrail_arm.alpha is 'The error level of its action''s guardrails together';
+comment on column cohort.guardrail_arm.arms is 'Variants of the experiment, control included';
+comment on column cohort.guardrail_arm.treatment_id is 'variant.id of the treatment';
+comment on column cohort.guardrail_arm.treatment is 'variant.key of the treatment';
+comment on column cohort.guardrail_arm.control_id is 'variant.id of control';
+comment on column cohort.guardrail_arm.control is 'variant.key of control';
+
+create view cohort.guardrail_input as
+select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id, a.metric, a.event, a.action,
+       a.direction, a.margin, a.weight, a.count, a.alpha, a.arms, a.treatment_id, a.treatment, a.control_id, a.control,
+       p.id as phase_id, p.number as phase, tv.share_ppm as treatment_share_ppm, cv.share_ppm as control_share_ppm,
+       coalesce(case a.count when 'at_maturity' then ts.matured_units else ts.units end, 0) as treatment_units,
+       coalesce(case a.count when 'at_maturity' then ts.matured_event_units else ts.event_units end, 0)
+           as treatment_events,
+       coalesce(case a.count when 'at_maturity' then cs.matured_units else cs.units end, 0) as control_units,
+       coalesce(case a.count when 'at_maturity' then cs.matured_event_units else cs.event_units end, 0)
+           as control_events
+  from cohort.guardrail_arm a
+  join cohort.phase p on p.environment = a.environment and p.experiment = a.experiment
+  join cohort.phase_variant tv on tv.phase_id = p.id and tv.variant_id = a.treatment_id and tv.share_ppm > 0
+  join cohort.phase_variant cv on cv.phase_id = p.id and cv.variant_id = a.control_id and cv.share_ppm > 0
+  left join cohort.metric_stat ts
+    on ts.experiment_id = a.experiment_id and ts.metric_id = a.metric_id and ts.metric_version = a.metric_version
+   and ts.phase_id = p.id and ts.variant_id = a.treatment_id and ts.segment = 0
+  left join cohort.metric_stat cs
+    on cs.experiment_id = a.experiment_id and cs.metric_id = a.metric_id and cs.metric_version = a.metric_version
+   and cs.phase_id = p.id and cs.variant_id = a.control_id and cs.segment = 0
+ where a.status = 'running' and a.kind = 'binary'
+   and not exists (select from cohort.stop_event s
+                    where s.experiment_id = a.experiment_id and s.iteration = a.iteration)
+ order by a.experiment_id, a.guardrail_id, a.treatment_id, p.number;
+comment on view cohort.guardrail_input is
+    'What the monitor computes with: a row per guardrail, treatment and phase of each running experiment that nothing has stopped';
+comment on column cohort.guardrail_input.environment is 'The environment';
+comment on column cohort.guardrail_input.experiment_id is 'experiment.id';
+comment on column cohort.guardrail_input.experiment is 'experiment.key';
+comment on column cohort.guardrail_input.iteration is 'experiment.iteration';
+comment on column cohort.guardrail_input.guardrail_id is 'guardrail.id';
+comment on column cohort.guardrail_input.metric is 'metric.key';
+comment on column cohort.guardrail_input.event is 'The event it counts';
+comment on column cohort.guardrail_input.action is 'stop or alert';
+comment on column cohort.guardrail_input.direction is 'Which way is harm: up or down';
+comment on column cohort.guardrail_input.margin is 'The risk ratio that is tolerated';
+comment on column cohort.guardrail_input.weight is 'Its part of the error level; the weights of one action sum to 1';
+comment on column cohort.guardrail_input.count is 'at_event or at_maturity';
+comment on column cohort.guardrail_input.alpha is 'The error level of its action''s guardrails together';
+comment on column cohort.guardrail_input.arms is 'Variants of the experiment, control included';
+comment on column cohort.guardrail_input.treatment_id is 'variant.id of the treatment';
+comment on column cohort.guardrail_input.treatment is 'variant.key of the treatment';
+comment on column cohort.guardrail_input.control_id is 'variant.id of control';
+comment on column cohort.guardrail_input.control is 'variant.key of control';
+comment on column cohort.guardrail_input.phase_id is 'phase.id';
+comment on column cohort.guardrail_input.phase is 'phase.number';
+comment on column cohort.guardrail_input.treatment_share_ppm is 'The treatment''s share in the phase';
+comment on column cohort.guardrail_input.control_share_ppm is 'Control''s share in the phase';
+comment on column cohort.guardrail_input.treatment_units is 'Units of the treatment (matured ones when count is at_maturity)';
+comment on column cohort.guardrail_input.treatment_events is 'Of those, units with a first event';
+comment on column cohort.guardrail_input.control_units is 'Units of control (matured ones when count is at_maturity)';
+comment on column cohort.guardrail_input.control_events is 'Of those, units with a first event';
+
+create or replace function cohort.record_guardrail(epoch bigint, guardrail_id int, treatment_id int,
+        ln_e double precision, risk_ratio double precision, lower double precision, as_of timestamptz default null,
+        upper double precision default null, threshold double precision default null, detail jsonb default null)
+    returns void language plpgsql set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
+declare
+    run int;
+begin
+    perform cohort.assert_epoch($1);
+    select e.iteration into run from cohort.guardrail g
+      join cohort.experiment e on e.environment = g.environment and e.key = g.experiment where g.id = $2;
+    if not found then
+        perform cohort.fail('guardrail_known', format('There is no guardrail %s.', $2));
+    end if;
+    insert into cohort.guardrail_state as s (guardrail_id, treatment_id, iteration, ln_e, max_ln_e, risk_ratio, lower,
+                                             as_of, upper, threshold, detail)
+    values ($2, $3, run, $4, $4, $5, $6,
+            coalesce($7, (select l.as_of from cohort.leader_state l), clock_timestamp()), $8, $9, $10)
+    on conflict (guardrail_id, treatment_id, iteration) do update
+       set ln_e = excluded.ln_e, max_ln_e = greatest(s.max_ln_e, excluded.ln_e), risk_ratio = excluded.risk_ratio,
+           lower = excluded.lower, as_of = excluded.as_of, upper = excluded.upper, threshold = excluded.threshold,
+           detail = excluded.detail;
+end $$;
+comment on function cohort.record_guardrail(bigint, int, int, double precision, double precision, double precision, timestamptz, double precision, double precision, jsonb) is
+    'Writes where a guardrail stands; keeps the largest ln E. as_of null: that of the last pass';
