@@ -1,9 +1,14 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	src/store/caller.c src/store/caller.h \
+	src/store/copy_binary.c src/store/copy_binary.h \
 	src/store/definitions.c src/store/definitions.h \
 	src/store/migrate.c src/store/migrate.h \
 	src/store/pg.c src/store/pg.h \
+	src/store/ship_batch.c src/store/ship_batch.h \
+	src/store/ship_refused.c src/store/ship_refused.h \
+	src/store/ship_rows.c src/store/ship_rows.h \
+	src/store/shipper.c src/store/shipper.h \
 	src/store/sql_files.h
 libstore_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
 

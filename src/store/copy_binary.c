@@ -1,0 +1,161 @@
+#include "store/copy_binary.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* From 1970 to 2000, where PostgreSQL counts from. */
+#define EPOCH_US INT64_C(946684800000000)
+
+enum { CHUNK = 256 * 1024 }; /* bytes given to libpq at a time */
+
+static void put_be(struct copy_binary *c, uint64_t v, int n)
+{
+    uint8_t b[8];
+    for (int i = 0; i < n; i++)
+        b[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+    buffer_add(&c->buffer, b, (size_t)n);
+}
+
+void copy_begin(struct copy_binary *c, int columns)
+{
+    buffer_clear(&c->buffer);
+    c->columns = columns;
+    c->missing = 0;
+    c->wrong = false;
+    buffer_add(&c->buffer, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
+}
+
+void copy_free(struct copy_binary *c)
+{
+    buffer_free(&c->buffer);
+}
+
+void copy_row(struct copy_binary *c)
+{
+    if (c->missing != 0)
+        c->wrong = true;
+    c->missing = c->columns;
+    put_be(c, (uint64_t)c->columns, 2);
+}
+
+static void begin_field(struct copy_binary *c, size_t len)
+{
+    if (c->missing-- <= 0)
+        c->wrong = true;
+    if (len > INT32_MAX)
+        c->buffer.failed = true;
+    put_be(c, len, 4);
+}
+
+void copy_null(struct copy_binary *c)
+{
+    begin_field(c, 0);
+    if (!c->buffer.failed)
+        memset(c->buffer.data + c->buffer.len - 4, 0xFF, 4);
+}
+
+static void put_int(struct copy_binary *c, uint64_t v, int n)
+{
+    begin_field(c, (size_t)n);
+    put_be(c, v, n);
+}
+
+void copy_bool(struct copy_binary *c, bool v)
+{
+    put_int(c, v, 1);
+}
+
+void copy_int2(struct copy_binary *c, int16_t v)
+{
+    put_int(c, (uint16_t)v, 2);
+}
+
+void copy_int4(struct copy_binary *c, int32_t v)
+{
+    put_int(c, (uint32_t)v, 4);
+}
+
+void copy_int8(struct copy_binary *c, int64_t v)
+{
+    put_int(c, (uint64_t)v, 8);
+}
+
+void copy_time(struct copy_binary *c, int64_t us)
+{
+    int64_t since;
+    /* The ends of the range mean infinity there; one beside them is out of range, as it should be. */
+    if (__builtin_sub_overflow(us, EPOCH_US, &since) || since == INT64_MIN)
+        since = INT64_MIN + 1;
+    put_int(c, (uint64_t)since, 8);
+}
+
+void copy_bytes(struct copy_binary *c, const void *p, size_t len)
+{
+    begin_field(c, len);
+    buffer_add(&c->buffer, p, len);
+}
+
+void copy_uuid(struct copy_binary *c, const uint8_t id[16])
+{
+    copy_bytes(c, id, 16);
+}
+
+void copy_text(struct copy_binary *c, const char *s, size_t len)
+{
+    copy_bytes(c, s, len);
+}
+
+void copy_jsonb(struct copy_binary *c, const char *s, size_t len)
+{
+    begin_field(c, len + 1);
+    put_be(c, 1, 1); /* the format's version */
+    buffer_add(&c->buffer, s, len);
+}
+
+int copy_end(struct copy_binary *c, struct error *e)
+{
+    if (c->missing != 0)
+        c->wrong = true;
+    put_be(c, 0xFFFF, 2);
+    if (c->buffer.failed)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory for rows to send");
+    if (c->wrong)
+        return error_set(e, ERR_STATE, NULL, "a row to send does not have %d fields", c->columns);
+    return ERR_OK;
+}
+
+/* The first error among the results that are left; after it the connection takes statements again. */
+static int end_of_copy(struct pg *p, struct pg_error *e)
+{
+    int code = ERR_OK;
+    PGresult *res;
+    while ((res = PQgetResult(pg_conn(p))) != NULL) {
+        ExecStatusType status = PQresultStatus(res);
+        if (code == ERR_OK && status != PGRES_COMMAND_OK)
+            code = pg_error_from(e, pg_conn(p), res);
+        PQclear(res);
+        if (status == PGRES_COPY_IN) /* the end of the data never got through: don't wait for ever */
+            break;
+    }
+    return code;
+}
+
+int copy_send(struct pg *p, const char *sql, const struct copy_binary *c, struct pg_error *e)
+{
+    PGresult *res;
+    int code = pg_exec(p, sql, 0, NULL, &res, e);
+    if (code != ERR_OK)
+        return code;
+    bool copying = PQresultStatus(res) == PGRES_COPY_IN;
+    PQclear(res);
+    if (!copying)
+        return error_set(&e->error, ERR_STATE, NULL, "not a COPY: %s", sql);
+    for (size_t at = 0; at < c->buffer.len; at += CHUNK) {
+        size_t n = c->buffer.len - at < CHUNK ? c->buffer.len - at : CHUNK;
+        if (PQputCopyData(pg_conn(p), (const char *)c->buffer.data + at, (int)n) != 1)
+            return pg_error_from(e, pg_conn(p), NULL);
+    }
+    if (PQputCopyEnd(pg_conn(p), NULL) != 1)
+        return pg_error_from(e, pg_conn(p), NULL);
+    return end_of_copy(p, e);
+}

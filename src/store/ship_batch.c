@@ -1,0 +1,146 @@
+#include "store/ship_batch.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void batch_clear(struct ship_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        free(b->entries[i].replaced);
+    b->n = 0;
+}
+
+void ship_batch_free(struct ship_batch *b)
+{
+    batch_clear(b);
+    free(b->entries);
+    *b = (struct ship_batch){0};
+}
+
+static struct ship_entry *add_entry(struct ship_batch *b)
+{
+    if (b->n == b->cap) {
+        size_t cap = b->cap ? 2 * b->cap : 1024;
+        struct ship_entry *entries = realloc(b->entries, cap * sizeof *entries);
+        if (!entries)
+            return NULL;
+        b->entries = entries;
+        b->cap = cap;
+    }
+    struct ship_entry *entry = &b->entries[b->n];
+    entry->replaced = NULL;
+    return entry;
+}
+
+int ship_batch_decode(struct ship_batch *b, uint64_t first, uint64_t last, const uint8_t *bytes, size_t len,
+                      size_t *lost)
+{
+    const uint8_t *p = bytes, *end = bytes + len;
+    batch_clear(b);
+    b->first = first;
+    b->last = last;
+    *lost = 0;
+    for (;;) {
+        struct ship_entry *entry = add_entry(b);
+        if (!entry)
+            return ERR_NOMEM;
+        entry->raw = p;
+        int got = record_read(&p, end, &entry->record);
+        if (got == 0)
+            return ERR_OK;
+        if (got < 0) {
+            *lost = (size_t)(end - p);
+            return ERR_DAMAGED;
+        }
+        entry->raw_len = (size_t)(p - entry->raw);
+        b->n++;
+    }
+}
+
+static const char *kind_name(enum record_kind kind)
+{
+    switch (kind) {
+    case RECORD_EXPOSURE:
+        return "exposure";
+    case RECORD_OUTCOME:
+        return "outcome";
+    case RECORD_DECISION:
+        return "decision";
+    case RECORD_DEAD_LETTER:
+        break;
+    }
+    return "dead_letter";
+}
+
+static struct record_text text(const char *s)
+{
+    return (struct record_text){s, strlen(s)};
+}
+
+/* One piece of memory: the detail, then the body {"record":"<hex>"}, which PostgreSQL can always store. */
+static int make_letter(struct record_dead_letter *l, char **memory, const char *detail, const uint8_t *raw,
+                       size_t raw_len)
+{
+    size_t head = strlen(detail) + 1;
+    char *m = malloc(head + 2 * raw_len + 32);
+    if (!m)
+        return ERR_NOMEM;
+    memcpy(m, detail, head);
+    char *body = m + head;
+    size_t n = (size_t)sprintf(body, "{\"record\":\"");
+    sodium_bin2hex(body + n, 2 * raw_len + 1, raw, raw_len);
+    n += 2 * raw_len;
+    n += (size_t)sprintf(body + n, "\"}");
+    l->detail = text(m);
+    l->body = (struct record_text){body, n};
+    l->body_length = raw_len > INT32_MAX ? INT32_MAX : (int32_t)raw_len;
+    crypto_hash_sha256(l->body_hash, raw, raw_len);
+    *memory = m;
+    return ERR_OK;
+}
+
+int ship_batch_refuse(struct ship_batch *b, size_t i, const char *words, int64_t now_us)
+{
+    struct ship_entry *entry = &b->entries[i];
+    struct record letter = {.kind = RECORD_DEAD_LETTER};
+    struct record_dead_letter *l = &letter.u.dead_letter;
+    if (entry->replaced)
+        return ERR_STATE;
+    l->received_us = now_us;
+    l->kind = text(kind_name(entry->record.kind));
+    l->reason = text("refused_by_database");
+    const uint8_t *id = entry->record.kind == RECORD_EXPOSURE  ? entry->record.u.exposure.event_id
+                        : entry->record.kind == RECORD_OUTCOME ? entry->record.u.outcome.event_id
+                                                               : NULL;
+    l->has_event_id = id != NULL;
+    if (id)
+        memcpy(l->event_id, id, 16);
+    int code = make_letter(l, &entry->replaced, words, entry->raw, entry->raw_len);
+    if (code == ERR_OK)
+        entry->record = letter;
+    return code;
+}
+
+int ship_batch_add_damage(struct ship_batch *b, const uint8_t *bytes, size_t len, int64_t now_us)
+{
+    char detail[160];
+    struct ship_entry *entry = add_entry(b);
+    if (!entry)
+        return ERR_NOMEM;
+    snprintf(detail, sizeof detail, "group %" PRIu64 ": after %zu records come %zu bytes that are no record",
+             b->last, b->n, len);
+    entry->raw = bytes;
+    entry->raw_len = len;
+    entry->record = (struct record){.kind = RECORD_DEAD_LETTER};
+    struct record_dead_letter *l = &entry->record.u.dead_letter;
+    l->received_us = now_us;
+    l->kind = text("group");
+    l->reason = text("damaged");
+    int code = make_letter(l, &entry->replaced, detail, bytes, len);
+    if (code == ERR_OK)
+        b->n++;
+    return code;
+}
