@@ -29,3 +29,6 @@ TESTS += tests/unit/test_config
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_config_LDADD = libcohortd.a libbase.a libcore.a $(CHECK_LIBS)
+
+# the request layer
+include tests/unit/http.mk

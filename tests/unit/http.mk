@@ -1,0 +1,22 @@
+# Tests of the request layer (src/web/http*).
+http_test_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS) $(SODIUM_CFLAGS)
+http_test_libs = libweb.a libcodec.a libbase.a libcore.a $(CHECK_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
+check_PROGRAMS += tests/unit/test_http_head tests/unit/test_http_chunk
+TESTS += tests/unit/test_http_head tests/unit/test_http_chunk
+tests_unit_test_http_head_SOURCES = tests/unit/test_http_head.c
+tests_unit_test_http_head_CFLAGS = $(http_test_cflags)
+tests_unit_test_http_head_LDADD = $(http_test_libs)
+tests_unit_test_http_chunk_SOURCES = tests/unit/test_http_chunk.c
+tests_unit_test_http_chunk_CFLAGS = $(http_test_cflags)
+tests_unit_test_http_chunk_LDADD = $(http_test_libs)
+
+check_LIBRARIES += libhttpbed.a
+libhttpbed_a_SOURCES = tests/unit/http_bed.c tests/unit/http_bed.h
+libhttpbed_a_CFLAGS = $(http_test_cflags)
+http_bed_libs = libhttpbed.a $(http_test_libs)
+
+check_PROGRAMS += tests/unit/test_http_corpus
+TESTS += tests/unit/test_http_corpus
+tests_unit_test_http_corpus_SOURCES = tests/unit/test_http_corpus.c
+tests_unit_test_http_corpus_CFLAGS = $(http_test_cflags)
+tests_unit_test_http_corpus_LDADD = $(http_bed_libs)

@@ -1,0 +1,73 @@
+/* A test bed: a real server on a loopback port, and raw clients, all in one thread on one event base. Nothing
+ * sleeps: bed_turn runs the loop until something happened, and fails the test when a bound is passed. */
+#ifndef COHORT_TESTS_HTTP_BED_H
+#define COHORT_TESTS_HTTP_BED_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/counters.h"
+#include "web/http.h"
+
+#define BED_BOUND_US 15000000
+
+struct bed {
+    struct event_base *base;
+    struct http_server *server;
+    struct counters counters;
+    uint16_t port;
+    int64_t started_us;
+    unsigned handled, smuggled, freed;
+    size_t body_limit;              /* for paths under /small; 0: the server's */
+    struct http_request *waiting[64]; /* of paths under /later, in order */
+    unsigned n_waiting;
+    size_t reply_len; /* of paths under /large */
+};
+
+struct client {
+    struct bed *bed;
+    int fd;
+    struct event *readable;
+    struct buffer in;
+    bool eof, reset;
+    bool paused; /* does not read */
+};
+
+/* o NULL: the defaults. */
+void bed_start(struct bed *b, const struct http_options *o);
+void bed_stop(struct bed *b);
+void bed_turn(struct bed *b);
+/* Runs what is ready, without waiting. */
+void bed_settle(struct bed *b);
+#define BED_UNTIL(b, condition)                                                                              \
+    while (!(condition))                                                                                     \
+    bed_turn(b)
+
+void client_open(struct client *c, struct bed *b);
+/* With a receive buffer of this many bytes. */
+void client_open_small(struct client *c, struct bed *b, int receive_bytes);
+void client_send(struct client *c, const char *p, size_t n);
+void client_say(struct client *c, const char *text);
+void client_pause(struct client *c, bool paused);
+void client_close(struct client *c); /* with a reset, which leaves no TIME_WAIT behind */
+
+/* One answer in what a client has read. */
+struct answer {
+    int status;
+    const char *head, *body;
+    size_t head_len, body_len;
+};
+/* The answer at *at, which moves behind it; false when it is not whole. no_body: to HEAD. */
+bool answer_next(const struct client *c, size_t *at, bool no_body, struct answer *a);
+/* Whole answers so far (none of them to HEAD). */
+unsigned answers(const struct client *c);
+/* Waits for answer number `index` (from 0) and returns it. */
+struct answer answer_wait(struct client *c, unsigned index);
+bool answer_has(const struct answer *a, const char *header_line);
+/* Waits for the server's end of the connection. */
+void client_wait_eof(struct client *c);
+
+#endif
