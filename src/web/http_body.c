@@ -87,10 +87,12 @@ static enum http_progress more_length(struct http_conn *c, struct evbuffer *inpu
 {
     size_t here = evbuffer_get_length(input);
     size_t take = here < c->body_left ? here : (size_t)c->body_left;
+    if (take == 0)
+        return HTTP_MORE;
     uint8_t *to = buffer_reserve(&c->body, take);
     if (!to)
         return refuse(why, 503, no_memory);
-    int got = take > 0 ? evbuffer_remove(input, to, take) : 0;
+    int got = evbuffer_remove(input, to, take);
     if (got > 0) {
         c->body.len += (size_t)got;
         c->body_left -= (uint64_t)got;

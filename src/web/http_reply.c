@@ -131,7 +131,8 @@ static char *put_head(char *p, struct http_conn *c, const struct answer *a)
         p = PUT(p, "\r\nConnection: keep-alive\r\n");
     else
         p = PUT(p, "\r\n");
-    p = put(p, (const char *)c->request.extra.data, c->request.extra.len);
+    if (c->request.extra.len > 0)
+        p = put(p, (const char *)c->request.extra.data, c->request.extra.len);
     return PUT(p, "\r\n");
 }
 

@@ -77,9 +77,8 @@ void bed_start(struct bed *b, const struct http_options *o)
     b->base = event_base_new();
     ck_assert_ptr_nonnull(b->base);
     ck_assert_int_eq(http_listen("127.0.0.1:0", true, &fd, &b->port, &e), 0);
-    ck_assert_int_eq(http_server_new(&b->server, b->base, fd, o ? o : &defaults, handle, limit, b,
-                                     &b->counters, &e),
-                     0);
+    ck_assert_int_eq(
+        http_server_new(&b->server, b->base, fd, o ? o : &defaults, handle, limit, b, &b->counters, &e), 0);
 }
 
 void bed_stop(struct bed *b)
@@ -209,7 +208,8 @@ bool answer_next(const struct client *c, size_t *at, bool no_body, struct answer
     if (!end)
         return false;
     ck_assert_msg(memcmp(p, "HTTP/1.1 ", 9) == 0, "not an answer: %.40s", p);
-    *a = (struct answer){.status = atoi(p + 9), .head = p, .head_len = (size_t)(end + 4 - p), .body = end + 4};
+    *a =
+        (struct answer){.status = atoi(p + 9), .head = p, .head_len = (size_t)(end + 4 - p), .body = end + 4};
     if (!no_body)
         find_length(p, a->head_len, &length);
     if (len - a->head_len < length)

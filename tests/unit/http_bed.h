@@ -21,7 +21,7 @@ struct bed {
     uint16_t port;
     int64_t started_us;
     unsigned handled, smuggled, freed;
-    size_t body_limit;              /* for paths under /small; 0: the server's */
+    size_t body_limit;                /* for paths under /small; 0: the server's */
     struct http_request *waiting[64]; /* of paths under /later, in order */
     unsigned n_waiting;
     size_t reply_len; /* of paths under /large */
