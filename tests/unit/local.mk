@@ -32,3 +32,6 @@ tests_unit_test_config_LDADD = libcohortd.a libbase.a libcore.a $(CHECK_LIBS)
 
 # the request layer
 include tests/unit/http.mk
+
+# core and codec
+include tests/unit/core.mk

@@ -1,0 +1,13 @@
+# Tests of src/core and src/codec, but for records.
+CORE_TESTS = tests/unit/test_core_condition tests/unit/test_core_draw tests/unit/test_core_unit
+check_PROGRAMS += $(CORE_TESTS)
+TESTS += $(CORE_TESTS)
+tests_unit_test_core_condition_SOURCES = tests/unit/test_core_condition.c tests/unit/suite.h
+tests_unit_test_core_condition_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_condition_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_core_draw_SOURCES = tests/unit/test_core_draw.c tests/unit/suite.h
+tests_unit_test_core_draw_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_draw_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_core_unit_SOURCES = tests/unit/test_core_unit.c tests/unit/suite.h
+tests_unit_test_core_unit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_unit_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
