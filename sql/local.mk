@@ -39,4 +39,5 @@ SQL_FUNCTIONS += \
 	sql/functions/48_recount.sql \
 	sql/functions/50_guardrails.sql \
 	sql/functions/52_stops.sql
+SQL_FUNCTIONS += sql/functions/70_import.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

@@ -1,1 +1,38 @@
-# src/cohortctl
+# src/cohortctl: the program is main.c; the rest is a library, so that tests can link it.
+noinst_LIBRARIES += libcohortctl.a
+libcohortctl_a_SOURCES = \
+	src/cohortctl/cli.c src/cohortctl/cli.h \
+	src/cohortctl/client.c src/cohortctl/client.h \
+	src/cohortctl/cmd_apply.c \
+	src/cohortctl/cmd_experiments.c \
+	src/cohortctl/cmd_import.c \
+	src/cohortctl/cmd_psql.c \
+	src/cohortctl/cmd_results.c \
+	src/cohortctl/cmd_show.c \
+	src/cohortctl/cmd_simulate.c \
+	src/cohortctl/cmd_status.c \
+	src/cohortctl/cmd_transition.c \
+	src/cohortctl/command.h \
+	src/cohortctl/csv.c src/cohortctl/csv.h \
+	src/cohortctl/discover.c src/cohortctl/discover.h \
+	src/cohortctl/import.h \
+	src/cohortctl/import_check.c \
+	src/cohortctl/import_db.c src/cohortctl/import_db.h \
+	src/cohortctl/import_read.c \
+	src/cohortctl/path.c src/cohortctl/path.h \
+	src/cohortctl/report.c src/cohortctl/report.h \
+	src/cohortctl/sim_events.c src/cohortctl/sim_events.h \
+	src/cohortctl/sim_http.c src/cohortctl/sim_http.h \
+	src/cohortctl/sim_model.c src/cohortctl/sim_model.h \
+	src/cohortctl/sim_run.c src/cohortctl/sim_run.h \
+	src/cohortctl/sim_tally.c src/cohortctl/sim_tally.h \
+	src/cohortctl/suggest.c src/cohortctl/suggest.h \
+	src/cohortctl/table.c src/cohortctl/table.h \
+	src/cohortctl/values.c src/cohortctl/values.h
+libcohortctl_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZLIB_CFLAGS)
+
+bin_PROGRAMS += cohortctl
+cohortctl_SOURCES = src/cohortctl/main.c
+cohortctl_CFLAGS = $(libcohortctl_a_CFLAGS)
+cohortctl_LDADD = libcohortctl.a libstore.a libcodec.a libbase.a libcore.a \
+	$(CURL_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(ZLIB_LIBS) $(EVENT_LIBS) -lm

@@ -1,4 +1,5 @@
 # tests/unit
+include tests/unit/cohortctl.mk
 
 # records, the spool, COPY
 check_PROGRAMS += tests/unit/test_record

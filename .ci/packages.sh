@@ -1,0 +1,46 @@
+# Debian packages that quickstart and run-tests need, and how they get there. Sourced by both.
+PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libsodium-dev libjansson-dev libevent-dev
+    libpq-dev libsqlite3-dev libcurl4-openssl-dev zlib1g-dev"
+PACKAGES_RUN="postgresql-15 postgresql-client-15"
+PACKAGES_TEST="check clang-format curl"
+
+# The ones of "$@" that are not installed.
+missing_packages() {
+    for package; do
+        case $(dpkg-query -W -f='${Status}' "$package" 2>/dev/null) in
+        *' installed') ;;
+        *) printf '%s ' "$package" ;;
+        esac
+    done
+}
+
+# Installs what is missing of "$@" with apt-get, as root or by sudo; says what it does.
+install_packages() {
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        echo "This is no Debian system; going on with what is installed. Needed are the equivalents of: $*"
+        return 0
+    fi
+    missing=$(missing_packages "$@")
+    [ -n "$missing" ] || return 0
+    as_root=
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || {
+            echo "These packages are missing: $missing" >&2
+            echo "Install them as root: apt-get install --no-install-recommends $missing" >&2
+            exit 1
+        }
+        as_root=sudo
+    fi
+    echo "Installing: $missing"
+    apt_log=$(mktemp)
+    if $as_root apt-get update >"$apt_log" 2>&1 &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing \
+            >>"$apt_log" 2>&1 </dev/null; then
+        rm -f "$apt_log"
+        return 0
+    fi
+    tail -n 20 "$apt_log" >&2
+    rm -f "$apt_log"
+    echo "The packages could not be installed; the lines above say why." >&2
+    exit 1
+}

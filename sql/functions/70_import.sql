@@ -1,0 +1,126 @@
+-- Experiments that were run elsewhere, loaded by `cohortctl import`: import_begin(), COPY into import_row, then
+-- import_finish(), in one transaction.
+
+insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
+    ('import_experiment_new', '23505', 409, 'An import makes a new experiment',
+     'Import under another key; what was imported is never added to.', 'experiment', 'import'),
+    ('import_rows_known', '22023', 422, 'An imported row names a known variant and has an amount per metric',
+     'Load import_row by cohortctl import.', null, 'import')
+on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
+    title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
+
+create or replace function cohort.import_begin(experiment text) returns text
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    perform 1 from cohort.experiment e
+      where e.environment = cohort.current_environment() and e.key = import_begin.experiment;
+    if found then
+        perform cohort.fail('import_experiment_new', format('The experiment %s exists already.', cohort.shown(experiment)));
+    end if;
+    create temp table import_row (
+        row bigint not null,
+        unit_id uuid not null,
+        variant int not null,
+        amounts bigint[] not null
+    ) on commit drop;
+    perform cohort.ingest_prepare();
+    return (select encode(s.unit_key, 'hex') from cohort.secret s where s.environment = cohort.current_environment());
+end $$;
+comment on function cohort.import_begin(text) is
+    'Begins an import of a new experiment: makes the temporary table import_row (variant: place in the document''s list, from 1; amounts: millionths, one per metric) and returns the environment''s unit key in hexadecimal';
+
+-- An imported outcome must count for its import and for nothing else: not for a live experiment that the unit
+-- takes part in, not for an older import of the same units. So an imported metric has a window of one second
+-- from the (common) time of exposure, and an event that live metrics count is never used: then the metric is
+-- called EXPERIMENT.column.
+create or replace function cohort.import_metric(experiment text, column_key text, kind text) returns text
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    name text := column_key;
+begin
+    perform 1 from cohort.metric m
+      where m.environment = cohort.current_environment() and (m.key = name or m.event = name)
+        and (m.key, m.event, m.kind, m.window_start_s, m.window_end_s) is distinct from (name, name, import_metric.kind, 0, 1);
+    if found then
+        name := experiment || '.' || column_key;
+    end if;
+    insert into cohort.metric (key, event, kind, window_start_s, window_end_s, description)
+    select name, name, import_metric.kind, 0, 1, 'Imported with experiments that were run elsewhere'
+     where not exists (select from cohort.metric m where m.environment = cohort.current_environment() and m.key = name);
+    insert into cohort.experiment_metric (experiment, metric) values (import_metric.experiment, name);
+    return name;
+end $$;
+comment on function cohort.import_metric(text, text, text) is
+    'Part of import_finish(): finds or makes the metric of an imported column and has the experiment count it; returns its key';
+
+create or replace function cohort.import_define(doc jsonb) returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    key text := doc->>'experiment';
+    n int := jsonb_array_length(doc->'variants');
+    reason text := format('imported from %s', doc->>'file');
+begin
+    insert into cohort.experiment (key, origin, unit_type, exposure, description)
+    values (key, 'imported', doc->>'unit_type', 'reported', format('Run elsewhere; imported from %s', doc->>'file'));
+    insert into cohort.variant (experiment, key, share_ppm, value, is_control, position)
+    select key, v->>'key', 1000000 / n + (i <= 1000000 % n)::int, v->'name', (v->>'control')::boolean, i
+      from jsonb_array_elements(doc->'variants') with ordinality a(v, i) order by i;
+    perform cohort.start(key, reason);
+    perform cohort.stop(key, reason);
+end $$;
+comment on function cohort.import_define(jsonb) is
+    'Part of import_finish(): the experiment (origin imported, never served), its variants with equal shares, its phase, and its status stopped';
+
+create or replace function cohort.import_stage(doc jsonb, metrics text[]) returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    x cohort.experiment;
+    phase int;
+begin
+    select * into x from cohort.experiment e
+     where e.environment = cohort.current_environment() and e.key = doc->>'experiment';
+    select p.id into phase from cohort.phase p where p.environment = x.environment and p.experiment = x.key;
+    insert into pg_temp.stage_exposure
+    select r.unit_id, x.id, v.id, phase, v.share_ppm, 1000000, now(), gen_random_uuid(), null, true, 2
+      from pg_temp.import_row r
+      join cohort.variant v on v.environment = x.environment and v.experiment = x.key and v.position = r.variant;
+    if (select count(*) from pg_temp.stage_exposure) <> (select count(*) from pg_temp.import_row) then
+        perform cohort.fail('import_rows_known', 'A row names a variant that the import''s list does not have.');
+    end if;
+    perform 1 from pg_temp.import_row r where cardinality(r.amounts) <> cardinality(metrics);
+    if found then
+        perform cohort.fail('import_rows_known', format('A row has not the %s amounts of the import''s metrics.', cardinality(metrics)));
+    end if;
+    insert into pg_temp.stage_outcome
+    select r.unit_id, gen_random_uuid(), now(), m.event, case when m.kind = 'mean' then a.amount end, null, null, true
+      from pg_temp.import_row r
+     cross join unnest(r.amounts) with ordinality a(amount, i)
+      join cohort.metric m on m.environment = x.environment and m.key = metrics[a.i]
+     where a.amount <> 0;
+end $$;
+comment on function cohort.import_stage(jsonb, text[]) is
+    'Part of import_finish(): an exposure per row and an outcome per amount that is not zero, as staged events of one moment';
+
+create or replace function cohort.import_finish(doc jsonb, out batch_id bigint, out exposures int, out outcomes int, out metrics jsonb)
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    names text[] := '{}';
+    m jsonb;
+begin
+    perform cohort.import_define(doc);
+    metrics := '[]';
+    for m in select a from jsonb_array_elements(doc->'metrics') a loop
+        names := names || cohort.import_metric(doc->>'experiment', m->>'key', m->>'kind');
+        metrics := metrics || jsonb_build_object('column', m->>'column', 'metric', names[cardinality(names)]);
+    end loop;
+    perform cohort.import_stage(doc, names);
+    select i.batch_id into import_finish.batch_id
+      from cohort.ingest(gen_random_uuid(), 'import of ' || (doc->>'experiment'), 1, 1) i;
+    select b.exposures, b.outcomes into import_finish.exposures, import_finish.outcomes
+      from cohort.ingest_batch b where b.batch_id = import_finish.batch_id;
+end $$;
+comment on function cohort.import_finish(jsonb) is
+    'Ends an import: defines the experiment of the document {experiment, unit_type, file, variants: [{key, name, control}], metrics: [{column, key, kind}]}, stores the rows of import_row as one batch, and returns it with the metrics'' keys';
+
+revoke execute on function cohort.import_begin(text), cohort.import_metric(text, text, text), cohort.import_define(jsonb),
+    cohort.import_stage(jsonb, text[]), cohort.import_finish(jsonb) from public;

@@ -1,0 +1,87 @@
+/* cohortctl experiments: one line an experiment. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cohortctl/client.h"
+#include "cohortctl/command.h"
+#include "cohortctl/table.h"
+
+static const char *text_of(const json_t *o, const char *member)
+{
+    const char *s = json_string_value(json_object_get(o, member));
+    return s ? s : "";
+}
+
+/* "control, hurry" */
+static void join_variants(const json_t *experiment, char *out, size_t cap)
+{
+    size_t i, len = 0;
+    const json_t *v;
+    out[0] = '\0';
+    json_array_foreach(json_object_get(experiment, "variants"), i, v)
+    {
+        int n = snprintf(out + len, cap - len, "%s%s", i ? ", " : "", text_of(v, "key"));
+        if (n < 0 || (size_t)n >= cap - len)
+            return;
+        len += (size_t)n;
+    }
+}
+
+static const char *status_of(const json_t *experiment)
+{
+    bool guarded = json_is_object(json_object_get(experiment, "stop"));
+    return guarded ? "stopped by its guardrail" : text_of(experiment, "status");
+}
+
+static int print_list(const json_t *list, struct error *e)
+{
+    size_t i;
+    const json_t *x;
+    char variants[200];
+    if (json_array_size(list) == 0) {
+        printf("No experiments yet. Create one with: cohortctl apply FILE.json\n");
+        return 0;
+    }
+    struct table *t = table_new("llll");
+    if (!t)
+        return error_set(e, ERR_NOMEM, "", "out of memory");
+    table_add(t, "experiment");
+    table_add(t, "status");
+    table_add(t, "flag");
+    table_add(t, "variants");
+    json_array_foreach(list, i, x)
+    {
+        join_variants(x, variants, sizeof variants);
+        table_add(t, "%s", text_of(x, "key"));
+        table_add(t, "%s", status_of(x));
+        table_add(t, "%s", text_of(x, "flag"));
+        table_add(t, "%s", variants);
+    }
+    int rc = table_print(t, stdout, 0);
+    table_free(t);
+    return rc < 0 ? error_set(e, rc, "", "out of memory") : 0;
+}
+
+int command_experiments(struct ctl *c, int argc, char **argv, struct error *e)
+{
+    bool as_json = false;
+    const struct cli_option options[] = {
+        {"--json", CLI_FLAG, &as_json, NULL, "print the server's JSON"},
+    };
+    const struct cli_usage usage = {"experiments [--json]", "Lists the experiments.", options, 1, 0, 0};
+    struct client *client = NULL;
+    json_t *answer = NULL;
+    int n, rc = cli_parse(&usage, c, argc, argv, &n, e);
+    if (rc != 0)
+        return rc;
+    rc = client_open(&client, c, ROLE_ADMIN, e);
+    if (rc == 0)
+        rc = client_json(client, "GET", "/v1/experiments", NULL, &answer, e);
+    if (rc == 0 && as_json)
+        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY), putchar('\n');
+    else if (rc == 0)
+        rc = print_list(json_is_array(answer) ? answer : json_object_get(answer, "experiments"), e);
+    json_decref(answer);
+    client_close(client);
+    return rc;
+}

@@ -1,0 +1,21 @@
+/* Plays the customers: asks for the flag, does what the model says, reports it, and watches the experiment.
+ */
+#ifndef COHORT_COHORTCTL_SIM_RUN_H
+#define COHORT_COHORTCTL_SIM_RUN_H
+
+#include "cohortctl/sim_model.h"
+#include "cohortctl/sim_tally.h"
+
+struct sim_plan {
+    const char *url, *flag, *experiment, *prefix; /* a customer's id is the prefix and its number */
+    const char *client_key, *events_key, *read_key;
+    int64_t customers, connections;
+    double rate; /* customers a second; 0: as fast as they are answered */
+    struct sim_model model;
+    bool quiet; /* no progress on standard error */
+};
+
+/* Fills *t; the caller decrefs t->stop. An error when the server can't be used as planned. */
+int sim_run(const struct sim_plan *p, struct sim_tally *t, struct error *e);
+
+#endif
