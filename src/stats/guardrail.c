@@ -44,7 +44,7 @@ void guardrail_judge(const struct guardrail_rule *rule, struct evt_phase *events
     out->ln_e = evt_log_e(events, n, rule->margin, rule->harm);
     out->has_events = any_event(events, n);
     out->risk_ratio = evt_rr_mle(events, n);
-    out->bound = rule->harm == EVT_UP ? evt_rr_lower(events, n, out->threshold, rule->margin)
-                                      : evt_rr_upper(events, n, out->threshold, rule->margin);
+    out->lower = evt_rr_lower(events, n, out->threshold, rule->margin);
+    out->upper = evt_rr_upper(events, n, out->threshold, rule->margin);
     out->reached = out->ln_e >= out->threshold;
 }

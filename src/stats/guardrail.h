@@ -16,14 +16,14 @@ struct guardrail_rule {
 };
 
 struct guardrail_verdict {
-    double threshold;   /* ln((K-1) / (alpha weight)); INFINITY when the rule makes no sense */
-    double ln_e;        /* at the margin */
-    double risk_ratio;  /* maximum likelihood over phases; see evt_rr_mle */
-    double bound;       /* harm up: lower bound of the risk ratio; harm down: upper bound */
-    double srm_ln_e;    /* units of treatment against control (srm_pairs_log_e) */
-    bool counts_broken; /* srm_ln_e reached ln(1/SRM_ALPHA): q was moved to its confidence limit */
-    bool has_events;    /* a comparable phase has an event; else ln_e 0 and risk_ratio 1 say nothing */
-    bool reached;       /* ln_e >= threshold; if and only if the bound is at or beyond the margin */
+    double threshold;    /* ln((K-1) / (alpha weight)); INFINITY when the rule makes no sense */
+    double ln_e;         /* at the margin */
+    double risk_ratio;   /* maximum likelihood over phases; see evt_rr_mle */
+    double lower, upper; /* one-sided bounds of the risk ratio, each at level e^-threshold */
+    double srm_ln_e;     /* units of treatment against control (srm_pairs_log_e) */
+    bool counts_broken;  /* srm_ln_e reached ln(1/SRM_ALPHA): q was moved to its confidence limit */
+    bool has_events;     /* a comparable phase has an event; else ln_e 0 and risk_ratio 1 say nothing */
+    bool reached; /* ln_e >= threshold; if and only if lower >= margin (harm up), upper <= margin (down) */
 };
 
 /* Judges on first-event units (events) and exposed units (units) of the same n phases. While the unit counts

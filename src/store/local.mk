@@ -20,3 +20,9 @@ EXTRA_DIST += build-aux/embed-sql.sh
 src/store/migrations_data.c: $(sql_files) $(wildcard $(top_srcdir)/sql/migrations $(top_srcdir)/sql/functions) \
 		$(top_srcdir)/build-aux/embed-sql.sh
 	$(AM_V_GEN)mkdir -p src/store && sh $(top_srcdir)/build-aux/embed-sql.sh $(sort $(sql_files)) >$@.tmp && mv $@.tmp $@
+
+# The monitor.
+libstore_a_SOURCES += \
+	src/store/evidence.c src/store/evidence.h \
+	src/store/leader.c src/store/leader.h \
+	src/store/monitor.c src/store/monitor.h

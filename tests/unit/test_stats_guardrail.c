@@ -31,11 +31,11 @@ START_TEST(stops_harm_and_only_harm)
     struct srm_pair units = {5000, 5000, 0.5};
     struct guardrail_verdict v = judge(up, (struct evt_phase){310, 190, 0.5}, units);
     ck_assert(v.reached && v.has_events && !v.counts_broken);
-    ck_assert_double_ge(v.bound, 1);
+    ck_assert_double_ge(v.lower, 1);
     ck_assert_double_eq_tol(v.risk_ratio, 310.0 / 190, 1e-9);
     ck_assert(!judge(down, (struct evt_phase){310, 190, 0.5}, units).reached);
     ck_assert(judge(down, (struct evt_phase){190, 310, 0.5}, units).reached);
-    ck_assert_double_le(judge(down, (struct evt_phase){190, 310, 0.5}, units).bound, 1);
+    ck_assert_double_le(judge(down, (struct evt_phase){190, 310, 0.5}, units).upper, 1);
     ck_assert(!judge(up, (struct evt_phase){205, 195, 0.5}, units).reached);
 }
 END_TEST
@@ -47,7 +47,7 @@ START_TEST(margin_tolerates)
     r.margin = 1.5;
     struct guardrail_verdict v = judge(r, (struct evt_phase){310, 190, 0.5}, units);
     ck_assert(!v.reached);
-    ck_assert_double_lt(v.bound, 1.5);
+    ck_assert_double_lt(v.lower, 1.5);
     ck_assert(judge(r, (struct evt_phase){620, 190, 0.5}, units).reached);
 }
 END_TEST
@@ -57,7 +57,7 @@ START_TEST(no_event_yet)
     struct guardrail_verdict v = judge(up, (struct evt_phase){0, 0, 0.5}, (struct srm_pair){9, 7, 0.5});
     ck_assert(!v.reached && !v.has_events);
     ck_assert_double_eq(v.ln_e, 0);
-    ck_assert_double_eq(v.bound, 0);
+    ck_assert_double_eq(v.lower, 0);
     guardrail_judge(&up, NULL, NULL, 0, &v);
     ck_assert(!v.reached && !v.has_events && !v.counts_broken);
 }
@@ -95,7 +95,7 @@ START_TEST(senseless_rules_never_stop)
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         struct guardrail_verdict v =
             judge(rules[i], (struct evt_phase){9000, 10, 0.5}, (struct srm_pair){9999, 9999, 0.5});
-        ck_assert(!v.reached && isinf(v.threshold) && !isnan(v.bound) && !isnan(v.ln_e));
+        ck_assert(!v.reached && isinf(v.threshold) && !isnan(v.lower) && !isnan(v.upper) && !isnan(v.ln_e));
     }
 }
 END_TEST
