@@ -11,7 +11,7 @@
 
 enum {
     WAITING_MAX = 64 << 20, /* bytes in memory between push and commit */
-    GROUP_MAX = 1 << 20,    /* a backlog is committed in groups of about this size */
+    BACKLOG_GROUPS = 4,     /* a backlog is committed in groups of up to so many times the usual size */
 };
 
 bool spool_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t until_us)
@@ -67,6 +67,11 @@ struct batch {
     unsigned n_records;
 };
 
+static size_t group_max(const struct spool *s)
+{
+    return BACKLOG_GROUPS * s->options.group_bytes;
+}
+
 /* Waits for a group's worth of pushes; false: closing, and nothing is left. */
 static bool take_batch(struct spool *s, struct batch *b)
 {
@@ -80,7 +85,7 @@ static bool take_batch(struct spool *s, struct batch *b)
             break;
     }
     struct spool_push **end = &b->first;
-    while (s->first && (!b->first || b->len + s->first->len <= GROUP_MAX)) {
+    while (s->first && (!b->first || b->len + s->first->len <= group_max(s))) {
         struct spool_push *push = s->first;
         s->first = push->next;
         push->next = NULL;
@@ -156,7 +161,7 @@ static void complete(struct batch *b, int code, const struct error *e)
 /* A burst can need a large group; keep no more than usual between groups. */
 static void trim_group(struct spool *s)
 {
-    if (s->group_cap <= 2 * GROUP_MAX)
+    if (s->group_cap <= 2 * group_max(s))
         return;
     free(s->group);
     s->group = NULL;

@@ -11,3 +11,12 @@ api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integra
 	tests/integration/stops.py tests/integration/assignments.py
 TESTS += $(api_tests)
 EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py
+
+# the shipper
+check_PROGRAMS += tests/integration/ship_tool
+TESTS += tests/integration/shipper.sh
+EXTRA_DIST += tests/integration/shipper.sh
+tests_integration_ship_tool_SOURCES = tests/integration/ship_tool.c
+tests_integration_ship_tool_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
+tests_integration_ship_tool_LDADD = libstore.a libspool.a libcodec.a libbase.a libcore.a \
+	$(PQ_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
