@@ -38,6 +38,11 @@ SQL_FUNCTIONS += \
 	sql/functions/47_rollup.sql \
 	sql/functions/48_recount.sql \
 	sql/functions/50_guardrails.sql \
-	sql/functions/52_stops.sql
+	sql/functions/52_stops.sql \
+	sql/functions/60_distributions.sql \
+	sql/functions/62_results.sql \
+	sql/functions/64_results_json.sql \
+	sql/functions/66_views.sql \
+	sql/functions/68_event_roles.sql
 SQL_FUNCTIONS += sql/functions/70_import.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

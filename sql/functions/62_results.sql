@@ -1,0 +1,165 @@
+-- What an experiment shows: per variant the rate or mean, and its difference to control. Over several phases the
+-- differences are taken inside each phase and then averaged (statistics never pool phases): the weight of a phase is
+-- its share of the units.
+
+create or replace function cohort.experiment_id_of(key text) returns int
+    language plpgsql stable set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
+declare
+    found_id int;
+begin
+    select e.id into found_id from cohort.experiment e
+     where e.environment = cohort.current_environment() and e.key = $1;
+    if not found then
+        perform cohort.fail('experiment_known', format('There is no experiment %s.', cohort.shown($1)));
+    end if;
+    return found_id;
+end $$;
+comment on function cohort.experiment_id_of(text) is
+    'The id of an experiment of the current environment; fails when there is none';
+
+create or replace function cohort.result_variants(experiment_id int)
+    returns table (id int, key text, place int, is_control boolean)
+    language sql stable set search_path = cohort, pg_temp as $$
+    select v.id, v.key, v.position,
+           v.id = first_value(v.id) over (order by v.is_control desc, v.key = 'control' desc)
+           and (v.is_control or v.key = 'control')
+      from cohort.experiment e
+      join cohort.variant v on v.environment = e.environment and v.experiment = e.key
+     where e.id = $1
+$$;
+comment on function cohort.result_variants(int) is 'The variants of an experiment, and which of them is control';
+
+create or replace function cohort.result_metrics(experiment_id int) returns table (id int, version int, key text, kind text)
+    language sql stable set search_path = cohort, pg_temp as $$
+    select m.id, m.version, m.key, m.kind
+      from cohort.experiment e
+      join (select environment, experiment, metric from cohort.guardrail
+            union
+            select environment, experiment, metric from cohort.experiment_metric) g
+        on g.environment = e.environment and g.experiment = e.key
+      join cohort.metric m on m.environment = g.environment and m.key = g.metric
+     where e.id = $1
+$$;
+comment on function cohort.result_metrics(int) is 'The metrics an experiment has results for';
+
+-- y and variance are of one unit; phase_units counts all variants. Differences of exact numbers are exact: only
+-- the quotient becomes a float.
+create or replace function cohort.result_cells(experiment_id int)
+    returns table (metric_id int, phase_id int, variant_id int, n double precision, y double precision,
+                   variance double precision, events double precision, phase_units double precision)
+    language sql stable set search_path = cohort, pg_temp as $$
+    select s.metric_id, s.phase_id, s.variant_id, s.units, (s.sum / (s.units * 1000000::numeric))::double precision,
+           case when m.kind = 'binary'
+                then (s.event_units * (s.units - s.event_units)::numeric / (s.units * s.units::numeric))::double precision
+                when s.units > 1
+                then ((s.units * s.sum_sq - s.sum * s.sum)
+                      / (s.units * (s.units - 1)::numeric * 1000000000000))::double precision end,
+           s.event_units, sum(s.units) over (partition by s.metric_id, s.phase_id)
+      from cohort.metric_stat s
+      join cohort.result_metrics($1) m on m.id = s.metric_id and m.version = s.metric_version
+     where s.experiment_id = $1 and s.segment = 0 and s.units > 0
+$$;
+comment on function cohort.result_cells(int) is 'Each metric, phase and variant: units, value, and variance of one unit';
+
+-- v: variance of the difference; v_pooled: the same under "no difference" for rates; df: Welch and Satterthwaite.
+create or replace function cohort.result_differences(experiment_id int)
+    returns table (metric_id int, variant_id int, phases int, delta double precision, v double precision,
+                   v_pooled double precision, df double precision)
+    language sql stable set search_path = cohort, pg_temp as $$
+    with cell as materialized (select * from cohort.result_cells($1)),
+    pair as (
+        select t.metric_id, t.variant_id, t.y - c.y as d, t.variance / t.n as vt, c.variance / c.n as vc, t.n as nt,
+               c.n as nc, (t.events + c.events) / (t.n + c.n) as p,
+               t.phase_units / sum(t.phase_units) over (partition by t.metric_id, t.variant_id) as w
+          from cohort.result_variants($1) control
+          join cell c on c.variant_id = control.id and control.is_control
+          join cell t on t.metric_id = c.metric_id and t.phase_id = c.phase_id and t.variant_id <> c.variant_id
+    ), total as (
+        select metric_id, variant_id, count(*)::int as phases, sum(w * d) as delta,
+               case when bool_and(vt is not null and vc is not null) then sum(w * w * (vt + vc)) end as v,
+               sum(w * w * p * (1 - p) * (1 / nt + 1 / nc)) as v_pooled,
+               sum(w ^ 4 * (vt ^ 2 / nullif(nt - 1, 0) + vc ^ 2 / nullif(nc - 1, 0))) as spread
+          from pair group by metric_id, variant_id
+    )
+    select metric_id, variant_id, phases, delta, nullif(v, 0), nullif(v_pooled, 0), v ^ 2 / nullif(spread, 0) from total
+$$;
+comment on function cohort.result_differences(int) is
+    'Each treatment''s difference to control: averaged over the phases that both were in, with its variance';
+
+create or replace function cohort.result_method(kind text, phases int) returns text
+    language sql immutable parallel safe
+    as $$
+    select case kind when 'binary' then 'pooled z' else 'Welch t' end
+        || case when phases > 1 then format(' over %s phases', phases) else '' end || '; fixed horizon'
+$$;
+comment on function cohort.result_method(text, int) is 'How a difference was judged, in words';
+
+drop function if exists cohort.results(text);
+create function cohort.results(key text)
+    returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
+                   difference double precision, std_error double precision, statistic double precision,
+                   low double precision, high double precision, method text, phases int, as_of timestamptz)
+    language sql stable set search_path = cohort, pg_temp as $$
+    with x as materialized (select cohort.experiment_id_of($1) as id),
+    level as (
+        select c.metric_id, c.variant_id, sum(c.n)::bigint as units, count(*)::int as phases,
+               sum(c.phase_units * c.y) / sum(c.phase_units) as value
+          from x cross join lateral cohort.result_cells(x.id) c group by c.metric_id, c.variant_id
+    ), seen as (
+        select s.variant_id, sum(s.units)::bigint as units
+          from x join cohort.exposure_stat s on s.experiment_id = x.id group by s.variant_id
+    )
+    select m.key, m.kind, v.key, v.is_control, coalesce(l.units, seen.units, 0), l.value, d.delta, sqrt(d.v),
+           d.delta / sqrt(case m.kind when 'binary' then d.v_pooled else d.v end),
+           d.delta - q.half * sqrt(d.v), d.delta + q.half * sqrt(d.v),
+           cohort.result_method(m.kind, coalesce(d.phases, l.phases)), coalesce(d.phases, l.phases, 0),
+           (select s.as_of from cohort.leader_state s)
+      from x
+     cross join lateral cohort.result_metrics(x.id) m
+     cross join lateral cohort.result_variants(x.id) v
+      left join level l on l.metric_id = m.id and l.variant_id = v.id
+      left join seen on seen.variant_id = v.id
+      left join cohort.result_differences((select x.id from x)) d on d.metric_id = m.id and d.variant_id = v.id
+     cross join lateral (select case m.kind when 'binary' then 1.959963984540054
+                                            else cohort.student_t_975(d.df) end as half) q
+     order by m.id, v.is_control desc, v.place, v.id
+$$;
+comment on function cohort.results(text) is
+    'Per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment';
+
+drop function if exists cohort.srm(text);
+create function cohort.srm(key text)
+    returns table (variant text, units bigint, expected numeric, chi_square double precision, p double precision)
+    language sql stable set search_path = cohort, pg_temp as $$
+    with x as materialized (select cohort.experiment_id_of($1) as id),
+    share as (
+        select p.id as phase_id, v.id as variant_id, coalesce(pv.share_ppm, 0) as share
+          from x join cohort.experiment e on e.id = x.id
+          join cohort.phase p on p.environment = e.environment and p.experiment = e.key
+         cross join lateral cohort.result_variants(x.id) v
+          left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
+    ), cell as (
+        select s.phase_id, s.variant_id, s.share, coalesce(u.units, 0) as n,
+               sum(coalesce(u.units, 0)) over w * s.share / nullif(sum(s.share) over w, 0) as expected
+          from share s
+          left join (x join cohort.exposure_stat u on u.experiment_id = x.id)
+            on u.phase_id = s.phase_id and u.variant_id = s.variant_id
+        window w as (partition by s.phase_id)
+    ), test as (
+        select sum((n - expected) ^ 2 / nullif(expected, 0))::double precision as chi_square,
+               (count(*) filter (where expected > 0) - count(distinct phase_id) filter (where expected > 0))::int as df,
+               coalesce(bool_or(n > 0 and share = 0), false) as impossible from cell
+    )
+    select v.key, coalesce(sum(c.n), 0)::bigint, round(coalesce(sum(c.expected), 0), 6),
+           case when not t.impossible and t.df > 0 then t.chi_square end,
+           case when t.impossible then 0 else cohort.chi_square_p(t.chi_square, t.df) end
+      from x
+     cross join lateral cohort.result_variants(x.id) v
+      left join cell c on c.variant_id = v.id
+     cross join test t
+     group by v.id, v.key, v.is_control, v.place, t.chi_square, t.df, t.impossible
+     order by v.is_control desc, v.place, v.id
+$$;
+comment on function cohort.srm(text) is
+    'Sample ratio: units per variant, what their shares expect, and Pearson''s chi-square with its p, inside each phase. A p below 0.01 says that the counts are broken; 0 also when units are in a variant that has no share';

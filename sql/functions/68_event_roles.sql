@@ -1,0 +1,23 @@
+-- Who may do what with events. Analysts and product teams read; only servers write, and nobody edits evidence.
+
+do $$
+declare
+    r text;
+    t text;
+begin
+    foreach r in array array['cohort_server', 'cohort_product', 'cohort_analyst'] loop
+        foreach t in array array['exposure', 'exposure_switch', 'exposure_replaced', 'outcome', 'decision', 'spool',
+            'ingest_batch', 'dead_letter', 'leader_state', 'tracked_metric', 'maturity', 'unit_metric', 'exposure_stat',
+            'metric_stat', 'guardrail_state', 'stop_event', 'alert_event', 'experiment_metric', 'exposures', 'switches',
+            'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input'] loop
+            perform cohort.grant_to(r, format('select on cohort.%I', t));
+        end loop;
+    end loop;
+    perform cohort.grant_to('cohort_product', 'insert, delete on cohort.experiment_metric');
+    perform cohort.grant_to('cohort_server', 'execute on function cohort.make_partition(text, date), cohort.rollup_summarise(timestamptz, timestamptz)');
+    if to_regrole('cohort_server') is not null then
+        revoke update, delete, truncate on cohort.stop_event, cohort.alert_event from cohort_server;
+    end if;
+end $$;
+revoke execute on function cohort.make_partition(text, date) from public;
+revoke execute on function cohort.rollup_summarise(timestamptz, timestamptz) from public;
