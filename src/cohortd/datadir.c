@@ -86,6 +86,15 @@ static int lock(struct datadir *d, struct error *e)
     return ERR_OK;
 }
 
+/* Of a cohortd that was killed: whoever finds the file believes that its server runs. */
+static void forget_server(const struct datadir *d)
+{
+    char *path = file_path(d->path, "server.json");
+    if (path)
+        unlink(path);
+    free(path);
+}
+
 /* The host's name and four random digits: machines made from one image have the same name. */
 static void invent_node(char node[NODE_MAX + 1])
 {
@@ -136,8 +145,10 @@ int datadir_open(struct datadir **out, const char *path, const char *node_name, 
         code = error_set(e, ERR_IO, "data", "the data directory %s: %s", path, strerror(errno));
     if (code == ERR_OK)
         code = lock(d, e);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
+        forget_server(d);
         code = find_node(d, node_name, e);
+    }
     if (code != ERR_OK) {
         datadir_close(d);
         return code;
@@ -150,10 +161,8 @@ void datadir_close(struct datadir *d)
 {
     if (!d)
         return;
-    char *path = d->announced ? file_path(d->path, "server.json") : NULL;
-    if (path)
-        unlink(path);
-    free(path);
+    if (d->announced)
+        forget_server(d);
     if (d->lock_fd >= 0)
         close(d->lock_fd);
     free(d->path);

@@ -10,8 +10,7 @@
 
 static int explained(const char *address, const struct error *why, struct error *e)
 {
-    return error_set(e, why->code, "--listen", "can't listen on %s: %s; choose another address with --listen",
-                     address, why->text);
+    return error_set(e, why->code, "--listen", "--listen %s: %s", address, why->text);
 }
 
 int listen_probe(const char *address, struct error *e)

@@ -20,3 +20,7 @@ tests_integration_ship_tool_SOURCES = tests/integration/ship_tool.c
 tests_integration_ship_tool_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
 tests_integration_ship_tool_LDADD = libstore.a libspool.a libcodec.a libbase.a libcore.a \
 	$(PQ_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+# cohortd itself: how it starts and stops, its options and documents.
+server_tests = tests/integration/server_start.sh tests/integration/server_options.sh
+TESTS += $(server_tests)
+EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
