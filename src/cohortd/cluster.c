@@ -16,9 +16,10 @@
 #include "base/log.h"
 #include "cohortd/files.h"
 
-#define NEEDED_MB 64       /* a fresh cluster takes 39 MB */
-#define INITDB_SECONDS 300 /* one second is usual */
-#define OLD_SERVER_SECONDS 60
+#define NEEDED_MB 64             /* a fresh cluster takes 39 MB */
+#define INITDB_SECONDS 300       /* one second is usual */
+#define OLD_READY_SECONDS 5      /* for an earlier server to notice that its cohortd is gone */
+#define OLD_STOPPING_SECONDS 120 /* for its last checkpoint */
 #define SOCKET_DIR_MAX (107 - sizeof "/.s.PGSQL.5432.lock") /* sun_path less its NUL */
 
 /* Major version of the binaries, from "postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)". */
@@ -200,13 +201,15 @@ int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u
 }
 
 /* The process named in postmaster.pid, if it lives and its working directory is pg: 0 otherwise. */
-static pid_t running_server(const char *pg, const char *pid_path)
+static pid_t running_server(const char *pg, const char *pid_path, bool *is_stopping)
 {
     char *text = NULL, link[64], cwd[4096];
     struct error ignored;
     pid_t pid = 0;
-    if (file_read(pid_path, 4096, &text, &ignored) == ERR_OK)
+    if (file_read(pid_path, 4096, &text, &ignored) == ERR_OK) {
         pid = (pid_t)atol(text);
+        *is_stopping = strstr(text, "\nstopping") != NULL;
+    }
     free(text);
     if (pid <= 1)
         return 0;
@@ -220,16 +223,17 @@ static pid_t running_server(const char *pg, const char *pid_path)
 
 static int wait_free(const char *pg, const char *pid_path, bool (*stopping)(void), struct error *e)
 {
-    int64_t end = clock_monotonic_us() + (int64_t)OLD_SERVER_SECONDS * 1000000;
-    bool told = false;
+    int64_t start = clock_monotonic_us();
+    bool told = false, is_stopping = false;
     pid_t pid;
-    while ((pid = running_server(pg, pid_path)) != 0) {
+    while ((pid = running_server(pg, pid_path, &is_stopping)) != 0) {
+        int64_t limit_s = is_stopping ? OLD_STOPPING_SECONDS : OLD_READY_SECONDS;
         if (!told)
             log_info("database", "waiting for the earlier database server (process %ld) to end", (long)pid);
         told = true;
         if (stopping())
             return error_set(e, ERR_STATE, NULL, "stopped while starting");
-        if (clock_monotonic_us() > end)
+        if (clock_monotonic_us() - start > limit_s * 1000000)
             return error_set(e, ERR_STATE, "data",
                              "a PostgreSQL server (process %ld) already runs on %s: stop it first", (long)pid,
                              pg);

@@ -284,9 +284,12 @@ static char *existing_part(const char *path)
 int embedded_check(const char *dir, const char *os_user, struct error *e)
 {
     struct os_user u;
+    struct stat st;
     int code = os_user_find(os_user, &u, e);
     if (code != ERR_OK)
         return code;
+    if (stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
+        return error_set(e, ERR_INVALID, "data", "the data directory %s is not a directory", dir);
     char *part = existing_part(dir);
     if (!part)
         return error_set(e, ERR_IO, "data", "the data directory %s can't be made: %s", dir, strerror(errno));

@@ -21,3 +21,9 @@ libcohortd_a_SOURCES = \
 	src/cohortd/thread.c src/cohortd/thread.h \
 	src/cohortd/worker.c src/cohortd/worker.h
 libcohortd_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
+
+bin_PROGRAMS += cohortd
+cohortd_SOURCES = src/cohortd/main.c
+cohortd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+cohortd_LDADD = libcohortd.a libweb.a libstore.a libspool.a libcodec.a libstats.a libbase.a libcore.a \
+	$(EVENT_LIBS) $(PQ_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lm

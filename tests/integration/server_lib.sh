@@ -67,8 +67,9 @@ except OSError:
 ' "$@"
 }
 
+# A process that has ended may wait for ever to be noticed by a parent that does not look.
 alive() {
-    kill -0 "$1" 2>/dev/null
+    kill -0 "$1" 2>/dev/null && ! grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null
 }
 
 gone() {

@@ -132,7 +132,7 @@ psql -XAtq "$(pg_conninfo)" -c "delete from cohort.schema_migration where number
     -c "update cohort.schema_migration set checksum = 'x' where number = 1" || fail "psql"
 
 step "a database that is not ours runs there"
-refused 1 "already runs on" env COHORTD_TEST=1 timeout 90 "$COHORTD" --listen 127.0.0.1:0 --data "$D"
+refused 1 "already runs on" serve --data "$D"
 as_owner "$bindir/pg_ctl" -D "$D/pg" -m fast -w -s stop || fail "pg_ctl stop"
 refused 1 "another content" serve --data "$D"
 
