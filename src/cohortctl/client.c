@@ -127,7 +127,8 @@ static int refused(struct client *c, long status, struct error *e)
     const char *title = json_string_value(json_object_get(p, "title"));
     const char *hint = json_string_value(json_object_get(p, "hint"));
     const char *place = json_string_value(json_object_get(p, "pointer"));
-    const char *says = detail ? detail : title;
+    const char *ofrep = json_string_value(json_object_get(p, "errorDetails"));
+    const char *says = detail ? detail : title ? title : ofrep;
     int rc;
     if (says)
         rc = error_set(e, code_of(status), place, "%s%s%s", says, hint ? "\n  hint: " : "", hint ? hint : "");

@@ -94,7 +94,7 @@ static int import(struct ctl *c, const struct import_request *r, struct error *e
 
 int command_import(struct ctl *c, int argc, char **argv, struct error *e)
 {
-    struct import_request r = {.unit_type = "user"};
+    struct import_request r = {.experiment = NULL};
     const struct cli_option options[] = {
         {"--experiment", CLI_TEXT, &r.experiment, "KEY", "the experiment to make; it must not exist"},
         {"--variant", CLI_TEXT, &r.variant, "COL", "the column that says which variant a row got"},
@@ -102,7 +102,7 @@ int command_import(struct ctl *c, int argc, char **argv, struct error *e)
         {"--binary", CLI_LIST, &r.binary, "COL", "a column of 0/1, true/false or yes/no; may be repeated"},
         {"--mean", CLI_LIST, &r.mean, "COL", "a column of numbers; may be repeated"},
         {"--unit", CLI_TEXT, &r.unit, "COL", "the column that names the unit (default: the row's number)"},
-        {"--unit-type", CLI_TEXT, &r.unit_type, "TYPE", "what a unit is (default user)"},
+        {"--unit-type", CLI_TEXT, &r.unit_type, "TYPE", "what a unit is (default user; row without --unit)"},
     };
     const struct cli_usage usage = {
         "import FILE.csv… --experiment KEY --variant COL --control NAME (--binary COL | --mean COL)…",
@@ -120,6 +120,8 @@ int command_import(struct ctl *c, int argc, char **argv, struct error *e)
     int n, rc = cli_parse(&usage, c, argc, argv, &n, e);
     if (rc != 0)
         return rc;
+    if (!r.unit_type)
+        r.unit_type = r.unit ? "user" : "row";
     r.files = (const char *const *)argv;
     r.n_files = (size_t)n;
     return import(c, &r, e);

@@ -8,6 +8,6 @@
 typedef int command_fn(struct ctl *c, int argc, char **argv, struct error *e);
 
 command_fn command_status, command_experiments, command_show, command_apply, command_start, command_stop,
-    command_archive, command_results, command_psql, command_import, command_simulate;
+    command_archive, command_results, command_psql, command_evaluate, command_import, command_simulate;
 
 #endif

@@ -4,6 +4,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cli.c src/cohortctl/cli.h \
 	src/cohortctl/client.c src/cohortctl/client.h \
 	src/cohortctl/cmd_apply.c \
+	src/cohortctl/cmd_evaluate.c \
 	src/cohortctl/cmd_experiments.c \
 	src/cohortctl/cmd_import.c \
 	src/cohortctl/cmd_psql.c \

@@ -23,6 +23,7 @@ static const struct command {
     {"stop", command_stop, "KEY", "stop an experiment"},
     {"archive", command_archive, "KEY", "archive a stopped experiment"},
     {"results", command_results, "KEY", "what each variant did"},
+    {"evaluate", command_evaluate, "FLAG ID", "what a customer gets now, and why"},
     {"import", command_import, "FILE.csv", "load an experiment that was run elsewhere"},
     {"simulate", command_simulate, "--flag KEY", "play customers against a running server"},
     {"psql", command_psql, "[ARGS]", "psql on the server's database"},
