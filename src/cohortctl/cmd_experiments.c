@@ -12,50 +12,29 @@ static const char *text_of(const json_t *o, const char *member)
     return s ? s : "";
 }
 
-/* "control, hurry" */
-static void join_variants(const json_t *experiment, char *out, size_t cap)
-{
-    size_t i, len = 0;
-    const json_t *v;
-    out[0] = '\0';
-    json_array_foreach(json_object_get(experiment, "variants"), i, v)
-    {
-        int n = snprintf(out + len, cap - len, "%s%s", i ? ", " : "", text_of(v, "key"));
-        if (n < 0 || (size_t)n >= cap - len)
-            return;
-        len += (size_t)n;
-    }
-}
-
-static const char *status_of(const json_t *experiment)
-{
-    bool guarded = json_is_object(json_object_get(experiment, "stop"));
-    return guarded ? "stopped by its guardrail" : text_of(experiment, "status");
-}
-
 static int print_list(const json_t *list, struct error *e)
 {
     size_t i;
     const json_t *x;
-    char variants[200];
     if (json_array_size(list) == 0) {
         printf("No experiments yet. Create one with: cohortctl apply FILE.json\n");
         return 0;
     }
-    struct table *t = table_new("llll");
+    struct table *t = table_new("lllll");
     if (!t)
         return error_set(e, ERR_NOMEM, "", "out of memory");
     table_add(t, "experiment");
     table_add(t, "status");
     table_add(t, "flag");
-    table_add(t, "variants");
+    table_add(t, "started");
+    table_add(t, "description");
     json_array_foreach(list, i, x)
     {
-        join_variants(x, variants, sizeof variants);
         table_add(t, "%s", text_of(x, "key"));
-        table_add(t, "%s", status_of(x));
+        table_add(t, "%s", text_of(x, "status"));
         table_add(t, "%s", text_of(x, "flag"));
-        table_add(t, "%s", variants);
+        table_add(t, "%.16s", text_of(x, "started_at"));
+        table_add(t, "%.60s", text_of(x, "description"));
     }
     int rc = table_print(t, stdout, 0);
     table_free(t);
