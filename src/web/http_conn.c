@@ -16,6 +16,8 @@
 
 void conn_set_state(struct http_conn *c, enum conn_state state)
 {
+    if (c->state == CONN_CLOSED)
+        return;
     deadline_clear(c);
     c->state = state;
     deadline_set(c);
@@ -42,6 +44,7 @@ void conn_close(struct http_conn *c)
     close(c->fd);
     c->bev = NULL;
     c->fd = -1;
+    c->server = NULL; /* it may be gone before the answer comes */
 }
 
 static void conn_free(struct http_conn *c)

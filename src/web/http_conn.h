@@ -43,8 +43,8 @@ struct http_request {
 
 struct http_conn {
     struct http_request request;
-    struct http_server *server; /* NULL when it was freed */
-    struct bufferevent *bev;    /* NULL when closed */
+    struct http_server *server; /* both are NULL when closed */
+    struct bufferevent *bev;
     int fd;
     enum conn_state state;
     unsigned depth; /* functions of this layer that are at work on it; it is freed when the last leaves */
