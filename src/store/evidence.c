@@ -13,6 +13,8 @@
 
 #define METHOD "EVT: one-sided mixture over the risk ratio, half normal, sigma = ln 2; anytime-valid"
 
+#define LN_E_WRITTEN 34.0 /* about 6e14 */
+
 /* "4,950" */
 static void add_count(struct buffer *b, int64_t n)
 {
@@ -144,7 +146,8 @@ static void add_verdict(struct json_out *o, const struct guard_case *g, const st
 {
     add_number(o, "threshold_ln_e", v->threshold);
     add_number(o, "ln_e", v->ln_e);
-    add_number(o, "e", exp(v->ln_e));
+    /* jsonb writes out every digit of a number, and readers choke on hundreds of them */
+    add_number(o, "e", v->ln_e < LN_E_WRITTEN ? exp(v->ln_e) : INFINITY);
     add_number(o, "risk_ratio", v->has_events ? v->risk_ratio : INFINITY);
     if (g->rule.harm == EVT_UP)
         add_number(o, "risk_ratio_lower", v->lower);

@@ -24,3 +24,11 @@ tests_integration_ship_tool_LDADD = libstore.a libspool.a libcodec.a libbase.a l
 server_tests = tests/integration/server_start.sh tests/integration/server_options.sh
 TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
+# The monitor against the roll-up.
+check_PROGRAMS += tests/integration/monitor_check
+TESTS += tests/integration/monitor.sh
+EXTRA_DIST += tests/integration/monitor.sh tests/integration/monitor.sql
+tests_integration_monitor_check_SOURCES = tests/integration/monitor_check.c
+tests_integration_monitor_check_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS)
+tests_integration_monitor_check_LDADD = libstore.a libcodec.a libbase.a libcore.a libstats.a $(CHECK_LIBS) $(PQ_LIBS) \
+	$(JANSSON_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) -lm
