@@ -24,6 +24,7 @@ tests_integration_ship_tool_LDADD = libstore.a libspool.a libcodec.a libbase.a l
 server_tests = tests/integration/server_start.sh tests/integration/server_options.sh
 TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
+
 # The monitor against the roll-up.
 check_PROGRAMS += tests/integration/monitor_check
 TESTS += tests/integration/monitor.sh
