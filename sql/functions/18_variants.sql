@@ -71,12 +71,13 @@ begin
         perform cohort.fail('variant_control_single', format('%s variants of %s are marked as control.', total.controls, name));
     end if;
     flag_type := cohort.experiment_type(environment, experiment);
-    select v.key, v.value into odd from cohort.variant v
+    select v.key, v.value, v.position into odd from cohort.variant v
      where v.environment = check_variants.environment and v.experiment = check_variants.experiment
        and jsonb_typeof(v.value) <> flag_type order by v.position, v.id limit 1;
     if found then
         perform cohort.fail('variant_value_type', format('The value of variant %s of %s is %s; the type of its flag is %s.',
-            cohort.shown(odd.key), name, cohort.json_noun(odd.value), flag_type));
+            cohort.shown(odd.key), name, cohort.json_noun(odd.value), flag_type),
+            case when cohort.path_of(null) is not null then format('variants[%s].value', odd.position - 1) end);
     end if;
 end $$;
 comment on function cohort.check_variants(text, text) is
