@@ -134,7 +134,9 @@ create function cohort.srm(key text)
     language sql stable set search_path = cohort, pg_temp as $$
     with x as materialized (select cohort.experiment_id_of($1) as id),
     share as (
-        select p.id as phase_id, v.id as variant_id, coalesce(pv.share_ppm, 0) as share
+        -- An import has equal shares; thirds are none in ppm, and the units were not drawn by these ppm.
+        select p.id as phase_id, v.id as variant_id,
+               case e.origin when 'imported' then 1 else coalesce(pv.share_ppm, 0) end as share
           from x join cohort.experiment e on e.id = x.id
           join cohort.phase p on p.environment = e.environment and p.experiment = e.key
          cross join lateral cohort.result_variants(x.id) v

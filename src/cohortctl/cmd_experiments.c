@@ -34,7 +34,7 @@ static int print_list(const json_t *list, struct error *e)
         table_add(t, "%s", text_of(x, "status"));
         table_add(t, "%s", text_of(x, "flag"));
         table_add(t, "%.16s", text_of(x, "started_at"));
-        table_add(t, "%.60s", text_of(x, "description"));
+        table_add(t, "%s", text_of(x, "description"));
     }
     int rc = table_print(t, stdout, 0);
     table_free(t);
