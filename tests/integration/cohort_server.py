@@ -156,8 +156,8 @@ class Server:
     def put(self, path, body=None, key="admin", **kw):
         return self.request("PUT", path, body, key=key, **kw)
 
-    def evaluate(self, flag, user, key="client", **attributes):
-        a = self.post("/ofrep/v1/evaluate/flags/" + flag, {"context": {"targetingKey": user, **attributes}}, key)
+    def evaluate(self, flag, targeting_key, key="client", **attributes):
+        a = self.post("/ofrep/v1/evaluate/flags/" + flag, {"context": {"targetingKey": targeting_key, **attributes}}, key)
         assert a.status == 200, a
         return a.json
 

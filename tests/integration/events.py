@@ -119,7 +119,7 @@ def restart(s, c):
 
 
 def no_raw_id(s, c):
-    mark = "raw-id-that-nobody-may-keep-%s" % uuid.uuid4().hex
+    mark = "Nobody.May.Keep+%s@example.org" % uuid.uuid4().hex
     s.evaluate("cta", mark, user=mark, email=mark)
     s.post("/v1/outcomes", [event(mark), event(mark, name="nonsense"), event(mark, extra=mark), event(mark, name=mark),
                             event({"user": mark}), event(mark, id=mark), mark], "events")
