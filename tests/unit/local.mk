@@ -36,3 +36,24 @@ include tests/unit/http.mk
 
 # core and codec
 include tests/unit/core.mk
+check_PROGRAMS += tests/unit/test_copy_binary
+TESTS += tests/unit/test_copy_binary
+tests_unit_test_copy_binary_SOURCES = tests/unit/test_copy_binary.c
+tests_unit_test_copy_binary_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS)
+tests_unit_test_copy_binary_LDADD = libstore.a libbase.a libcore.a $(CHECK_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)
+
+# Durability, with the mutants the tests must catch: sources of the spool built to acknowledge early, or not to sync.
+check_PROGRAMS += tests/unit/spool_crash tests/unit/spool_crash_early tests/unit/spool_crash_nosync
+TESTS += tests/unit/spool_crash tests/unit/spool_crash_early tests/unit/spool_sync.sh
+EXTRA_DIST += tests/unit/spool_sync.sh
+spool_crash_libs = libbase.a libcore.a $(SQLITE_LIBS) $(SODIUM_LIBS)
+spool_crash_cflags = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_spool_crash_SOURCES = tests/unit/spool_crash.c
+tests_unit_spool_crash_CFLAGS = $(spool_crash_cflags)
+tests_unit_spool_crash_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_crash_early_SOURCES = tests/unit/spool_crash.c $(SPOOL_SOURCES)
+tests_unit_spool_crash_early_CFLAGS = $(spool_crash_cflags) -DSPOOL_MUTANT_ACK_EARLY -DEXPECT_LOSS
+tests_unit_spool_crash_early_LDADD = $(spool_crash_libs)
+tests_unit_spool_crash_nosync_SOURCES = tests/unit/spool_crash.c $(SPOOL_SOURCES)
+tests_unit_spool_crash_nosync_CFLAGS = $(spool_crash_cflags) -DSPOOL_MUTANT_NO_SYNC
+tests_unit_spool_crash_nosync_LDADD = $(spool_crash_libs)
