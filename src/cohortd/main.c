@@ -1,7 +1,7 @@
 #include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "cohortd/config.h"
@@ -26,6 +26,7 @@ static int serve(const struct config *c)
     enum log_level level = LOG_INFO;
     log_level_parse(c->log_level, &level);
     log_set_level(level);
+    umask(077); /* events and keys are nobody else's */
     if (stop_signal_init(&e) != ERR_OK || server_start(&server, c, &e) != ERR_OK)
         return stop_signal_came() ? 0 : refuse(&e, EXIT_TROUBLE);
     while (!stop_signal_came()) {

@@ -70,18 +70,24 @@ static void raise_descriptors(const struct config *c)
 
 /* Start, step by step. */
 
+/* A bad address is found before anything is made; who holds the directory counts more than who holds the
+ * port, since both are usually the same cohortd. */
 static int start_directory(struct server *s, struct error *e)
 {
     const struct config *c = s->c;
-    struct error why;
+    struct error port;
     int code =
         c->database[0] ? database_check_conninfo(c->database, e) : embedded_check(c->data, c->os_user, e);
-    if (code == ERR_OK)
-        code = datadir_open(&s->dir, c->data, c->node_name, e);
     if (code != ERR_OK)
         return code;
-    code = listen_probe(c->listen, &why);
-    return code == ERR_OK ? code : error_set(e, code, why.place, "%s", why.text);
+    int port_code = listen_probe(c->listen, &port);
+    if (port_code == ERR_OK || access(c->data, F_OK) == 0)
+        code = datadir_open(&s->dir, c->data, c->node_name, e);
+    if (code == ERR_OK && port_code != ERR_OK) {
+        *e = port;
+        return port_code;
+    }
+    return code;
 }
 
 static int start_database(struct server *s, struct error *e)

@@ -22,6 +22,7 @@ server_start "$D"
 check [ "$(http_status "$URL/healthz")" = 200 ]
 check [ "$(stat -c %a "$D/keys.json")" = 600 ]
 check [ "$(stat -c %a "$D/server.json")" = 600 ]
+check [ "$(stat -c %a "$D/spool.db")" = 600 ]
 for role in admin events client analyst; do
     case $(json "$D/keys.json" $role) in
     ck_${role}_*) ;;
@@ -39,7 +40,10 @@ step "a second cohortd on the same directory, a port in use"
 refused 1 "in use by a running cohortd (process $SERVER_PID)" serve --data "$D"
 refused 1 "--listen" "$COHORTD" --data "$WORK/other" --listen "${URL#http://}"
 grep -qF "${URL#http://}" "$WORK/out" || fail "the address is not named"
-check [ ! -e "$WORK/other/pg" ]
+check [ ! -e "$WORK/other" ]
+
+refused 1 "write for example 127.0.0.1:8440" "$COHORTD" --data "$WORK/other" --listen 8440
+check [ ! -e "$WORK/other" ]
 
 step "a second node on the same database"
 "$COHORTD" --data "$WORK/node2" --listen 127.0.0.1:0 --node-name second \
