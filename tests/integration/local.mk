@@ -38,3 +38,11 @@ tests_integration_monitor_check_SOURCES = tests/integration/monitor_check.c
 tests_integration_monitor_check_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS)
 tests_integration_monitor_check_LDADD = libstore.a libcodec.a libbase.a libcore.a libstats.a $(CHECK_LIBS) $(PQ_LIBS) \
 	$(JANSSON_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) -lm
+
+# connections
+check_PROGRAMS += tests/integration/pg_client
+TESTS += tests/integration/pg_client.sh
+EXTRA_DIST += tests/integration/pg_client.sh
+tests_integration_pg_client_SOURCES = tests/integration/pg_client.c
+tests_integration_pg_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS)
+tests_integration_pg_client_LDADD = libstore.a libbase.a libcore.a $(CHECK_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)

@@ -4,6 +4,8 @@
  *   ship_tool poison FILE SEED TS_US         three outcomes that PostgreSQL refuses, among six it takes
  *   ship_tool damage FILE SEED TS_US         a group whose end is no record, and a sound one after it
  *   ship_tool ship FILE DSN NODE BATCH_BYTES [BATCHES]   ships everything, or stops after so many batches
+ *   ship_tool stop FILE DSN NODE             ships until a line comes on standard input, then stops within
+ * 500 ms
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -248,6 +250,29 @@ static bool has_shipped(struct watched *w, uint64_t last, int64_t batches)
     return w->forgotten >= last;
 }
 
+static struct shipper *start(struct watched *w, const char *dsn, const char *node, size_t batch_bytes)
+{
+    struct shipper_options o = {
+        dsn, node, batch_bytes, 50, {w, source_id, source_read, source_release, source_forget}, &w->counters};
+    struct shipper *s;
+    struct error e;
+    if (shipper_start(&s, &o, &e) != ERR_OK)
+        die("shipper_start", e.text);
+    return s;
+}
+
+static void stop(const char *path, const char *dsn, const char *node)
+{
+    static struct watched w;
+    w.spool = open_spool(path);
+    struct shipper *s = start(&w, dsn, node, 65536);
+    getchar();
+    int64_t begin = clock_monotonic_us();
+    shipper_stop(s, 500);
+    printf("stopped after %" PRId64 " ms\n", (clock_monotonic_us() - begin) / 1000);
+    spool_close(w.spool);
+}
+
 static void ship(const char *path, const char *dsn, const char *node, size_t batch_bytes, int64_t batches)
 {
     static struct watched w;
@@ -260,12 +285,8 @@ static void ship(const char *path, const char *dsn, const char *node, size_t bat
     if (spool_read(w.spool, 0, 1, 0, &g, &e) == ERR_OK)
         first = g.first;
     spool_groups_free(&g);
-    struct shipper_options o = {
-        dsn, node, batch_bytes, 50, {&w, source_id, source_read, source_release, source_forget}, &w.counters};
-    struct shipper *s;
-    int64_t start = clock_monotonic_us();
-    if (shipper_start(&s, &o, &e) != ERR_OK)
-        die("shipper_start", e.text);
+    int64_t begin = clock_monotonic_us();
+    struct shipper *s = start(&w, dsn, node, batch_bytes);
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += WAIT_S;
@@ -275,7 +296,7 @@ static void ship(const char *path, const char *dsn, const char *node, size_t bat
             die("ship", "not everything was shipped in time");
     }
     pthread_mutex_unlock(&w.lock);
-    int64_t spent = clock_monotonic_us() - start;
+    int64_t spent = clock_monotonic_us() - begin;
     shipper_stop(s, batches > 0 ? 0 : 5000);
     spool_close(w.spool);
     printf("groups=%" PRIu64 " batches=%" PRId64 " rows=%" PRId64 " duplicates=%" PRId64 " errors=%" PRId64
@@ -298,6 +319,8 @@ int main(int argc, char **argv)
     else if (argc >= 6 && strcmp(argv[1], "ship") == 0)
         ship(argv[2], argv[3], argv[4], strtoul(argv[5], NULL, 10),
              argc > 6 ? strtoll(argv[6], NULL, 10) : 0);
+    else if (argc == 5 && strcmp(argv[1], "stop") == 0)
+        stop(argv[2], argv[3], argv[4]);
     else
         die("usage", "see the top of ship_tool.c");
     return 0;

@@ -8,7 +8,7 @@ tool=$PWD/tests/integration/ship_tool
 dir=$(mktemp -d "${TMPDIR:-/tmp}/cohort-ship.XXXXXX")
 background=
 on_exit() {
-    if [ -n "$background" ]; then kill $background 2>/dev/null || true; fi
+    if [ -n "$background" ]; then kill "$background" 2>/dev/null || true; fi
     rm -rf "$dir"
 }
 pg_start
@@ -37,6 +37,7 @@ says() {
     esac
 }
 
+# shellcheck disable=SC2086 # the number of batches may be absent
 ship() { "$tool" ship "$1" "$DSN" "$2" "${3:-65536}" ${4:-} 2>>"$dir/log"; }
 
 # Waits, at most 60 s, until a query answers t; each look is a connection, so it doesn't spin.
@@ -128,12 +129,41 @@ background=
 is "rows" "$counts" "21000 21000 21000 0"
 is "books" "$books" 78000
 
+echo "# a server that hangs: stopping takes no longer than it was given, nothing is lost"
+mkfifo "$dir/locker" "$dir/stopper"
+psql -XAtq <"$dir/locker" >/dev/null &
+background=$!
+exec 8>"$dir/locker"
+echo "begin; lock table cohort.outcome;" >&8
+until_true "select count(*) > 0 from pg_locks where relation = 'cohort.outcome'::regclass and granted
+    and mode = 'AccessExclusiveLock'"
+"$tool" push "$dir/i.db" 12 500 "$ts"
+"$tool" stop "$dir/i.db" "$DSN" node-a <"$dir/stopper" >"$dir/out" 2>>"$dir/log" &
+stopping=$!
+exec 9>"$dir/stopper"
+waiting="from pg_stat_activity where application_name = 'cohortd shipper' and wait_event_type = 'Lock'"
+until_true "select count(*) = 1 $waiting"
+backend=$(sql "select pid $waiting")
+kill -STOP "$backend"
+echo "stop" >&9
+wait $stopping || fail "stopping failed"
+kill -CONT "$backend"
+ms=$(sed -n 's/stopped after \([0-9]*\) ms/\1/p' "$dir/out")
+[ "$ms" -le 3000 ] || fail "stopping took $ms ms"
+echo "ok: stopped after $ms ms of 500"
+exec 8>&- 9>&-
+wait $background || true
+background=
+ship "$dir/i.db" node-a >"$dir/out"
+is "rows" "$counts" "21500 21500 21500 0"
+is "books" "$books" 79500
+
 echo "# records PostgreSQL refuses become dead letters, the rest is stored"
 "$tool" push "$dir/g.db" 7 50 "$ts"
 "$tool" poison "$dir/g.db" 8 "$ts"
 "$tool" push "$dir/g.db" 9 50 "$ts"
 ship "$dir/g.db" node-a 1048576 >"$dir/out"
-is "rows" "$counts" "21100 21106 21100 3"
+is "rows" "$counts" "21600 21606 21600 3"
 is "reasons" "select string_agg(distinct kind || ' ' || reason, ',') from cohort.dead_letter" \
     "outcome refused_by_database"
 is "words" "select count(*) from cohort.dead_letter where detail like 'invalid input syntax for type json%'
@@ -141,12 +171,12 @@ is "words" "select count(*) from cohort.dead_letter where detail like 'invalid i
 is "bytes kept" "select count(*) from cohort.dead_letter
     where body_hash = sha256(decode(body->>'record', 'hex')) and body_length = length(decode(body->>'record', 'hex'))
       and event_id is not null" 3
-is "books" "$books" 78309
+is "books" "$books" 79809
 
 echo "# a group with damaged bytes: what came before the damage is stored, the loss is written down"
 "$tool" damage "$dir/h.db" 10 "$ts"
 ship "$dir/h.db" node-a 1048576 >"$dir/out"
-is "rows" "$counts" "21100 21110 21100 4"
+is "rows" "$counts" "21600 21610 21600 4"
 is "the loss" "select kind || ' ' || reason || ': ' || detail || ' ' || (body_length > 20)
     from cohort.dead_letter where reason = 'damaged'" \
     "group damaged: group 1: after 3 records come $(sql "select body_length from cohort.dead_letter where reason = 'damaged'") bytes that are no record true"
