@@ -181,7 +181,7 @@ static int make_cluster(const char *dir, const char *pg, const char *bindir, con
 int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u, struct error *e)
 {
     struct stat st;
-    int major, code = process_can_reach(u, dir, e);
+    int major = 0, code = process_can_reach(u, dir, e);
     if (code == ERR_OK)
         code = binaries_version(bindir, u, &major, e);
     if (code != ERR_OK)

@@ -25,6 +25,8 @@
 #define GROUP_US 2000
 #define GROUP_BYTES 65536
 #define BATCH_BYTES (1 << 20)
+#define FILES_OF_SERVER 128     /* logs, sockets, the spool, connections to the database */
+#define FILES_OF_WORKER 16      /* its event loop, mailbox and listening socket, and a few clients */
 #define RESTART_MAX_US 30000000 /* between attempts to start an embedded database again */
 
 struct server {
@@ -54,18 +56,27 @@ static size_t worker_count(const struct config *c)
     return cores > 256 ? 256 : (size_t)cores;
 }
 
-/* A connection is a descriptor; the usual soft limit of 1,024 is for programs that use select. */
-static void raise_descriptors(const struct config *c)
+/* A connection is a descriptor; the usual soft limit of 1,024 is for programs that use select. Too few for a
+ * start must be found here: libevent would end the process. */
+static int raise_descriptors(const struct config *c, struct error *e)
 {
     struct rlimit r;
     if (getrlimit(RLIMIT_NOFILE, &r) != 0)
-        return;
+        return ERR_OK;
+    rlim_t needed = FILES_OF_SERVER + FILES_OF_WORKER * worker_count(c);
     r.rlim_cur = r.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY)
-        return;
-    if ((int64_t)r.rlim_cur < c->max_connections + 256)
-        log_warn("server", "the system allows %lld open files, too few for max_connections = %lld",
-                 (long long)r.rlim_cur, (long long)c->max_connections);
+        return ERR_OK;
+    if (r.rlim_cur < needed)
+        return error_set(
+            e, ERR_LIMIT, "workers",
+            "the system allows this process %llu open files, and %zu workers need %llu: raise the "
+            "limit (ulimit -n), or start fewer with --workers",
+            (unsigned long long)r.rlim_cur, worker_count(c), (unsigned long long)needed);
+    if (r.rlim_cur < (rlim_t)c->max_connections + needed)
+        log_warn("server", "the system allows %llu open files, too few for max_connections = %lld",
+                 (unsigned long long)r.rlim_cur, (long long)c->max_connections);
+    return ERR_OK;
 }
 
 /* Start, step by step. */
@@ -204,8 +215,9 @@ static int start_threads(struct server *s, char *url, size_t cap, struct error *
 static int start(struct server *s, struct error *e)
 {
     char url[320];
-    raise_descriptors(s->c);
-    int code = start_directory(s, e);
+    int code = raise_descriptors(s->c, e);
+    if (code == ERR_OK)
+        code = start_directory(s, e);
     if (code == ERR_OK)
         code = start_database(s, e);
     if (code == ERR_OK)

@@ -177,6 +177,14 @@ if [ "$(id -u)" = 0 ]; then
     refused 1 "belongs to the user with number" serve --data "$WORK/strange"
 fi
 
+step "too few open files"
+few() (
+    ulimit -n 100
+    serve --data "$WORK/few" --workers 8
+)
+refused 1 "raise the limit (ulimit -n), or start fewer with --workers" few
+check [ ! -e "$WORK/few" ]
+
 step "a directory whose name is too long for a socket"
 long=$WORK/a-directory-name-that-is-much-too-long-for-the-path-of-a-unix-domain-socket-which-has-107-bytes
 server_start "$long"
