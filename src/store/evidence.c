@@ -51,14 +51,19 @@ static void add_what_happened(struct buffer *b, const struct guard_case *g, cons
     }
 }
 
+static int64_t plus(int64_t a, int64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 static void add_counts(struct buffer *b, const struct guard_case *g)
 {
     int64_t te = 0, tu = 0, ce = 0, cu = 0;
     for (size_t i = 0; i < g->n_phases; i++) {
-        te += g->phases[i].treatment_events;
-        tu += g->phases[i].treatment_units;
-        ce += g->phases[i].control_events;
-        cu += g->phases[i].control_units;
+        te = plus(te, g->phases[i].treatment_events);
+        tu = plus(tu, g->phases[i].treatment_units);
+        ce = plus(ce, g->phases[i].control_events);
+        cu = plus(cu, g->phases[i].control_units);
     }
     add_count(b, te);
     buffer_add_str(b, " of ");

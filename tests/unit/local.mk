@@ -57,3 +57,11 @@ tests_unit_spool_crash_early_LDADD = $(spool_crash_libs)
 tests_unit_spool_crash_nosync_SOURCES = tests/unit/spool_crash.c $(SPOOL_SOURCES)
 tests_unit_spool_crash_nosync_CFLAGS = $(spool_crash_cflags) -DSPOOL_MUTANT_NO_SYNC
 tests_unit_spool_crash_nosync_LDADD = $(spool_crash_libs)
+
+# what a stop says
+check_PROGRAMS += tests/unit/test_evidence
+TESTS += tests/unit/test_evidence
+tests_unit_test_evidence_SOURCES = tests/unit/test_evidence.c
+tests_unit_test_evidence_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_evidence_LDADD = libstore.a libcodec.a libbase.a libcore.a libstats.a $(CHECK_LIBS) $(PQ_LIBS) \
+	$(JANSSON_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) -lm

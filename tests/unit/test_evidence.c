@@ -43,13 +43,13 @@ START_TEST(words)
 {
     struct guard_case g = guard(EVT_UP, 1234567, 60, 1234500, 0);
     ck_assert_str_eq(sentence(&g),
-                     "Stopped: refund happened with new and never with old (at least 7.0 ×; 60 of 1,234,567 "
+                     "Stopped: refund happened with new and never with old (at least 6.5 ×; 60 of 1,234,567 "
                      "against 0 of 1,234,500). A harmless experiment is stopped like this at most 1 time "
                      "in 100.");
     g = guard(EVT_DOWN, 1000, 0, 999, 60);
     g.rule.alpha = 0.03;
     ck_assert_str_eq(sentence(&g),
-                     "Stopped: refund never happened with new and did with old (at most 0.13 ×; 0 of 1,000 "
+                     "Stopped: refund never happened with new and did with old (at most 0.12 ×; 0 of 1,000 "
                      "against 60 of 999). A harmless experiment is stopped like this at most 3 % of the "
                      "time.");
     g = guard(EVT_UP, 10000, 2000, 10000, 100);
