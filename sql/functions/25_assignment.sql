@@ -40,6 +40,12 @@ create or replace function cohort.draw(salt bytea, unit uuid) returns bigint[]
             from encode(sha256(salt || uuid_send(unit)), 'hex') h $$;
 comment on function cohort.draw(bytea, uuid) is 'The eight words of a draw; w0 is element 1, w1 element 2';
 
+-- One word alone: inlined, and so several times quicker where millions are recomputed.
+create or replace function cohort.draw_word(salt bytea, unit uuid, n int) returns bigint
+    language sql immutable strict parallel safe
+    as $$ select ('x' || substr(encode(sha256(salt || uuid_send(unit)), 'hex'), n * 8 + 1, 8))::bit(32)::bigint $$;
+comment on function cohort.draw_word(bytea, uuid, int) is 'Word n of a draw, 0 to 7: draw_word(salt, unit, 0) is w0';
+
 create or replace function cohort.slot(w bigint) returns int
     language sql immutable strict parallel safe
     as $$ select ((w * 1000000) >> 32)::int $$;
@@ -55,8 +61,8 @@ create or replace function cohort.expected_assignment(experiment text, unit uuid
                    where o.environment = e.environment and o.experiment = e.key)
             from cohort.experiment e
             join cohort.phase p on p.environment = e.environment and p.experiment = e.key
-                               and p.traffic_slots @> cohort.slot((cohort.draw(e.salt, $2))[1])
-            join cohort.phase_variant pv on pv.phase_id = p.id and pv.slots @> cohort.slot((cohort.draw(p.salt, $2))[2])
+                               and p.traffic_slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0))
+            join cohort.phase_variant pv on pv.phase_id = p.id and pv.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1))
             join cohort.variant v on v.id = pv.variant_id
            where e.environment = cohort.current_environment() and e.key = $1 $$;
 comment on function cohort.expected_assignment(text, uuid) is

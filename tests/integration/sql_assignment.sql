@@ -6,7 +6,8 @@ create temp table worked as select :'vectors'::jsonb as v;
 create temp table result as
 select c ->> 'raw' as raw,
        cohort.unit_id_with_key(decode(c ->> 'key', 'hex'), c ->> 'unit_type', c ->> 'raw') = (c ->> 'unit')::uuid as unit,
-       to_jsonb(cohort.draw(decode(c ->> 'salt', 'hex'), (c ->> 'unit')::uuid)) = c -> 'words' as words,
+       to_jsonb(cohort.draw(decode(c ->> 'salt', 'hex'), (c ->> 'unit')::uuid)) = c -> 'words'
+           and (select jsonb_agg(cohort.draw_word(decode(c ->> 'salt', 'hex'), (c ->> 'unit')::uuid, n) order by n) from generate_series(0, 7) n) = c -> 'words' as words,
        (select jsonb_agg(cohort.slot(w::bigint) order by n) from jsonb_array_elements_text(c -> 'words') with ordinality x(w, n)) = c -> 'slots' as slots
   from worked, jsonb_array_elements(v -> 'cases') c;
 select 'not ok case ' || to_jsonb(raw)::text || ' unit ' || unit || ' words ' || words || ' slots ' || slots from result where not (unit and words and slots);
