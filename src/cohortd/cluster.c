@@ -32,7 +32,7 @@ static int binaries_version(const char *bindir, const struct os_user *u, int *ma
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     const char *argv[] = {path, "--version", NULL};
     int code = access(path, X_OK) == 0
-                   ? process_run(u, argv, 30, output, sizeof output, &status, e)
+                   ? process_run(u, argv, 30, NULL, output, sizeof output, &status, e)
                    : error_set(e, ERR_STATE, "pg_bindir",
                                "there is no %s: install the package postgresql-15, name the "
                                "directory of its programs with --pg-bindir, or use a "
@@ -121,14 +121,15 @@ static int remove_remains(const char *path, const struct os_user *u, struct erro
     const char *argv[] = {"/bin/rm", "-rf", "--", path, NULL};
     if (access(path, F_OK) != 0)
         return ERR_OK;
-    int code = process_run(u, argv, INITDB_SECONDS, output, sizeof output, &status, e);
+    int code = process_run(u, argv, INITDB_SECONDS, NULL, output, sizeof output, &status, e);
     if (code == ERR_OK && rmdir(path) != 0 && errno != ENOENT)
         code = error_set(e, ERR_IO, "data", "%s, left by an interrupted start, can't be removed: %s", path,
                          strerror(errno));
     return code;
 }
 
-static int run_initdb(const char *path, const char *bindir, const struct os_user *u, struct error *e)
+static int run_initdb(const char *path, const char *bindir, const struct os_user *u, bool (*stopping)(void),
+                      struct error *e)
 {
     char output[4096] = "";
     int status = 0;
@@ -146,7 +147,7 @@ static int run_initdb(const char *path, const char *bindir, const struct os_user
                           "--auth-host=reject",
                           "--no-instructions",
                           NULL};
-    int code = process_run(u, argv, INITDB_SECONDS, output, sizeof output, &status, e);
+    int code = process_run(u, argv, INITDB_SECONDS, stopping, output, sizeof output, &status, e);
     free(initdb);
     if (code == ERR_OK && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
         code = error_set(e, ERR_IO, "data", "the embedded database could not be made in %s: %s", path,
@@ -155,7 +156,7 @@ static int run_initdb(const char *path, const char *bindir, const struct os_user
 }
 
 static int make_cluster(const char *dir, const char *pg, const char *bindir, const struct os_user *u,
-                        struct error *e)
+                        bool (*stopping)(void), struct error *e)
 {
     struct error ignored;
     char *fresh = file_path(dir, "pg.new");
@@ -168,7 +169,7 @@ static int make_cluster(const char *dir, const char *pg, const char *bindir, con
         code = error_set(e, ERR_IO, "data", "%s can't be made: %s", fresh, strerror(errno));
     if (code == ERR_OK) {
         log_info("database", "making the embedded database in %s", pg);
-        code = run_initdb(fresh, bindir, u, e);
+        code = run_initdb(fresh, bindir, u, stopping, e);
         if (code == ERR_OK && rename(fresh, pg) != 0)
             code = error_set(e, ERR_IO, "data", "%s can't be made: %s", pg, strerror(errno));
         if (code != ERR_OK)
@@ -178,7 +179,8 @@ static int make_cluster(const char *dir, const char *pg, const char *bindir, con
     return code;
 }
 
-int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u, struct error *e)
+int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u, bool (*stopping)(void),
+                    struct error *e)
 {
     struct stat st;
     int major = 0, code = process_can_reach(u, dir, e);
@@ -190,7 +192,7 @@ int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u
     if (!pg)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     if (stat(pg, &st) != 0) {
-        code = make_cluster(dir, pg, bindir, u, e);
+        code = make_cluster(dir, pg, bindir, u, stopping, e);
     } else {
         code = check_owner(pg, &st, u, e);
         if (code == ERR_OK)

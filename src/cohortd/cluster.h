@@ -8,8 +8,9 @@
 #define CLUSTER_USER "cohort" /* its superuser */
 
 /* Makes dir/pg with initdb when absent, whole or not at all; else checks that it is of the binaries' version
- * and of the right owner. */
-int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u, struct error *e);
+ * and of the right owner. stopping: ends the making early. */
+int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u, bool (*stopping)(void),
+                    struct error *e);
 
 /* Waits for a server that still runs on dir/pg to end, as one does whose cohortd was killed, and removes what
  * a dead one left. ERR_STATE: it goes on running. stopping: ends the wait early. */

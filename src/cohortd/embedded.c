@@ -179,7 +179,7 @@ static int prepare(struct embedded *m, struct error *e)
 {
     int code = os_user_find(m->o.os_user, &m->user, e);
     if (code == ERR_OK)
-        code = cluster_prepare(m->o.dir, m->o.bindir, &m->user, e);
+        code = cluster_prepare(m->o.dir, m->o.bindir, &m->user, m->o.stopping, e);
     if (code == ERR_OK)
         code = cluster_socket_dir(m->o.dir, &m->user, &m->socket_dir, e);
     if (code != ERR_OK)

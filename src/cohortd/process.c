@@ -142,8 +142,8 @@ static void keep_tail(char *output, size_t cap, size_t *len, const char *p, size
     output[*len] = '\0';
 }
 
-/* Until the program closes its outputs; false at the deadline. */
-static bool collect(int fd, int64_t deadline_us, char *output, size_t cap)
+/* Until the program closes its outputs; false at the deadline or when stopping (a signal ends the poll). */
+static bool collect(int fd, int64_t deadline_us, bool (*stopping)(void), char *output, size_t cap)
 {
     char chunk[1024];
     size_t len = 0;
@@ -151,7 +151,7 @@ static bool collect(int fd, int64_t deadline_us, char *output, size_t cap)
     for (;;) {
         int64_t left = (deadline_us - clock_monotonic_us()) / 1000;
         struct pollfd p = {fd, POLLIN, 0};
-        if (left <= 0)
+        if (left <= 0 || (stopping && stopping()))
             return false;
         if (poll(&p, 1, (int)left) <= 0)
             continue;
@@ -163,8 +163,8 @@ static bool collect(int fd, int64_t deadline_us, char *output, size_t cap)
     }
 }
 
-int process_run(const struct os_user *u, const char *const *argv, unsigned timeout_s, char *output,
-                size_t cap, int *status, struct error *e)
+int process_run(const struct os_user *u, const char *const *argv, unsigned timeout_s, bool (*stopping)(void),
+                char *output, size_t cap, int *status, struct error *e)
 {
     int pipe_fd[2];
     pid_t pid;
@@ -173,9 +173,12 @@ int process_run(const struct os_user *u, const char *const *argv, unsigned timeo
     int code = process_spawn(u, argv, pipe_fd[1], &pid, e);
     close(pipe_fd[1]);
     if (code == ERR_OK) {
-        if (!collect(pipe_fd[0], clock_monotonic_us() + (int64_t)timeout_s * 1000000, output, cap)) {
+        if (!collect(pipe_fd[0], clock_monotonic_us() + (int64_t)timeout_s * 1000000, stopping, output,
+                     cap)) {
             kill(-pid, SIGKILL); /* the session is its own: its children too */
-            code = error_set(e, ERR_IO, argv[0], "%s did not end within %u seconds", argv[0], timeout_s);
+            code = stopping && stopping() ? error_set(e, ERR_STATE, NULL, "stopped while starting")
+                                          : error_set(e, ERR_IO, argv[0], "%s did not end within %u seconds",
+                                                      argv[0], timeout_s);
         }
         while (waitpid(pid, status, 0) < 0 && errno == EINTR)
             ;

@@ -23,10 +23,10 @@ int os_user_find(const char *name, struct os_user *out, struct error *e);
  * gets SIGINT. argv[0] is the program's path. */
 int process_spawn(const struct os_user *u, const char *const *argv, int out_fd, pid_t *pid, struct error *e);
 
-/* Runs a program to its end, at most timeout_s seconds. output gets the last bytes it wrote, NUL-terminated.
- * *status is waitpid's. */
-int process_run(const struct os_user *u, const char *const *argv, unsigned timeout_s, char *output,
-                size_t cap, int *status, struct error *e);
+/* Runs a program to its end, at most timeout_s seconds, and no longer than until stopping() (may be NULL) is
+ * true (ERR_STATE). output gets the last bytes it wrote, NUL-terminated. *status is waitpid's. */
+int process_run(const struct os_user *u, const char *const *argv, unsigned timeout_s, bool (*stopping)(void),
+                char *output, size_t cap, int *status, struct error *e);
 
 /* Whether the user may pass through path and every directory above it. path: absolute. ERR_STATE names the
  * first it may not enter. */
