@@ -11,6 +11,10 @@ rate=${DEMO_RATE:-500}
 built=$here/../../build/cohortctl
 [ -x "$built" ] || built=cohortctl
 cohortctl=${COHORTCTL:-$built}
+summary=$(mktemp)
+trap 'rm -f "$summary"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 ctl() { "$cohortctl" --data "$data" "$@"; }
 
 # An experiment that was stopped stays stopped: every run of the demo makes a new one.
@@ -33,7 +37,8 @@ echo "   server draws. 3 of 100 unsubscribe anyway; the daily digest makes it 60
 echo
 ctl simulate --flag $key --customers "$customers" --rate "$rate" --connections 16 --prefix "demo-$n-" \
     --base unsubscribe=0.03 --base complaint=0.002 \
-    --effect daily_digest:unsubscribe=1.6 --effect daily_digest:complaint=3
+    --effect daily_digest:unsubscribe=1.6 --effect daily_digest:complaint=3 >"$summary"
+cat "$summary"
 
 echo
 echo "3. What the database knows (cohortctl results $key):"
@@ -50,6 +55,9 @@ case $cohortctl in
 "$(pwd)"/*) shown=.${cohortctl#"$(pwd)"} ;;
 *) shown=$cohortctl ;;
 esac
+echo
+echo "In short:"
+tail -n 2 "$summary" | fold -s -w 100 | sed 's/^/  /'
 cat <<END
 
 Three commands to try next, in another terminal:

@@ -16,6 +16,9 @@
 #define FAILURES_MAX 50                /* in a row */
 #define GIVE_UP_US (30 * SECOND_US)    /* without an answer about the last events */
 
+#define SERVED_US (5 * SECOND_US) /* a flag committed just now is served within a second */
+#define TRY_US (SECOND_US / 10)
+
 enum kind { EVALUATE, REPORT, POLL };
 
 struct sim {
@@ -27,6 +30,8 @@ struct sim {
     uint64_t started;
     unsigned evaluating, failures_in_row;
     bool polling, terminal;
+    bool ready;         /* a customer was answered: the flag is served */
+    int64_t not_before; /* no customer is sent before */
     struct error error; /* the first one; code 0: none */
 };
 
@@ -78,6 +83,16 @@ static void act(struct sim *s, uint64_t number, const char *variant)
         }
 }
 
+/* The first customer asks again while a flag made just now is on its way to the server. */
+static bool ask_again(struct sim *s, long status)
+{
+    if (s->ready || status != 404 || clock_monotonic_us() - s->start_us > SERVED_US)
+        return false;
+    s->started = 0;
+    s->not_before = clock_monotonic_us() + TRY_US;
+    return true;
+}
+
 static void evaluated(struct sim *s, uint64_t number, long status, const char *text, size_t len)
 {
     json_t *answer = status > 0 ? json_loadb(text, len, 0, NULL) : NULL;
@@ -86,9 +101,14 @@ static void evaluated(struct sim *s, uint64_t number, long status, const char *t
     s->evaluating--;
     if (status == 200 && reason) {
         bool drawn = strcmp(reason, "VARIANT") == 0;
+        if (!s->ready)
+            s->start_us = clock_monotonic_us();
+        s->ready = true;
         s->failures_in_row = 0;
         note_stop(s, reason);
         act(s, number, drawn ? text_of(answer, "variant") : NULL);
+    } else if (ask_again(s, status)) {
+        s->failures_in_row = 0;
     } else if (status >= 400 && status < 500 && status != 429) {
         error_set(&s->error, ERR_INVALID, s->plan->flag, "the server answered %ld: %s", status,
                   why ? why : "no reason given");
@@ -127,6 +147,8 @@ static void done(void *arg, struct sim_tag tag, long status, const char *text, s
 static uint64_t due(const struct sim *s)
 {
     const struct sim_plan *p = s->plan;
+    if (!s->ready)
+        return clock_monotonic_us() >= s->not_before ? 1 : 0;
     double so_far = p->rate > 0 ? elapsed(s) * p->rate + 1 : (double)p->customers;
     return so_far < (double)p->customers ? (uint64_t)so_far : (uint64_t)p->customers;
 }
@@ -213,7 +235,8 @@ static int play(struct sim *s, struct error *e)
         show_line(s, false);
     }
     s->tally->seconds = elapsed(s);
-    show_line(s, true);
+    if (rc == 0)
+        show_line(s, true);
     int64_t until = clock_monotonic_us() + GIVE_UP_US;
     while (rc == 0 && (sim_events_open(&s->events) > 0 || s->polling)) {
         rc = step(s, true, e);
