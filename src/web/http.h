@@ -24,27 +24,29 @@ enum http_method {
     HTTP_OTHER
 };
 
+/* Times are absolute (from a moment, however much arrives since) but for write_s; 0: no limit. */
 struct http_options {
-    size_t max_head;                      /* bytes of request line and headers: 16 KiB */
+    size_t max_head;                      /* bytes of request line and headers: 16 KiB; at most 65,535 */
     size_t max_body;                      /* bytes of a body: 4 MiB (handlers may ask for less) */
     unsigned header_s;                    /* from a request's first byte to the end of its head: 10 */
     unsigned body_s;                      /* from then to the end of its body: 30 */
     unsigned idle_s;                      /* between requests: 75 */
     unsigned write_s;                     /* a peer that takes no output for this long is dropped: 30 */
     unsigned max_connections;             /* of this server */
-    unsigned max_connections_per_address; /* of this server */
+    unsigned max_connections_per_address; /* of this server; an IPv6 /64 counts as one address */
     size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB */
 };
 void http_options_default(struct http_options *o);
 
 /* Called once for each request with its whole body. Must end in exactly one http_reply, now or later, on the
- * base's thread. */
+ * base's thread; later also when the peer has gone meanwhile. */
 typedef void http_handler(struct http_request *r, void *arg);
 
 /* Says how large a body the path may have, before it is read; 0: the server's maximum. May be NULL. */
 typedef size_t http_body_limit(enum http_method m, const char *path, size_t path_len, void *arg);
 
-/* fd: a listening socket (see http_listen), owned by the server from now on. */
+/* fd: a listening socket (see http_listen), owned by the server from now on, also when this fails. c may be
+ * NULL. Makes the process ignore SIGPIPE unless it has a handler for it. */
 int http_server_new(struct http_server **out, struct event_base *base, int fd, const struct http_options *o,
                     http_handler *handler, http_body_limit *limit, void *arg, struct counters *c,
                     struct error *e);

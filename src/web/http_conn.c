@@ -360,7 +360,7 @@ int conn_new(struct http_server *s, int fd, const struct sockaddr *address, stru
     memcpy(&c->address, address, address->sa_family == AF_INET ? sizeof c->address.v4 : sizeof c->address.v6);
     bufferevent_setcb(bev, on_read, on_written, on_event, c);
     bufferevent_setwatermark(bev, EV_WRITE, s->o.max_unread / 2, 0);
-    bufferevent_set_timeouts(bev, NULL, &write_limit);
+    bufferevent_set_timeouts(bev, NULL, s->o.write_s > 0 ? &write_limit : NULL);
     TAILQ_INSERT_TAIL(&s->all, c, all);
     s->n_connections++;
     if (s->counters)

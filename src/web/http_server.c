@@ -14,6 +14,7 @@
 
 #define ACCEPTS_AT_ONCE 64
 #define BACK_OFF_US 100000
+#define MAX_QUEUED 4096 /* connections taken from the queue when the server drains */
 
 void http_options_default(struct http_options *o)
 {
@@ -190,7 +191,7 @@ void http_server_drain(struct http_server *s)
         return;
     s->draining = true;
     /* Those already connected would get a reset when the queue goes away. */
-    while (event_pending(s->accept_event, EV_READ, NULL) && accept_one(s))
+    for (int i = 0; i < MAX_QUEUED && event_pending(s->accept_event, EV_READ, NULL) && accept_one(s); i++)
         ;
     stop_listening(s);
     struct http_conn *c = TAILQ_FIRST(&s->all), *next;

@@ -1,1 +1,8 @@
 # tests/bench
+
+# The request layer beside nginx: make tests/bench/http_hello, then tests/bench/http_hello.sh.
+EXTRA_PROGRAMS += tests/bench/http_hello
+EXTRA_DIST += tests/bench/http_hello.sh
+tests_bench_http_hello_SOURCES = tests/bench/http_hello.c
+tests_bench_http_hello_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_bench_http_hello_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
