@@ -26,14 +26,15 @@ create or replace function cohort.results_metrics_json(key text) returns jsonb
 $$;
 comment on function cohort.results_metrics_json(text) is 'Part of results_json(): the metrics';
 
+-- E is null where it is too large to be written: jsonb writes every digit, and readers refuse whole numbers of hundreds
+-- of them. ln E is always there.
 create or replace function cohort.results_guardrails_json(experiment_id int) returns jsonb
     language sql stable set search_path = cohort, pg_temp as $$
     select coalesce(jsonb_agg(jsonb_build_object(
                'metric', a.metric, 'variant', a.treatment, 'action', a.action, 'direction', a.direction,
                'margin', a.margin, 'weight', round(a.weight, 6), 'count', a.count, 'alpha', a.alpha,
                'threshold', coalesce(s.threshold, ln((a.arms - 1) / (a.alpha * a.weight))::double precision),
-               'ln_e', s.ln_e, 'e', case when s.ln_e between -700 and 700 then exp(s.ln_e)
-                                         when s.ln_e < -700 then 0 end,
+               'ln_e', s.ln_e, 'e', case when s.ln_e < -34 then 0 when s.ln_e <= 34 then exp(s.ln_e) end,
                'max_ln_e', s.max_ln_e, 'risk_ratio', s.risk_ratio, 'lower', s.lower, 'upper', s.upper,
                'as_of', cohort.rfc3339(s.as_of), 'alert', cohort.rfc3339(w.at), 'detail', s.detail)
                order by a.guardrail_id, a.treatment_id), '[]')

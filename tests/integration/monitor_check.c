@@ -263,6 +263,27 @@ START_TEST(phases_are_judged_one_by_one)
 }
 END_TEST
 
+/* E of overwhelming harm has hundreds of digits, which readers of JSON refuse: it is left out, ln E is not.
+ */
+START_TEST(overwhelming_harm_stays_readable)
+{
+    define("overwhelming", UP);
+    arrive("overwhelming", 1, 3000, 20, 3000, 1500);
+    ck_assert_int_eq(pass().stops, 1);
+    json_t *doc = evidence_of("overwhelming", "stop_event");
+    recomputes(doc);
+    ck_assert_double_gt(number(doc, "ln_e"), 700);
+    ck_assert(json_is_null(json_object_get(doc, "e")));
+    json_decref(doc);
+    json_t *results = json_loads(ask("select cohort.results_json('overwhelming')"), 0, NULL), *guardrail;
+    ck_assert(results != NULL);
+    guardrail = json_array_get(json_object_get(results, "guardrails"), 0);
+    ck_assert(json_is_null(json_object_get(guardrail, "e")));
+    ck_assert_double_gt(number(guardrail, "ln_e"), 700);
+    json_decref(results);
+}
+END_TEST
+
 /* Three guardrails share alpha, and so do two treatments. */
 START_TEST(alpha_is_shared)
 {
@@ -356,6 +377,7 @@ int main(void)
     tcase_add_test(t, falling_is_harm_too);
     tcase_add_test(t, maturity_waits);
     tcase_add_test(t, phases_are_judged_one_by_one);
+    tcase_add_test(t, overwhelming_harm_stays_readable);
     tcase_add_test(t, alpha_is_shared);
     tcase_add_test(t, open_edits_do_not_delay_a_stop);
     tcase_add_test(t, one_leader_at_a_time);
