@@ -3,8 +3,8 @@ AM_TESTS_ENVIRONMENT = PG_BINDIR='$(PG_BINDIR)'; export PG_BINDIR;
 EXTRA_DIST += tests/integration/pg.sh
 
 # Definitions in SQL.
-TESTS += tests/integration/sql_definitions.sh
-EXTRA_DIST += tests/integration/sql_definitions.sh tests/integration/sql_cases.sql \
+TESTS += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh
+EXTRA_DIST += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh tests/integration/sql_cases.sql \
 	tests/integration/sql_state.sql tests/integration/sql_assignment.sql
 
 # End to end against a real cohortd.
