@@ -17,6 +17,14 @@ sql() {
     psql -XAtq -v ON_ERROR_STOP=1 "$(json "$D/server.json" database)" -c "$1"
 }
 
+step "a stop while the database is being made"
+"$COHORTD" --data "$WORK/early" --listen 127.0.0.1:0 >"$LOG" 2>&1 &
+SERVER_PID=$!
+wait_for grep -q 'making the embedded database' "$LOG"
+check server_stop
+check [ ! -e "$WORK/early/server.json" ]
+wait_for no_postgres
+
 step "first start"
 server_start "$D"
 check [ "$(http_status "$URL/healthz")" = 200 ]
