@@ -136,7 +136,7 @@ static bool write_row(struct reading *g)
     struct import *m = g->m;
     struct error why;
     struct unit unit;
-    size_t variant;
+    size_t variant = 0;
     if (unit_of(g, &unit, &why) < 0) {
         bad(g, m->request->unit, &why);
         return false;

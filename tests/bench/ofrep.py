@@ -28,7 +28,7 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.headers["X-API-Key"] = "%s"
 request = function()
     n = n + 1
-    return wrk.format(nil, "/ofrep/v1/evaluate/flags/x0",
+    return wrk.format(nil, "/ofrep/v1/evaluate/flags/x0", nil,
         '{"context":{"targetingKey":"customer-' .. (n %% %d) .. '","country":"DE","plan":"pro"}}')
 end
 """
@@ -55,7 +55,9 @@ def free_port():
 
 def wrk(url, seconds, script=None):
     cmd = ["wrk", "-t1", "-c16", f"-d{seconds}s"] + (["-s", script] if script else []) + [url]
-    out = subprocess.run(cmd, capture_output=True, text=True, check=True).stdout
+    r = subprocess.run(cmd, capture_output=True, text=True, check=False)
+    out = r.stdout
+    assert r.returncode == 0, r.stdout + r.stderr
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     assert not bad, out
     return int(re.search(r"(\d+) requests in", out).group(1))
