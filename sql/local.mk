@@ -45,5 +45,4 @@ SQL_FUNCTIONS += \
 	sql/functions/66_views.sql \
 	sql/functions/68_event_roles.sql
 SQL_FUNCTIONS += sql/functions/70_import.sql
-SQL_FUNCTIONS += sql/functions/90_grants.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

@@ -30,3 +30,31 @@ begin
 end $$;
 comment on function cohort.grant_to(text, text) is 'Grants, unless the role could not be made: grant_to(''cohort_analyst'', ''select on cohort.outcome'')';
 revoke execute on function cohort.grant_to(text, text) from public;
+
+do $$
+declare
+    r text;
+    t text;
+begin
+    foreach r in array array['cohort_server', 'cohort_product', 'cohort_analyst'] loop
+        perform cohort.grant_to(r, 'usage on schema cohort');
+        foreach t in array array['environment', 'error_message', 'config_version', 'condition_operator', 'flag', 'flag_rule',
+            'experiment', 'variant', 'phase', 'phase_variant', 'status_change', 'metric', 'guardrail', 'experiments', 'flags'] loop
+            perform cohort.grant_to(r, format('select on cohort.%I', t));
+        end loop;
+    end loop;
+    -- The server's own work, in every table there is; what events take back from that, their own file does.
+    perform cohort.grant_to('cohort_server', 'select, insert, update, delete on all tables in schema cohort');
+    perform cohort.grant_to('cohort_server', 'usage on all sequences in schema cohort');
+    perform cohort.grant_to('cohort_server', 'execute on function cohort.plan_document(), cohort.unit_id(text, text), cohort.create_api_key(text, text)');
+    -- Product teams: the columns people may write. No salt, no phase, no history, no key, no secret.
+    perform cohort.grant_to('cohort_product', 'delete on cohort.flag, cohort.flag_rule, cohort.experiment, cohort.variant, cohort.metric, cohort.guardrail');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, type, default_value, description, made_by_experiment), update (type, default_value, description, archived_at) on cohort.flag');
+    perform cohort.grant_to('cohort_product', 'insert (environment, flag, position, kind, condition, experiment, value, share_ppm, unit_type), update (position, condition, value, share_ppm) on cohort.flag_rule');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, flag, kind, origin, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha), update (flag, status, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha) on cohort.experiment');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, key, share_ppm, value, is_control, position), update (share_ppm, value, is_control, position) on cohort.variant');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, event, kind, direction_good, window_start_s, window_end_s, description), update (event, kind, direction_good, window_start_s, window_end_s, description) on cohort.metric');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, metric, direction, margin, weight, count, action), update (metric, direction, margin, weight, count, action) on cohort.guardrail');
+    perform cohort.grant_to('cohort_product', 'execute on function cohort.unit_id(text, text)');
+end $$;
+revoke execute on function cohort.create_api_key(text, text) from public;

@@ -164,6 +164,7 @@ reset role;
 set role cohort_server;
 select pg_temp.check('a server reads the plan', cohort.plan_document() ->> 'environment' = 'production');
 select pg_temp.check('and stores a document', cohort.put_experiment('by_doc', :'doc') ->> 'status' = 'draft');
+select pg_temp.check('but takes no stop back', pg_temp.refused('delete from cohort.stop_event') = '42501');
 reset role;
 
 -- Everything is described.
