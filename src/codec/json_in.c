@@ -98,6 +98,9 @@ static int scan_token(struct scan *s, struct error *e)
         return 0; /* a name was counted until here: nothing is compared between it and its colon */
     case ',':
         break;
+    case '\0':
+        /* The parser takes it for the end and would not look at what is behind it. */
+        return fail_at(s->text, s->at - 1, e, ERR_INVALID, "there is a NUL byte");
     default:
         if (!is_scalar_byte(c))
             return 0;
@@ -129,6 +132,7 @@ static int parse_error(const json_error_t *je, size_t len, struct error *e)
     const char *what = "this is not JSON";
     int code = ERR_INVALID;
     switch (json_error_code(je)) {
+    case json_error_unknown: /* what a failed allocation leaves; every mistake of the text has a code */
     case json_error_out_of_memory:
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     case json_error_stack_overflow:
