@@ -5,3 +5,7 @@ dist_man_MANS += docs/cohortd.8
 dist_pkgdata_DATA += docs/cohortd.conf.sample
 
 EXTRA_DIST += docs/statistics.md
+
+# cohortctl and the demo
+dist_man_MANS += docs/cohortctl.1
+EXTRA_DIST += docs/demo/demo.sh docs/demo/demo.sql

@@ -48,7 +48,7 @@ static int evaluate(struct ctl *c, const char *flag, const char *unit, const str
     snprintf(path, sizeof path, "/ofrep/v1/evaluate/flags/%s", flag);
     rc = body ? client_open(&client, c, ROLE_CLIENT, e) : error_set(e, ERR_NOMEM, "", "out of memory");
     if (rc == 0)
-        rc = client_json(client, "POST", path, body, &answer, e);
+        rc = path_missing(client_json(client, "POST", path, body, &answer, e), flag, e);
     if (rc == 0) {
         json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
         putchar('\n');

@@ -31,7 +31,7 @@ int command_results(struct ctl *c, int argc, char **argv, struct error *e)
     if (rc == 0)
         rc = client_open(&client, c, ROLE_ANALYST, e);
     if (rc == 0)
-        rc = client_json(client, "GET", path, NULL, &answer, e);
+        rc = path_missing(client_json(client, "GET", path, NULL, &answer, e), argv[0], e);
     if (rc == 0 && as_json) {
         json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
         putchar('\n');

@@ -32,7 +32,7 @@ static int post(struct ctl *c, const char *key, const char *verb, const char *re
     if (!body)
         rc = error_set(e, ERR_INVALID, "--reason", "is not valid UTF-8");
     else
-        rc = client_json(client, "POST", path, body, &answer, e);
+        rc = path_missing(client_json(client, "POST", path, body, &answer, e), key, e);
     if (rc == 0) {
         const char *status = json_string_value(json_object_get(answer, "status"));
         printf("%s: %s\n", key, status ? status : "done");

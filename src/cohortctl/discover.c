@@ -121,6 +121,7 @@ int discover_url(const struct ctl *c, char **out, struct error *e)
         rc = error_set(e, ERR_INVALID, "--server", "takes a URL such as http://127.0.0.1:8440, not '%.200s'",
                        *out);
         free(*out);
+        *out = NULL;
         return rc;
     }
     for (size_t n = strlen(*out); (*out)[n - 1] == '/'; n--)

@@ -24,3 +24,10 @@ int path_of_experiment(const char *key, const char *tail, char *out, size_t cap,
         snprintf(out, cap, "/v1/experiments/%s%s", key, tail);
     return rc;
 }
+
+int path_missing(int rc, const char *key, struct error *e)
+{
+    if (rc == ERR_NOT_FOUND && e->place[0] == '\0')
+        snprintf(e->place, sizeof e->place, "%s", key);
+    return rc;
+}

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -182,6 +183,14 @@ static int start_poll(struct sim *s, struct error *e)
     return sim_http_start(s->http, (struct sim_tag){POLL, 0}, path, s->plan->read_key, NULL, 0, e);
 }
 
+/* A line that wraps could not be written over. */
+static void fit_terminal(char *line, size_t cap)
+{
+    struct winsize w;
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 1 && w.ws_col <= cap)
+        line[w.ws_col - 1] = '\0';
+}
+
 static void show_line(struct sim *s, bool last)
 {
     char line[800];
@@ -190,6 +199,8 @@ static void show_line(struct sim *s, bool last)
         return;
     s->line_us = now + (s->terminal ? LINE_US : LINE_RARELY_US);
     sim_tally_line(s->tally, &s->plan->model, line, sizeof line);
+    if (s->terminal)
+        fit_terminal(line, sizeof line);
     if (s->terminal)
         fprintf(stderr, "\r%s\033[K%s", line, last ? "\n" : "");
     else

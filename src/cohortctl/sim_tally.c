@@ -23,15 +23,17 @@ struct sim_arm *sim_tally_arm(struct sim_tally *t, const char *variant)
 void sim_tally_line(const struct sim_tally *t, const struct sim_model *m, char *out, size_t cap)
 {
     char a[32], b[32];
-    int n = snprintf(out, cap, "%7s of %s customers", table_thousands((long long)t->customers, a),
+    int n = snprintf(out, cap, "%7s of %s", table_thousands((long long)t->customers, a),
                      table_thousands((long long)t->wanted, b));
+    if (m->n_metrics > 0 && n > 0 && (size_t)n < cap)
+        n += snprintf(out + n, cap - (size_t)n, "; %s:", m->metrics[0].name);
     for (size_t i = 0; i < t->n_arms && n > 0 && (size_t)n < cap; i++) {
         const struct sim_arm *arm = &t->arms[i];
-        n += snprintf(out + n, cap - (size_t)n, "   %s %s", arm->name,
-                      table_thousands((long long)arm->customers, a));
+        n += snprintf(out + n, cap - (size_t)n, "%s %s ", i ? "," : "", arm->name);
         if (m->n_metrics > 0 && (size_t)n < cap)
-            n += snprintf(out + n, cap - (size_t)n, ", %s %s", table_thousands((long long)arm->events[0], a),
-                          m->metrics[0].name);
+            n += snprintf(out + n, cap - (size_t)n, "%s of ", table_thousands((long long)arm->events[0], a));
+        if ((size_t)n < cap)
+            n += snprintf(out + n, cap - (size_t)n, "%s", table_thousands((long long)arm->customers, a));
     }
 }
 

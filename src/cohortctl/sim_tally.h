@@ -28,7 +28,7 @@ struct sim_tally {
 /* The arm of a variant (NULL: the fallback); made when new. NULL only when there are too many. */
 struct sim_arm *sim_tally_arm(struct sim_tally *t, const char *variant);
 
-/* "4,100 of 20,000 customers  weekly_digest 2,050 (61 unsubscribe) …" without a line end. */
+/* "4,100 of 20,000; unsubscribe: weekly_digest 61 of 2,050, daily_digest 98 of 2,050" without a line end. */
 void sim_tally_line(const struct sim_tally *t, const struct sim_model *m, char *out, size_t cap);
 /* The closing table and sentences. */
 int sim_tally_print(const struct sim_tally *t, const struct sim_model *m, FILE *out);

@@ -1,6 +1,7 @@
 # tests/integration: each starts a private PostgreSQL of its own (pg.sh) and needs no running server.
 AM_TESTS_ENVIRONMENT = PG_BINDIR='$(PG_BINDIR)'; export PG_BINDIR;
 EXTRA_DIST += tests/integration/pg.sh
+include tests/integration/cohortctl.mk
 
 # Definitions in SQL.
 TESTS += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh
