@@ -96,6 +96,9 @@ begin
         delete from cohort.maturity y
          where not exists (select from cohort.tracked_metric t
                             where t.experiment_id = y.experiment_id and t.metric_id = y.metric_id);
+        delete from cohort.unit_metric u
+         where not exists (select from cohort.tracked_metric t
+                            where t.experiment_id = u.experiment_id and t.metric_id = u.metric_id);
     end if;
     insert into pg_temp.roll_pair
     select p.experiment_id, p.metric_id, p.metric_version, p.event, p.kind, make_interval(secs => p.window_start_s),
