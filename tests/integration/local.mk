@@ -47,3 +47,13 @@ EXTRA_DIST += tests/integration/pg_client.sh
 tests_integration_pg_client_SOURCES = tests/integration/pg_client.c
 tests_integration_pg_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS)
 tests_integration_pg_client_LDADD = libstore.a libbase.a libcore.a $(CHECK_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)
+
+# events in SQL
+sql_events_parts = \
+	tests/integration/sql/events_cost.sql tests/integration/sql/events_history.sql \
+	tests/integration/sql/events_ingest.sql tests/integration/sql/events_leader.sql \
+	tests/integration/sql/events_locks.sh tests/integration/sql/events_results.sql \
+	tests/integration/sql/events_roles.sql tests/integration/sql/events_setup.sql \
+	tests/integration/sql/events_shippers.sql
+TESTS += tests/integration/sql_events.sh
+EXTRA_DIST += tests/integration/sql_events.sh $(sql_events_parts)
