@@ -108,7 +108,7 @@ static PGresult *look_up_rule(struct pg *pg, const char *constraint)
     struct pg_error ignored;
     const char *params[] = {constraint};
     if (pg_exec(pg,
-                "select http_status, title, hint, code from cohort.error_message"
+                "select http_status, title, hint from cohort.error_message"
                 " where constraint_name = $1",
                 1, params, &res, &ignored) != ERR_OK)
         return NULL;
@@ -139,7 +139,7 @@ static void answer_error(struct caller *c, const struct job *j, const struct pg_
         .hint = or_null(e->hint),
         .constraint = or_null(e->constraint),
         .pointer = or_null(e->detail),
-        .code = rule ? PQgetvalue(rule, 0, 3) : "refused",
+        .code = rule ? e->constraint : "refused",
     };
     if (!r.hint && rule)
         r.hint = or_null(PQgetvalue(rule, 0, 2));
