@@ -10,3 +10,4 @@ EXTRA_DIST += docs/statistics.md
 dist_man_MANS += docs/cohortctl.1
 EXTRA_DIST += docs/demo/demo.sh docs/demo/demo.sql
 EXTRA_DIST += README.md docs/http-api.md docs/sql.md docs/operations.md
+EXTRA_DIST += docs/assignment.md

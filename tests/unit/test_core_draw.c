@@ -35,6 +35,38 @@ START_TEST(worked_draws)
 }
 END_TEST
 
+/* The example of docs/assignment.md: c-17 is in phase 2 and gets control; c-1 is in no phase. */
+START_TEST(the_documented_example)
+{
+    static const struct {
+        const char *raw;
+        uint32_t traffic, phase_1, phase_2;
+    } people[] = {{"c-3", 190185, 185986, 547579},
+                  {"c-10", 176243, 819057, 289501},
+                  {"c-17", 433944, 655748, 140883},
+                  {"c-1", 758374, 679149, 205811}};
+    uint8_t key[32], experiment[SALT_BYTES], phase_1[SALT_BYTES], phase_2[SALT_BYTES];
+    struct unit_key k;
+    counting_bytes(key, 0);
+    counting_bytes(key + 16, 16);
+    counting_bytes(experiment, 0xA0);
+    counting_bytes(phase_1, 0xB0);
+    counting_bytes(phase_2, 0xC0);
+    unit_key_init(&k, key, sizeof key);
+    for (size_t i = 0; i < sizeof people / sizeof *people; i++) {
+        struct unit u;
+        struct draw d;
+        unit_from_raw(&k, "user", 4, people[i].raw, strlen(people[i].raw), &u);
+        draw_unit(experiment, &u, &d);
+        ck_assert_uint_eq(slot_of(d.w[DRAW_SELECT]), people[i].traffic);
+        draw_unit(phase_1, &u, &d);
+        ck_assert_uint_eq(slot_of(d.w[DRAW_VARIANT]), people[i].phase_1);
+        draw_unit(phase_2, &u, &d);
+        ck_assert_uint_eq(slot_of(d.w[DRAW_VARIANT]), people[i].phase_2);
+    }
+}
+END_TEST
+
 START_TEST(slots_at_the_edges)
 {
     static const struct {
@@ -240,6 +272,7 @@ int main(void)
     TCase *tc = tcase_create("draw");
     tcase_add_checked_fixture(tc, open_arena, close_arena);
     tcase_add_test(tc, worked_draws);
+    tcase_add_test(tc, the_documented_example);
     tcase_add_test(tc, slots_at_the_edges);
     tcase_add_test(tc, slots_grow_with_the_word);
     tcase_add_test(tc, draws_are_uniform);
