@@ -19,23 +19,25 @@ static double metric(const char *text, const char *name)
     return -1;
 }
 
-static void print_number(const char *label, const char *text, const char *name, const char *unit)
+/* before and after: words around the number. */
+static void print_number(const char *label, const char *text, const char *name, const char *before,
+                         const char *after)
 {
     char digits[32];
     double v = metric(text, name);
     if (v >= 0)
-        printf("%-12s%s %s\n", label, table_thousands((long long)v, digits), unit);
+        printf("%-12s%s%s%s\n", label, before, table_thousands((long long)v, digits), after);
 }
 
 static void print_metrics(const char *text)
 {
-    print_number("plan", text, "cohortd_plan_version", "(version)");
+    print_number("plan", text, "cohortd_plan_version", "version ", "");
     printf("%-12s%s\n", "monitor",
            metric(text, "cohortd_leader") == 1 ? "this server leads" : "another server leads");
-    print_number("decisions", text, "cohortd_decisions_total", "since its start");
-    print_number("outcomes", text, "cohortd_outcomes_accepted_total", "accepted since its start");
-    print_number("spool", text, "cohortd_spool_bytes", "bytes of events");
-    print_number("stops", text, "cohortd_guardrail_stops_total", "by guardrails since its start");
+    print_number("decisions", text, "cohortd_decisions_total", "", " since its start");
+    print_number("outcomes", text, "cohortd_outcomes_accepted_total", "", " accepted since its start");
+    print_number("spool", text, "cohortd_spool_bytes", "", " bytes of events");
+    print_number("stops", text, "cohortd_guardrail_stops_total", "", " by guardrails since its start");
 }
 
 /* Readiness is the exit status: 0 for ready and degraded, which serve. */
