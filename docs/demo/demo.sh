@@ -36,8 +36,8 @@ echo "2. $customers customers arrive over HTTP, $rate a second. Each asks for th
 echo "   server draws. 3 of 100 unsubscribe anyway; the daily digest makes it 60 % more, and more complain."
 echo
 ctl simulate --flag $key --customers "$customers" --rate "$rate" --connections 16 --prefix "demo-$n-" \
-    --base unsubscribe=0.03 --base complaint=0.002 \
-    --effect daily_digest:unsubscribe=1.6 --effect daily_digest:complaint=3 >"$summary"
+    --base unsubscribe=0.03 --base complaint=0.0015 \
+    --effect daily_digest:unsubscribe=1.6 --effect daily_digest:complaint=2 >"$summary"
 cat "$summary"
 
 echo
