@@ -117,7 +117,8 @@ comment on function cohort.rollup_pairs(timestamptz) is
 
 -- One statement, so one snapshot: a batch that commits meanwhile is either wholly in it or not at all. What a later
 -- exposure replaced is taken back as soon as it is seen, if it had been counted: its batch was applied by an
--- earlier pass. If its batch is one of this pass's, it was never counted.
+-- earlier pass. If its batch is one of this pass's, it was never counted. A pass takes about 50,000 rows, so that
+-- after an outage each is short.
 create or replace function cohort.rollup_collect(this_pass bigint, as_of timestamptz, max_batches int,
         out ids bigint[], out rows bigint, out outcomes_from timestamptz, out outcomes_to timestamptz)
     language plpgsql set search_path = cohort, pg_temp set enable_seqscan = off set jit = off
@@ -126,8 +127,13 @@ create or replace function cohort.rollup_collect(this_pass bigint, as_of timesta
 begin
     with picked as (
         update cohort.ingest_batch b set applied_at = as_of, applied_pass = this_pass
-         where b.batch_id = any (array(select u.batch_id from cohort.ingest_batch u where u.applied_at is null
-                                        order by u.batch_id limit max_batches))
+         where b.batch_id = any (array(
+                   select w.batch_id
+                     from (select u.batch_id, coalesce(sum(u.exposures + u.outcomes) over (
+                                      order by u.batch_id rows between unbounded preceding and 1 preceding), 0) as before
+                             from (select * from cohort.ingest_batch where applied_at is null
+                                    order by batch_id limit max_batches) u) w
+                    where w.before < 50000))
         returning b.batch_id, b.exposures + b.outcomes as n, b.outcomes_from, b.outcomes_to
     ), s as materialized (
         select array_agg(batch_id) as ids, min(batch_id) as lo, max(batch_id) as hi, sum(n) as n,

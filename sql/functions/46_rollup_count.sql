@@ -93,8 +93,8 @@ begin
 end $$;
 comment on function cohort.rollup_units() is 'Part of rollup(): counts newly exposed units';
 
--- New outcomes of units that had been counted before. An exposure that a batch still to come has replaced is left
--- out: that batch's pass counts the unit anew from its rows.
+-- New outcomes of units that had been counted before. An exposure of a batch still to come is left out: that batch's
+-- pass counts the unit anew from its rows. What was replaced since this pass began still counts, until the next one.
 create or replace function cohort.rollup_outcomes(ids bigint[]) returns void
     language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
     set jit = off as $$
@@ -107,7 +107,13 @@ begin
                select e.experiment_id, e.phase_id, e.variant_id, e.first_ts from cohort.exposure e
                 where e.unit_id = o.unit_id and e.first_ts <= o.ts and e.batch_id <> all (ids)
                   and not exists (select from cohort.ingest_batch b
-                                   where b.batch_id = e.batch_id and b.applied_at is null) offset 0) e
+                                   where b.batch_id = e.batch_id and b.applied_at is null)
+               union all
+               select r.experiment_id, r.old_phase_id, r.old_variant_id, r.old_first_ts from cohort.exposure_replaced r
+                where r.unit_id = o.unit_id and r.resolved_pass is null and r.old_first_ts <= o.ts
+                  and r.old_batch_id <> all (ids)
+                  and not exists (select from cohort.ingest_batch b
+                                   where b.batch_id = r.old_batch_id and b.applied_at is null) offset 0) e
           join pg_temp.roll_pair p on p.experiment_id = e.experiment_id and p.event = o.name and not p.rebuild
                                   and o.ts >= e.first_ts + p.window_start
                                   and (p.window_end is null or o.ts < e.first_ts + p.window_end)

@@ -108,4 +108,4 @@ begin
     return cardinality(s.ids);
 end $$;
 comment on function cohort.rollup(bigint, int) is
-    'One pass of the leader of this epoch: counts what is new in at most max_batches batches and what matured; returns how many batches it applied';
+    'One pass of the leader of this epoch: counts what is new in at most max_batches batches (fewer when they hold over 50,000 rows) and what matured; returns how many batches it applied';

@@ -4,7 +4,7 @@
 -- the old one still counts.
 create or replace function cohort.recount_exposures(experiment_id int)
     returns table (unit_id uuid, phase_id int, variant_id int, first_ts timestamptz, applied_pass bigint)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select e.unit_id, e.phase_id, e.variant_id, e.first_ts, coalesce(b.applied_pass, 0)
       from cohort.exposure e left join cohort.ingest_batch b on b.batch_id = e.batch_id
      where e.experiment_id = $1 and (b.batch_id is null or b.applied_at is not null)
@@ -21,7 +21,7 @@ comment on function cohort.recount_exposures(int) is
 create or replace function cohort.recount_units(experiment_id int, metric_id int)
     returns table (unit_id uuid, phase_id int, variant_id int, n bigint, sum numeric, matured boolean,
                    matured_n bigint, matured_sum numeric)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with p as (
         select t.matured_to, m.event, make_interval(secs => m.window_start_s) as window_start,
                make_interval(secs => m.window_end_s) as window_end
@@ -55,7 +55,7 @@ comment on function cohort.recount_units(int, int) is
     'What each unit of this experiment did for this metric, computed from the rows of the applied batches';
 
 create or replace function cohort.recount(experiment_id int) returns setof cohort.metric_stat
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select $1, u.phase_id, u.variant_id, t.metric_id, t.metric_version, 0, count(*), count(*) filter (where u.n > 0),
            sum(v.y), sum(v.y * v.y), count(*) filter (where u.matured),
            count(*) filter (where u.matured_n > 0), sum(v.my), sum(v.my * v.my)

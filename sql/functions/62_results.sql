@@ -1,6 +1,6 @@
 -- What an experiment shows: per variant the rate or mean, and its difference to control. Over several phases the
 -- differences are taken inside each phase and then averaged (statistics never pool phases): the weight of a phase is
--- its share of the units.
+-- its share of the units. Just-in-time compilation is off: it took a second for what takes a millisecond.
 
 create or replace function cohort.experiment_id_of(key text) returns int
     language plpgsql stable set search_path = cohort, pg_temp as $$
@@ -20,7 +20,7 @@ comment on function cohort.experiment_id_of(text) is
 
 create or replace function cohort.result_variants(experiment_id int)
     returns table (id int, key text, place int, is_control boolean)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select v.id, v.key, v.position,
            v.id = first_value(v.id) over (order by v.is_control desc, v.key = 'control' desc)
            and (v.is_control or v.key = 'control')
@@ -31,7 +31,7 @@ $$;
 comment on function cohort.result_variants(int) is 'The variants of an experiment, and which of them is control';
 
 create or replace function cohort.result_metrics(experiment_id int) returns table (id int, version int, key text, kind text)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select m.id, m.version, m.key, m.kind
       from cohort.experiment e
       join (select environment, experiment, metric from cohort.guardrail
@@ -48,7 +48,7 @@ comment on function cohort.result_metrics(int) is 'The metrics an experiment has
 create or replace function cohort.result_cells(experiment_id int)
     returns table (metric_id int, phase_id int, variant_id int, n double precision, y double precision,
                    variance double precision, events double precision, phase_units double precision)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select s.metric_id, s.phase_id, s.variant_id, s.units, (s.sum / (s.units * 1000000::numeric))::double precision,
            case when m.kind = 'binary'
                 then (s.event_units * (s.units - s.event_units)::numeric / (s.units * s.units::numeric))::double precision
@@ -66,7 +66,7 @@ comment on function cohort.result_cells(int) is 'Each metric, phase and variant:
 create or replace function cohort.result_differences(experiment_id int)
     returns table (metric_id int, variant_id int, phases int, delta double precision, v double precision,
                    v_pooled double precision, df double precision)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with cell as materialized (select * from cohort.result_cells($1)),
     pair as (
         select t.metric_id, t.variant_id, t.y - c.y as d, t.variance / t.n as vt, c.variance / c.n as vc, t.n as nt,
@@ -100,7 +100,7 @@ create function cohort.results(key text)
     returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
                    difference double precision, std_error double precision, statistic double precision,
                    low double precision, high double precision, method text, phases int, as_of timestamptz)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with x as materialized (select cohort.experiment_id_of($1) as id),
     level as (
         select c.metric_id, c.variant_id, sum(c.n)::bigint as units, count(*)::int as phases,
@@ -131,7 +131,7 @@ comment on function cohort.results(text) is
 drop function if exists cohort.srm(text);
 create function cohort.srm(key text)
     returns table (variant text, units bigint, expected numeric, chi_square double precision, p double precision)
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with x as materialized (select cohort.experiment_id_of($1) as id),
     share as (
         -- An import has equal shares; thirds are none in ppm, and the units were not drawn by these ppm.

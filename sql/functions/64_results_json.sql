@@ -1,7 +1,7 @@
 -- Results as one JSON document, for REST.
 
 create or replace function cohort.results_srm_json(key text) returns jsonb
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select jsonb_build_object('chi_square', max(s.chi_square), 'p', max(s.p), 'variants',
                jsonb_agg(jsonb_build_object('variant', s.variant, 'units', s.units, 'expected', s.expected)
                          order by s.ordinality))
@@ -10,7 +10,7 @@ $$;
 comment on function cohort.results_srm_json(text) is 'Part of results_json(): the sample ratio';
 
 create or replace function cohort.results_metrics_json(key text) returns jsonb
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select coalesce(jsonb_agg(jsonb_build_object('metric', m.metric, 'kind', m.kind, 'method', m.method,
                                                  'variants', m.variants) order by m.place), '[]')
       from (select r.metric, r.kind, min(r.ordinality) as place,
@@ -29,7 +29,7 @@ comment on function cohort.results_metrics_json(text) is 'Part of results_json()
 -- E is null where it is too large to be written: jsonb writes every digit, and readers refuse whole numbers of hundreds
 -- of them. ln E is always there.
 create or replace function cohort.results_guardrails_json(experiment_id int) returns jsonb
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select coalesce(jsonb_agg(jsonb_build_object(
                'metric', a.metric, 'variant', a.treatment, 'action', a.action, 'direction', a.direction,
                'margin', a.margin, 'weight', round(a.weight, 6), 'count', a.count, 'alpha', a.alpha,
@@ -48,7 +48,7 @@ $$;
 comment on function cohort.results_guardrails_json(int) is 'Part of results_json(): where each guardrail stands';
 
 create or replace function cohort.results_json(key text) returns jsonb
-    language sql stable set search_path = cohort, pg_temp as $$
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select jsonb_build_object(
                'experiment', e.key, 'status', cohort.effective_status(e),
                'as_of', (select cohort.rfc3339(s.as_of) from cohort.leader_state s),

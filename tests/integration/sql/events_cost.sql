@@ -23,7 +23,9 @@ begin; select t.bulk(:x, :a, :b, :p, 100001, 150000, '7 days'), t.ship() \g /dev
 commit;
 begin; select t.bulk(:x, :a, :b, :p, 150001, 200000, '1 day'), t.ship() \g /dev/null
 commit;
-select cohort.rollup(:epoch) \g /dev/null
+select format('select cohort.rollup(%s)', :epoch) from generate_series(1, 6) \gexec
+select t.ok('a pass takes no more than it can bear', (select count(distinct applied_pass) = 4 from cohort.ingest_batch
+    where batch_id in (select batch_id from cohort.exposure where experiment_id = :x)));
 select t.ok('200,000 units are counted', (select sum(units) = 200000 and sum(event_units) = 200000
     and sum(matured_units) between 100000 and 150000 from cohort.metric_stat where experiment_id = :x));
 

@@ -7,6 +7,8 @@ select cohort.ingest_prepare() \g /dev/null
 select cohort.lead('first') as e1 \gset
 select cohort.lead('second') as e2 \gset
 select t.ok('each leader has a higher epoch', :e1 >= 1 and :e2 = :e1 + 1);
+\set other `psql -XAtqc "select cohort.lead('third')"`
+select t.ok('another session can''t lead meanwhile', :other = 0 and (select node = 'second' from cohort.leader_state));
 select t.ok('a former epoch can''t roll up', t.constraint_of('select cohort.rollup(' || :e1 || ')') = 'leader_epoch');
 select t.ok('a former epoch can''t stop', t.constraint_of(format('select cohort.record_stop(%s, %s, 1, %s, '''', ''{}'')', :e1, :x, :b)) = 'leader_epoch');
 select cohort.heartbeat(:e2) \g /dev/null
@@ -53,6 +55,14 @@ select t.ok('a stop is never edited', t.constraint_of('update cohort.stop_event 
     and t.constraint_of('delete from cohort.stop_event') = 'history_fixed');
 select t.ok('a stopped experiment''s events still count', (select units = 40 from cohort.results('g1')
     where metric = 'unsubscribe' and variant = 'b'));
+
+select t.ok('a metric that isn''t there can''t be listed',
+    t.constraint_of('insert into cohort.experiment_metric (experiment, metric) values (''g1'', ''nope'')') = 'experiment_metric_metric_known'
+    and t.constraint_of('insert into cohort.experiment_metric (experiment, metric) values (''nope'', ''refund'')') = 'experiment_metric_experiment_known');
+begin;
+insert into cohort.experiment_metric (experiment, metric) values ('g1', 'refund');
+select t.ok('a listed metric is not deleted', t.constraint_of('delete from cohort.metric where key = ''refund''') = 'metric_in_use');
+rollback;
 
 -- Nothing of ours without a comment.
 select t.ok('every table, view, column and function has a comment', not exists (

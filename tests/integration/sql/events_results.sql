@@ -5,7 +5,7 @@ select cohort.lead('results') as epoch \gset
 select cohort.ingest_prepare() \g /dev/null
 create function t.near(a double precision, b double precision) returns boolean language sql immutable
     as $$ select abs(a - b) <= 1e-9 * greatest(1, abs(b)) $$;
-create function t.row_is(name text, m text, arm text, u bigint, numbers double precision[]) returns boolean language sql stable as $$
+create function t.row_is(name text, m text, arm text, u bigint, numbers double precision[]) returns boolean language sql stable set jit = off as $$
     select r.units = u and bool_and(t.near(got, want) or (got is null and want is null))
       from cohort.results(name) r
      cross join unnest(array[r.value, r.difference, r.std_error, r.statistic, r.low, r.high], numbers) x(got, want)

@@ -42,7 +42,7 @@ create function t.phase(e int) returns int language sql stable as $$
      where x.id = e $$;
 
 -- Rows where metric_stat, exposure_stat or unit_metric differ from the recount.
-create function t.differences() returns bigint language sql stable as $$
+create function t.differences() returns bigint language sql stable set jit = off as $$
     select (select count(*) from (select * from cohort.metric_stat
                                   except select r.* from cohort.experiment e, cohort.recount(e.id) r) x)
          + (select count(*) from (select r.* from cohort.experiment e, cohort.recount(e.id) r

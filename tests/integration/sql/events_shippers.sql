@@ -26,6 +26,10 @@ begin
         perform cohort.rollup(my_epoch, 1 + (random() * 5)::int);
         passes := passes + 1;
         commit;
+        if t.differences() <> 0 then
+            raise exception 'FAILED: pass %: % rows differ from the recount', passes, t.differences();
+        end if;
+        commit;
     end loop;
     perform t.ok('shippers side by side: equal the recount', t.differences() = 0);
     perform t.ok('and a plain reading', t.same_as_plain());
