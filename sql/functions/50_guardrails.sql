@@ -1,12 +1,13 @@
 -- What the monitor reads and writes about guardrails.
 
 -- One row per guardrail and treatment, whatever the experiment's status. A variant is compared with the control;
--- the weights of an experiment's guardrails of one action sum to 1.
+-- the weights of an experiment's guardrails of one action sum to 1. (Status and key are in the partition so that a
+-- condition on them is applied before the weights are summed.)
 drop view if exists cohort.guardrail_input, cohort.guardrail_arm;
 create view cohort.guardrail_arm as
 select e.environment, e.id as experiment_id, e.key as experiment, e.status, e.iteration, g.id as guardrail_id,
        m.id as metric_id, m.version as metric_version, g.metric, m.event, m.kind, g.action, g.direction, g.margin,
-       g.weight / sum(g.weight) over (partition by e.id, g.action, t.id) as weight, g.count,
+       g.weight / sum(g.weight) over (partition by e.id, e.key, e.status, g.action, t.id) as weight, g.count,
        case g.action when 'stop' then e.alpha else e.alert_alpha end as alpha,
        (select count(*)::int from cohort.variant v where v.environment = e.environment and v.experiment = e.key) as arms,
        t.id as treatment_id, t.key as treatment, c.id as control_id, c.key as control

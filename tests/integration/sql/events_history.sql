@@ -108,9 +108,9 @@ create function t.same_as_plain() returns boolean language sql stable set jit = 
     select not exists (select * from t.plain except select * from t.counted)
        and not exists (select * from t.counted except select * from t.plain) and exists (select from t.counted) $$;
 
-call t.history(0.1, 40);
-call t.history(0.2, 40);
-call t.history(0.3, 40);
+call t.history(0.1, 30);
+call t.history(0.2, 30);
+call t.history(0.3, 30);
 select t.ok('histories had everything in them', (select count(*) > 50 and count(distinct old_batch_id) > 10 from cohort.exposure_replaced)
     and (select sum(matured_event_units) > 10 and sum(units - matured_units) > 10 from cohort.metric_stat)
     and (select count(*) > 20 from cohort.switches) and (select count(*) > 3 from cohort.maturity)
