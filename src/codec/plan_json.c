@@ -177,22 +177,38 @@ static int read_version(const json_t *doc, const char *name, int64_t *out, struc
     return 0;
 }
 
-static int read_header(const json_t *doc, struct plan_header *h, struct error *e)
+static int read_versions(const json_t *doc, struct plan_header *h, struct error *e)
 {
-    const json_t *format = json_object_get(doc, "format"), *env = json_object_get(doc, "environment");
+    int rc = read_version(doc, "version", &h->version, e);
+    return rc ? rc : read_version(doc, "stop_version", &h->stop_version, e);
+}
+
+/* 1 or 2. */
+static int read_format(const json_t *doc, json_int_t newest, json_int_t *format, struct error *e)
+{
+    const json_t *v = json_object_get(doc, "format");
     if (!json_is_object(doc))
         return damaged(e, NULL, "the plan document is not an object");
-    if (!json_is_integer(format) || json_integer_value(format) != 1)
-        return damaged(e, "format", "the plan document has a format this cohortd does not read; it reads 1");
+    *format = json_is_integer(v) ? json_integer_value(v) : 0;
+    if (*format < 1 || *format > newest)
+        return error_set(e, ERR_DAMAGED, "format",
+                         "the plan document has a format this cohortd does not read; it reads %s",
+                         newest == 1 ? "1" : "1 and 2");
+    return 0;
+}
+
+/* The environment's own part of a header. */
+static int read_environment(const json_t *body, struct plan_header *h, struct error *e)
+{
+    const json_t *env = json_object_get(body, "environment");
     if (!json_is_string(env) || json_string_length(env) == 0)
         return damaged(e, "environment", "the plan document names no environment");
     h->environment = json_string_value(env);
-    if (!hex_bytes(doc, "unit_key", h->unit_key, sizeof h->unit_key))
+    if (!hex_bytes(body, "unit_key", h->unit_key, sizeof h->unit_key))
         return damaged(e, "unit_key", "the plan document has no unit key of 64 hexadecimal digits");
-    if (!hex_bytes(doc, "hash_key", h->hash_key, sizeof h->hash_key))
+    if (!hex_bytes(body, "hash_key", h->hash_key, sizeof h->hash_key))
         return damaged(e, "hash_key", "the plan document has no hash key of 64 hexadecimal digits");
-    int rc = read_version(doc, "version", &h->version, e);
-    return rc ? rc : read_version(doc, "stop_version", &h->stop_version, e);
+    return 0;
 }
 
 static int read_list(struct reader *r, const json_t *doc, const char *name,
@@ -206,15 +222,15 @@ static int read_list(struct reader *r, const json_t *doc, const char *name,
     return 0;
 }
 
-static int read_document(struct reader *r, const json_t *doc, struct plan **out, struct error *e)
+static int read_body(struct reader *r, const json_t *body, struct plan **out, struct error *e)
 {
-    int rc = read_list(r, doc, "api_keys", read_api_key, e);
+    int rc = read_list(r, body, "api_keys", read_api_key, e);
     if (rc == 0)
-        rc = read_list(r, doc, "events", read_event, e);
+        rc = read_list(r, body, "events", read_event, e);
     if (rc == 0)
-        rc = read_list(r, doc, "experiments", read_experiment, e);
+        rc = read_list(r, body, "experiments", read_experiment, e);
     if (rc == 0)
-        rc = read_list(r, doc, "flags", read_flag, e);
+        rc = read_list(r, body, "flags", read_flag, e);
     if (rc == 0 && r->no_memory)
         rc = error_set(e, ERR_NOMEM, NULL, "out of memory");
     return rc ? rc : plan_builder_finish(r->builder, out, e);
@@ -239,22 +255,23 @@ static int parse_document(const char *text, size_t len, json_t **doc, size_t *n_
     return rc;
 }
 
-static int build(const json_t *doc, size_t n_strings, struct plan **out, struct error *e)
+/* One environment's plan; versions are in *h already. */
+static int build_plan(const json_t *body, struct plan_header *h, size_t n_strings, struct plan **out,
+                      struct error *e)
 {
-    struct plan_header h;
-    int rc = read_header(doc, &h, e);
+    int rc = read_environment(body, h, e);
     if (rc)
         return rc;
-    struct reader r = {.builder = plan_builder_new(&h), .scratch = arena_new()};
-    sodium_memzero(h.unit_key, sizeof h.unit_key);
-    sodium_memzero(h.hash_key, sizeof h.hash_key);
+    struct reader r = {.builder = plan_builder_new(h), .scratch = arena_new()};
+    sodium_memzero(h->unit_key, sizeof h->unit_key);
+    sodium_memzero(h->hash_key, sizeof h->hash_key);
     if (r.builder && n_strings > 0)
         plan_builder_refuse(r.builder, "document", "%zu numbers are too large and were read as texts",
                             n_strings);
     if (!r.builder || !r.scratch)
         rc = error_set(e, ERR_NOMEM, NULL, "out of memory");
     else
-        rc = read_document(&r, doc, out, e);
+        rc = read_body(&r, body, out, e);
     arena_free(r.scratch);
     plan_builder_free(r.builder);
     return rc;
@@ -264,6 +281,52 @@ int plan_from_json(const char *text, size_t len, struct plan **out, struct error
 {
     struct error own;
     json_t *doc;
+    json_int_t format;
+    size_t n_strings;
+    struct plan_header h;
+    *out = NULL;
+    if (!e)
+        e = &own;
+    int rc = parse_document(text, len, &doc, &n_strings, e);
+    if (rc)
+        return rc;
+    rc = read_format(doc, 1, &format, e);
+    if (rc == 0)
+        rc = read_versions(doc, &h, e);
+    if (rc == 0)
+        rc = build_plan(doc, &h, n_strings, out, e);
+    json_decref(doc);
+    return rc;
+}
+
+/* --- several environments --- */
+
+static int build_set(const json_t *doc, const json_t *bodies, size_t n_strings, struct plan_set **out,
+                     struct error *e)
+{
+    size_t n = json_array_size(bodies), made = 0;
+    struct plan_header h = {0};
+    int rc = read_versions(doc, &h, e);
+    if (rc)
+        return rc;
+    struct plan **plans = calloc(n + 1, sizeof *plans);
+    if (!plans)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    for (; made < n && rc == 0; made += rc == 0)
+        rc = build_plan(json_array_get(bodies, made), &h, n_strings, &plans[made], e);
+    if (rc == 0 && (rc = plan_set_new(plans, n, h.version, h.stop_version, out, e)) == ERR_INVALID)
+        e->code = rc = ERR_DAMAGED;
+    for (size_t i = 0; i < made; i++)
+        plan_unref(plans[i]);
+    free(plans);
+    return rc;
+}
+
+int plan_set_from_json(const char *text, size_t len, struct plan_set **out, struct error *e)
+{
+    struct error own;
+    json_t *doc, *bodies = NULL;
+    json_int_t format;
     size_t n_strings;
     *out = NULL;
     if (!e)
@@ -271,7 +334,16 @@ int plan_from_json(const char *text, size_t len, struct plan **out, struct error
     int rc = parse_document(text, len, &doc, &n_strings, e);
     if (rc)
         return rc;
-    rc = build(doc, n_strings, out, e);
+    rc = read_format(doc, 2, &format, e);
+    if (rc == 0) {
+        bodies = format == 1 ? json_pack("[O]", doc) : json_incref(json_object_get(doc, "environments"));
+        if (!json_is_array(bodies))
+            rc = format == 1 ? error_set(e, ERR_NOMEM, NULL, "out of memory")
+                             : damaged(e, "environments", "the plan document lacks this array");
+    }
+    if (rc == 0)
+        rc = build_set(doc, bodies, n_strings, out, e);
+    json_decref(bodies);
     json_decref(doc);
     return rc;
 }

@@ -11,6 +11,7 @@ libcore_a_SOURCES = \
 	src/core/plan_experiment.c \
 	src/core/plan_flag.c \
 	src/core/plan_link.c \
+	src/core/plan_set.c src/core/plan_set.h \
 	src/core/slots.c src/core/slots.h \
 	src/core/unit.c src/core/unit.h
 libcore_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
