@@ -27,6 +27,7 @@ SQL_MIGRATIONS += \
 	sql/migrations/0011_ingest.sql \
 	sql/migrations/0012_rollup.sql \
 	sql/migrations/0013_stops.sql
+SQL_MIGRATIONS += sql/migrations/0019_decision_holdout.sql
 SQL_FUNCTIONS += \
 	sql/functions/40_event_errors.sql \
 	sql/functions/41_partitions.sql \

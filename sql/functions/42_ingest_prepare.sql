@@ -17,7 +17,7 @@ begin
     create temp table stage_decision (
         unit_id uuid, decision_id uuid, ts timestamptz, flag_id int, experiment_id int, variant_id int, phase_id int,
         counterfactual_variant_id int, reason text, propensity int, inclusion int, mode smallint,
-        plan_version bigint, inputs jsonb
+        plan_version bigint, inputs jsonb, holdout_id int
     ) on commit delete rows;
     create temp table stage_dead_letter (
         received_at timestamptz, kind text, reason text, detail text, event_id uuid, body jsonb, body_hash bytea,

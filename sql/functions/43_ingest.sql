@@ -167,9 +167,9 @@ create or replace function cohort.ingest_decisions(batch bigint, out stored int,
 begin
     insert into cohort.decision (unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id,
                                  counterfactual_variant_id, reason, propensity, inclusion, mode, plan_version,
-                                 inputs, batch_id)
+                                 inputs, holdout_id, batch_id)
     select unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id, counterfactual_variant_id, reason,
-           propensity, inclusion, mode, plan_version, inputs, batch
+           propensity, inclusion, mode, plan_version, inputs, holdout_id, batch
       from pg_temp.stage_decision
      order by unit_id, decision_id, ts
     on conflict (unit_id, decision_id, ts) do nothing;

@@ -5,9 +5,15 @@
 /* A record: u32 size of the whole, u8 kind, u8 version, u16 flags, then the kind's fields; little-endian, a
  * text is u32 length and its bytes. A new version only adds fields at the end, with a default for older ones:
  * so one reader reads all. */
-enum { HEADER_SIZE = 8, VERSION = 1 };
+enum { HEADER_SIZE = 8 };
 enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
 #define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
+
+/* Of each kind; version 2 of a decision added its holdout. */
+static unsigned version_of(unsigned kind)
+{
+    return kind == RECORD_DECISION ? 2 : 1;
+}
 
 /* Writes or, without `to`, only counts: so size and bytes can't disagree. */
 struct writer {
@@ -90,6 +96,7 @@ static void put_decision(struct writer *w, const struct record_decision *d)
     put_uint(w, d->mode, 1);
     put_i64(w, d->plan_version);
     put_text(w, d->inputs);
+    put_i32(w, d->holdout_id);
 }
 
 static void put_dead_letter(struct writer *w, const struct record_dead_letter *l)
@@ -126,7 +133,7 @@ static void put_record(struct writer *w, const struct record *r, size_t size)
 {
     put_uint(w, size, 4);
     put_uint(w, r->kind, 1);
-    put_uint(w, VERSION, 1);
+    put_uint(w, version_of(r->kind), 1);
     put_uint(w, flags_of(r), 2);
     switch (r->kind) {
     case RECORD_EXPOSURE:
@@ -251,7 +258,7 @@ static void get_outcome(struct reader *r, unsigned flags, struct record_outcome 
         get_id(r, o->decision_id, 16);
 }
 
-static void get_decision(struct reader *r, struct record_decision *d)
+static void get_decision(struct reader *r, unsigned version, struct record_decision *d)
 {
     get_id(r, d->unit.bytes, 16);
     get_id(r, d->decision_id, 16);
@@ -264,9 +271,10 @@ static void get_decision(struct reader *r, struct record_decision *d)
     d->reason = get_text(r);
     d->propensity_ppm = get_i32(r);
     d->inclusion_ppm = get_i32(r);
-    d->mode = (enum decision_mode)get_enum(r, MODE_BULK);
+    d->mode = (enum decision_mode)get_enum(r, MODE_READ);
     d->plan_version = get_i64(r);
     d->inputs = get_text(r);
+    d->holdout_id = version >= 2 ? get_i32(r) : 0;
 }
 
 static void get_dead_letter(struct reader *r, unsigned flags, struct record_dead_letter *l)
@@ -297,7 +305,7 @@ static unsigned flags_allowed(unsigned kind)
     }
 }
 
-static void get_fields(struct reader *r, unsigned flags, struct record *out)
+static void get_fields(struct reader *r, unsigned version, unsigned flags, struct record *out)
 {
     switch (out->kind) {
     case RECORD_EXPOSURE:
@@ -307,7 +315,7 @@ static void get_fields(struct reader *r, unsigned flags, struct record *out)
         get_outcome(r, flags, &out->u.outcome);
         break;
     case RECORD_DECISION:
-        get_decision(r, &out->u.decision);
+        get_decision(r, version, &out->u.decision);
         break;
     case RECORD_DEAD_LETTER:
         get_dead_letter(r, flags, &out->u.dead_letter);
@@ -325,14 +333,14 @@ int record_read(const uint8_t **p, const uint8_t *end, struct record *out)
     unsigned flags = (unsigned)get_uint(&r, 2);
     if (r.failed || size < HEADER_SIZE || size > RECORD_MAX || size > (size_t)(end - *p))
         return ERR_DAMAGED;
-    if (kind < RECORD_EXPOSURE || kind > RECORD_DEAD_LETTER || version != VERSION)
+    if (kind < RECORD_EXPOSURE || kind > RECORD_DEAD_LETTER || version < 1 || version > version_of(kind))
         return ERR_DAMAGED;
     if (flags & ~flags_allowed(kind))
         return ERR_DAMAGED;
     r.end = *p + size;
     memset(out, 0, sizeof *out);
     out->kind = (enum record_kind)kind;
-    get_fields(&r, flags, out);
+    get_fields(&r, version, flags, out);
     if (r.failed || r.p != r.end)
         return ERR_DAMAGED;
     *p = r.end;

@@ -45,7 +45,8 @@ struct record_outcome {
     struct record_text attributes; /* a JSON object, or empty */
 };
 
-enum decision_mode { MODE_SINGLE = 0, MODE_BULK = 1 };
+/* MODE_READ: a single evaluation that asked not to be enrolled. */
+enum decision_mode { MODE_SINGLE = 0, MODE_BULK = 1, MODE_READ = 2 };
 
 struct record_decision {
     struct unit unit;
@@ -58,6 +59,7 @@ struct record_decision {
     enum decision_mode mode;
     int64_t plan_version;
     struct record_text inputs; /* JSON object of the attributes used, or empty */
+    int32_t holdout_id;        /* the holdout that kept the unit out; 0: none */
 };
 
 struct record_dead_letter {

@@ -106,6 +106,7 @@ static void put_decision(struct copy_binary *c, const struct record *r)
     copy_int2(c, (int16_t)d->mode);
     copy_int8(c, d->plan_version);
     put_json(c, d->inputs);
+    put_id(c, d->holdout_id);
 }
 
 static void put_dead_letter(struct copy_binary *c, const struct record *r)
@@ -156,7 +157,7 @@ static const struct kind {
     {RECORD_EXPOSURE, 11, "copy pg_temp.stage_exposure from stdin (format binary)", put_exposure,
      by_exposure},
     {RECORD_OUTCOME, 8, "copy pg_temp.stage_outcome from stdin (format binary)", put_outcome, by_outcome},
-    {RECORD_DECISION, 14, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,
+    {RECORD_DECISION, 15, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,
      by_decision},
     {RECORD_DEAD_LETTER, 8, "copy pg_temp.stage_dead_letter from stdin (format binary)", put_dead_letter,
      NULL},

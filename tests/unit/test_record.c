@@ -63,6 +63,7 @@ static struct record decision(void)
     r.u.decision.mode = MODE_BULK;
     r.u.decision.plan_version = 1LL << 40;
     r.u.decision.inputs = text("");
+    r.u.decision.holdout_id = 12;
     return r;
 }
 
@@ -128,6 +129,7 @@ static void check_decision(const struct record_decision *a, const struct record_
     ck_assert_int_eq(a->mode, b->mode);
     ck_assert_int_eq(a->plan_version, b->plan_version);
     check_text(a->inputs, b->inputs);
+    ck_assert_int_eq(a->holdout_id, b->holdout_id);
 }
 
 static void check_dead_letter(const struct record_dead_letter *a, const struct record_dead_letter *b)
@@ -205,6 +207,23 @@ START_TEST(the_format_does_not_move)
 }
 END_TEST
 
+/* A spool of the first release: its decisions end with their inputs. */
+START_TEST(a_decision_of_version_1_is_read)
+{
+    uint8_t bytes[512];
+    struct record d = decision(), got;
+    size_t n = record_write(&d, bytes, sizeof bytes);
+    ck_assert_uint_eq(bytes[5], 2);
+    bytes[0] = (uint8_t)(n - 4);
+    bytes[5] = 1;
+    const uint8_t *p = bytes;
+    ck_assert_int_eq(record_read(&p, bytes + n - 4, &got), 1);
+    d.u.decision.holdout_id = 0;
+    check_decision(&got.u.decision, &d.u.decision);
+    ck_assert_ptr_eq(p, bytes + n - 4);
+}
+END_TEST
+
 /* The copy has no byte to spare, so that the address sanitizer sees a read too far. */
 static int read_copy(const uint8_t *bytes, size_t n)
 {
@@ -253,6 +272,7 @@ int main(void)
     TCase *c = tcase_create("record");
     tcase_add_test(c, every_kind_comes_back_as_written);
     tcase_add_test(c, the_format_does_not_move);
+    tcase_add_test(c, a_decision_of_version_1_is_read);
     tcase_add_test(c, every_truncation_is_refused);
     tcase_add_test(c, no_flipped_bit_reads_too_far);
     suite_add_tcase(s, c);
