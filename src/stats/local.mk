@@ -3,6 +3,7 @@ libstats_a_SOURCES = \
 	src/stats/evt.c src/stats/evt.h \
 	src/stats/fixed.c src/stats/fixed.h \
 	src/stats/guardrail.c src/stats/guardrail.h \
+	src/stats/power.c src/stats/power.h \
 	src/stats/special.c src/stats/special.h \
 	src/stats/srm.c src/stats/srm.h
 libstats_a_CFLAGS = $(AM_CFLAGS)

@@ -24,6 +24,11 @@ tests_unit_test_stats_guardrail_LDADD = libstats.a $(CHECK_LIBS) -lm
 tests_unit_test_stats_tests_SOURCES = tests/unit/test_stats_tests.c
 tests_unit_test_stats_tests_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_stats_tests_LDADD = libstats.a $(CHECK_LIBS) -lm
+check_PROGRAMS += tests/unit/test_stats_power
+TESTS += tests/unit/test_stats_power
+tests_unit_test_stats_power_SOURCES = tests/unit/test_stats_power.c
+tests_unit_test_stats_power_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_power_LDADD = libstats.a $(CHECK_LIBS) -lm
 # options of cohortd
 check_PROGRAMS += tests/unit/test_config
 TESTS += tests/unit/test_config
