@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "stats/power.h"
+
 double guardrail_threshold(const struct guardrail_rule *rule)
 {
     bool sane = rule->alpha > 0 && rule->alpha < 1 && rule->weight > 0 && rule->weight <= 1 + 1e-9 &&
@@ -46,5 +48,7 @@ void guardrail_judge(const struct guardrail_rule *rule, struct evt_phase *events
     out->risk_ratio = evt_rr_mle(events, n);
     out->lower = evt_rr_lower(events, n, out->threshold, rule->margin);
     out->upper = evt_rr_upper(events, n, out->threshold, rule->margin);
+    out->power = evt_power(events, n, rule->margin, rule->harm, out->threshold,
+                           rule->harm == EVT_UP ? GUARDRAIL_HARM_RATIO : 1 / GUARDRAIL_HARM_RATIO);
     out->reached = out->ln_e >= out->threshold;
 }

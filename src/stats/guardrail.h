@@ -15,6 +15,9 @@ struct guardrail_rule {
     int arms;           /* K, with control */
 };
 
+/* The harm a ramp waits to be able to see: twice the events, or half of them where harm is down. */
+#define GUARDRAIL_HARM_RATIO 2.0
+
 struct guardrail_verdict {
     double threshold;    /* ln((K-1) / (alpha weight)); INFINITY when the rule makes no sense */
     double ln_e;         /* at the margin */
@@ -22,8 +25,9 @@ struct guardrail_verdict {
     double lower, upper; /* one-sided bounds of the risk ratio, each at level e^-threshold */
     double srm_ln_e;     /* units of treatment against control (srm_pairs_log_e) */
     bool counts_broken;  /* srm_ln_e reached ln(1/SRM_ALPHA): q was moved to its confidence limit */
-    bool has_events;     /* a comparable phase has an event; else ln_e 0 and risk_ratio 1 say nothing */
-    bool reached; /* ln_e >= threshold; if and only if lower >= margin (harm up), upper <= margin (down) */
+    double power;    /* the chance that harm of GUARDRAIL_HARM_RATIO would be reached by now; see evt_power */
+    bool has_events; /* a comparable phase has an event; else ln_e 0 and risk_ratio 1 say nothing */
+    bool reached;    /* ln_e >= threshold; if and only if lower >= margin (harm up), upper <= margin (down) */
 };
 
 /* Judges on first-event units (events) and exposed units (units) of the same n phases. While the unit counts

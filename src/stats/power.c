@@ -6,6 +6,7 @@
 #include "stats/special.h"
 
 #define MOST_PHASES 64  /* of a plan of this many the first are taken: more only adds power */
+#define HALVINGS 16     /* ln of the ratio to 1e-4: finer than the normal approximation is */
 #define FARTHEST_LN 7.0 /* a ratio of 1,100: what that does not reach has no power */
 
 struct question {
@@ -49,7 +50,7 @@ static double distance_needed(const struct question *k)
     double sign = k->harm == EVT_UP ? 1 : -1, lo = 0, hi = FARTHEST_LN;
     if (!reached_at(k, log(k->r0) + sign * hi))
         return INFINITY;
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < HALVINGS; i++) {
         double mid = 0.5 * (lo + hi);
         *(reached_at(k, log(k->r0) + sign * mid) ? &hi : &lo) = mid;
     }

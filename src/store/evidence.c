@@ -225,7 +225,7 @@ char *evidence_document(const struct guard_case *g, const struct guardrail_verdi
 char *evidence_counts(const struct guard_case *g)
 {
     struct buffer b = {0};
-    buffer_add_str(&b, "evt1"); /* another method is another text */
+    buffer_add_str(&b, "evt2"); /* another method is another text */
     for (size_t i = 0; i < g->n_phases; i++) {
         const struct phase_counts *p = &g->phases[i];
         buffer_printf(&b, " %" PRId64 ":%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64,

@@ -256,8 +256,8 @@ static int write_finding(struct pass *m, const struct finding *f)
     char *detail = malloc(cap);
     if (!detail)
         return out_of_memory(m->e);
-    snprintf(detail, cap, "{\"counts\":\"%s\",\"counts_broken\":%s}", f->counts,
-             v->counts_broken ? "true" : "false");
+    snprintf(detail, cap, "{\"counts\":\"%s\",\"counts_broken\":%s,\"power\":%.4f}", f->counts,
+             v->counts_broken ? "true" : "false", v->power);
     const char *const params[] = {epoch,
                                   guardrail,
                                   treatment,
