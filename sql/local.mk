@@ -47,3 +47,8 @@ SQL_FUNCTIONS += \
 	sql/functions/68_event_roles.sql
 SQL_FUNCTIONS += sql/functions/70_import.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)
+# The life of an experiment: iterations, ramps, layers.
+SQL_MIGRATIONS += \
+	sql/migrations/0020_lifecycle.sql \
+	sql/migrations/0021_ramps.sql \
+	sql/migrations/0022_layers.sql

@@ -146,3 +146,14 @@ create or replace trigger refuse_edit before update or delete on cohort.phase_va
     for each row execute function cohort.refuse_edit();
 create or replace trigger refuse_edit before update or delete on cohort.status_change
     for each row execute function cohort.refuse_edit();
+
+create or replace function cohort.phase_belong() returns trigger
+    language plpgsql as $$
+begin
+    new.experiment_id := coalesce(new.experiment_id, (select e.id from cohort.experiment e
+        where e.environment = new.environment and e.key = new.experiment));
+    return new;
+end $$;
+comment on function cohort.phase_belong() is 'Trigger: a phase belongs to the current iteration';
+create or replace trigger phase_belong before insert on cohort.phase
+    for each row execute function cohort.phase_belong();
