@@ -46,6 +46,16 @@ SQL_FUNCTIONS += \
 	sql/functions/66_views.sql \
 	sql/functions/68_event_roles.sql
 SQL_FUNCTIONS += sql/functions/70_import.sql
+SQL_MIGRATIONS += \
+	sql/migrations/0025_teams.sql \
+	sql/migrations/0026_holdouts.sql \
+	sql/migrations/0027_targeting.sql
+SQL_FUNCTIONS += \
+	sql/functions/23_holdouts.sql \
+	sql/functions/24_targeting.sql \
+	sql/functions/27_overrides.sql \
+	sql/functions/28_prerequisites.sql \
+	sql/functions/29_teams.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)
 # The life of an experiment: iterations, ramps, layers.
 SQL_MIGRATIONS += \

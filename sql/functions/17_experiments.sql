@@ -24,7 +24,7 @@ create or replace function cohort.experiment_value_check(e cohort.experiment) re
 declare
     name text := format('experiment %s', cohort.shown(e.key));
 begin
-    if e.kind is distinct from 'ab' then
+    if e.kind is null or e.kind not in ('ab', 'holdout') then
         perform cohort.fail('experiment_kind_known', format('%s is no kind of experiment.', cohort.shown(e.kind)));
     end if;
     if e.origin is null or e.origin not in ('live', 'imported') then
@@ -61,7 +61,7 @@ create or replace function cohort.experiment_flag_check(e cohort.experiment) ret
     language plpgsql as $$
 begin
     perform 1 from cohort.flag f where f.environment = e.environment and f.key = e.flag;
-    if found then
+    if found or e.kind = 'holdout' then
         return;
     end if;
     if e.flag <> e.key then
@@ -75,7 +75,7 @@ comment on function cohort.experiment_flag_check(cohort.experiment) is 'Makes or
 create or replace function cohort.experiment_insert_check() returns trigger
     language plpgsql as $$
 begin
-    new.flag := coalesce(new.flag, new.key);
+    new.flag := coalesce(new.flag, case when new.kind is distinct from 'holdout' then new.key end);
     new.unit_type := coalesce(new.unit_type, 'user');
     new.description := coalesce(new.description, '');
     new.owner := coalesce(new.owner, '');
@@ -150,7 +150,7 @@ begin
     end if;
     perform cohort.experiment_value_check(new);
     if new.flag is distinct from old.flag then
-        new.flag := coalesce(new.flag, new.key);
+        new.flag := coalesce(new.flag, case when new.kind <> 'holdout' then new.key end);
         perform cohort.experiment_flag_check(new);
     end if;
     if new.status is distinct from old.status then
@@ -186,7 +186,7 @@ begin
             and not exists (select from experiment e where e.environment = f.environment and e.flag = f.key)
             and not exists (select from flag_rule r where r.environment = f.environment and r.flag = f.key);
     end if;
-    if tg_op = 'INSERT' or (tg_op = 'UPDATE' and new.flag <> old.flag) then
+    if (tg_op = 'INSERT' and new.flag is not null) or (tg_op = 'UPDATE' and new.flag <> old.flag) then
         insert into flag_rule (environment, flag, kind, experiment, position)
         values (new.environment, new.flag, 'experiment', new.key, null);
     end if;

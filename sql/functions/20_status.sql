@@ -46,13 +46,16 @@ begin
             case variants when 0 then 'no variants' else 'one variant' end));
     end if;
     perform cohort.check_variants(e.environment, e.key);
+    if e.kind = 'holdout' then
+        perform cohort.prepare_holdout(e);
+    end if;
     select * into control from cohort.variant v where v.environment = e.environment and v.experiment = e.key
         and (v.is_control or v.key = 'control') order by v.is_control desc limit 1;
     if not found then
         perform cohort.fail('experiment_control_missing', format('No variant of %s is the control.', name));
     end if;
     flag_type := cohort.experiment_type(e.environment, e.key);
-    if flag_type is null then
+    if flag_type is null and e.kind <> 'holdout' then
         perform cohort.fail('experiment_type_missing', format('No variant of %s has a value, and flag %s has no type.', name, cohort.shown(e.flag)));
     end if;
     for g in select * from cohort.guardrail x where x.environment = e.environment and x.experiment = e.key loop

@@ -1,0 +1,137 @@
+-- Prerequisites: another experiment's variant.
+
+insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
+('prerequisite_experiment_known', '23503', 422, 'There is no such experiment', 'Make it first: insert into cohort.experiment (key) values (…).', 'experiment', 'definition'),
+('prerequisite_requires_known', '23503', 422, 'There is no such experiment', 'Make it first: insert into cohort.experiment (key) values (…).', 'experiment', 'definition'),
+('prerequisite_unique', '23505', 409, 'The prerequisite exists', 'Name all the variants that will do in one prerequisite.', null, 'definition'),
+('prerequisite_kind', '23514', 422, 'Prerequisites are between experiments with a flag', 'A holdout covers experiments by its scope and takes part in no prerequisite.', 'experiment', 'definition'),
+('prerequisite_variants', '23514', 422, 'A prerequisite names one variant or more, each once', 'Name the variants that will do: {"experiment": "…", "variants": ["b"]}.', 'variants', 'definition'),
+('prerequisite_variant_known', '23503', 422, 'There is no such variant', 'select key from cohort.variant where experiment = ''…'' lists them.', 'variants', 'definition'),
+('prerequisite_cycle', '23514', 422, 'Experiments don''t require each other', 'Take one of the prerequisites out.', 'experiment', 'definition'),
+('prerequisite_depth', '23514', 422, 'Prerequisites are at most 8 deep', 'Take one of the prerequisites out.', 'experiment', 'definition'),
+('prerequisite_running_fixed', '55000', 409, 'Prerequisites of an experiment that has started can''t be changed', 'To change them, stop it (select cohort.stop(''…'')) and create a new experiment.', null, 'definition'),
+('prerequisite_in_use', '23503', 409, 'An experiment requires it', 'Take the prerequisite out first: delete from cohort.prerequisite where requires = ''…''.', null, 'definition')
+on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
+    title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
+
+-- The chain through e → r: what r requires, down; what requires e, up.
+create or replace function cohort.check_prerequisite_chain(environment text, e text, r text) returns void
+    language plpgsql as $$
+declare
+    level text[] := array[r];
+    depth int := 1;
+begin
+    loop
+        if e = any (level) then
+            perform cohort.fail('prerequisite_cycle', case when depth = 1
+                then format('Experiment %s would require itself.', cohort.shown(e))
+                else format('Experiment %s requires %s, which requires %s%s.', cohort.shown(e), cohort.shown(r), cohort.shown(e),
+                            case when depth > 2 then ' through others' else '' end) end);
+        end if;
+        level := array(select distinct p.requires from cohort.prerequisite p
+                        where p.environment = check_prerequisite_chain.environment and p.experiment = any (level));
+        exit when cardinality(level) = 0 or depth > 8;
+        depth := depth + 1;
+    end loop;
+    level := array[e];
+    while depth <= 8 loop
+        level := array(select distinct p.experiment from cohort.prerequisite p
+                        where p.environment = check_prerequisite_chain.environment and p.requires = any (level));
+        exit when cardinality(level) = 0;
+        depth := depth + 1;
+    end loop;
+    if depth > 8 then
+        perform cohort.fail('prerequisite_depth', format('With %s requiring %s, experiments would require each other more than 8 deep.',
+            cohort.shown(e), cohort.shown(r)));
+    end if;
+end $$;
+comment on function cohort.check_prerequisite_chain(text, text, text) is 'Refuses prerequisites that come back to their experiment, or are more than 8 deep';
+
+create or replace function cohort.prerequisite_variants_check(p cohort.prerequisite) returns void
+    language plpgsql as $$
+declare
+    name text := format('Experiment %s''s prerequisite %s', cohort.shown(p.experiment), cohort.shown(p.requires));
+    odd text;
+begin
+    if coalesce(cardinality(p.variants), 0) = 0 then
+        perform cohort.fail('prerequisite_variants', format('%s names no variant.', name));
+    end if;
+    select x.v into odd from unnest(p.variants) x(v) group by x.v having count(*) > 1 or x.v is null limit 1;
+    if found then
+        perform cohort.fail('prerequisite_variants', format('%s names variant %s %s.', name, cohort.shown(odd),
+            case when odd is null then '' else 'twice' end));
+    end if;
+    perform 1 from cohort.variant v where v.environment = p.environment and v.experiment = p.requires and v.key = any (p.variants) for key share;
+    select x.v into odd from unnest(p.variants) with ordinality x(v, n)
+     where not exists (select from cohort.variant v where v.environment = p.environment and v.experiment = p.requires and v.key = x.v)
+     order by x.n limit 1;
+    if found then
+        perform cohort.fail('prerequisite_variant_known', format('Experiment %s has no variant %s.', cohort.shown(p.requires), cohort.shown(odd)));
+    end if;
+end $$;
+comment on function cohort.prerequisite_variants_check(cohort.prerequisite) is 'Refuses a prerequisite without variants, or with some that aren''t there';
+
+create or replace function cohort.prerequisite_check() returns trigger
+    language plpgsql as $$
+declare
+    e cohort.experiment;
+    r cohort.experiment;
+begin
+    -- The turn comes first: whoever waits for it holds no lock of this statement yet.
+    perform cohort.take_turn('prerequisite', new.environment);
+    if tg_op = 'UPDATE' and (new.environment, new.experiment) is distinct from (old.environment, old.experiment) then
+        perform cohort.fail('key_fixed', format('A prerequisite of experiment %s can''t become another''s.', cohort.shown(old.experiment)));
+    end if;
+    e := cohort.experiment_draft(new.environment, new.experiment, 'prerequisite_experiment_known', 'prerequisite_running_fixed', 'prerequisites');
+    select * into r from cohort.experiment x where x.environment = new.environment and x.key = new.requires for key share;
+    if not found then
+        perform cohort.fail('prerequisite_requires_known', format('There is no experiment %s.', cohort.shown(new.requires)));
+    end if;
+    if 'holdout' in (e.kind, r.kind) then
+        perform cohort.fail('prerequisite_kind', format('Experiment %s is a holdout.',
+            cohort.shown(case e.kind when 'holdout' then e.key else r.key end)));
+    end if;
+    if tg_op = 'INSERT' or new.requires <> old.requires then
+        perform 1 from cohort.prerequisite p where p.environment = new.environment and p.experiment = new.experiment and p.requires = new.requires;
+        if found then
+            perform cohort.fail('prerequisite_unique', format('Experiment %s requires %s already.', cohort.shown(new.experiment), cohort.shown(new.requires)));
+        end if;
+        perform cohort.check_prerequisite_chain(new.environment, new.experiment, new.requires);
+    end if;
+    perform cohort.prerequisite_variants_check(new);
+    return new;
+end $$;
+comment on function cohort.prerequisite_check() is 'Trigger: rules of prerequisites';
+create or replace trigger prerequisite_check before insert or update on cohort.prerequisite
+    for each row execute function cohort.prerequisite_check();
+
+create or replace function cohort.prerequisite_delete_check() returns trigger
+    language plpgsql as $$
+begin
+    perform cohort.experiment_draft(old.environment, old.experiment, null, 'prerequisite_running_fixed', 'prerequisites');
+    return old;
+end $$;
+comment on function cohort.prerequisite_delete_check() is 'Trigger: only a draft''s prerequisites can be deleted';
+create or replace trigger prerequisite_delete_check before delete on cohort.prerequisite
+    for each row execute function cohort.prerequisite_delete_check();
+
+create or replace function cohort.required_delete_check() returns trigger
+    language plpgsql as $$
+declare
+    asker text;
+    mine text := case tg_table_name when 'experiment' then to_jsonb(old) ->> 'key' else to_jsonb(old) ->> 'experiment' end;
+begin
+    select p.experiment into asker from cohort.prerequisite p
+     where p.environment = old.environment and p.requires = mine
+       and (tg_table_name = 'experiment' or old.key = any (p.variants)) order by 1 limit 1;
+    if found then
+        perform cohort.fail('prerequisite_in_use', format('Experiment %s requires %sexperiment %s.', cohort.shown(asker),
+            case tg_table_name when 'variant' then format('variant %s of ', cohort.shown(old.key)) else '' end, cohort.shown(mine)));
+    end if;
+    return old;
+end $$;
+comment on function cohort.required_delete_check() is 'Trigger: an experiment or variant that another requires stays';
+create or replace trigger required_delete_check before delete on cohort.experiment
+    for each row execute function cohort.required_delete_check();
+create or replace trigger required_delete_check before delete on cohort.variant
+    for each row execute function cohort.required_delete_check();
