@@ -45,7 +45,6 @@ SQL_FUNCTIONS += \
 	sql/functions/64_results_json.sql \
 	sql/functions/66_views.sql \
 	sql/functions/68_event_roles.sql
-SQL_FUNCTIONS += sql/functions/70_import.sql
 SQL_MIGRATIONS += \
 	sql/migrations/0025_teams.sql \
 	sql/migrations/0026_holdouts.sql \
