@@ -57,6 +57,8 @@ SQL_FUNCTIONS += \
 	sql/functions/29_teams.sql
 SQL_FUNCTIONS += sql/functions/70_import.sql sql/functions/71_audit.sql
 SQL_MIGRATIONS += sql/migrations/0030_audit.sql
+SQL_FUNCTIONS += sql/functions/70_import.sql
+SQL_FUNCTIONS += sql/functions/80_rest.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)
 # The life of an experiment: iterations, ramps, layers.
 SQL_MIGRATIONS += \

@@ -60,11 +60,22 @@ create or replace function cohort.get_experiment(key text) returns jsonb
      where e.environment = cohort.current_environment() and e.key = $1 $$;
 comment on function cohort.get_experiment(text) is 'An experiment as a document, with status, phases, history and its stop; null when there is none';
 
-create or replace function cohort.list_experiments() returns jsonb
+-- Pages: lim of them after a key; "next" is the last key of this page when there are more, else null.
+drop function if exists cohort.list_experiments();
+create or replace function cohort.list_experiments(lim int default null, after text default null) returns jsonb
     language sql stable as $$
-    select jsonb_build_object('experiments', coalesce(jsonb_agg(jsonb_build_object('key', e.key, 'id', e.id,
-               'status', cohort.effective_status(e), 'kind', e.kind, 'origin', e.origin, 'flag', e.flag, 'description', e.description,
-               'owner', e.owner, 'created_at', cohort.rfc3339(e.created_at), 'started_at', cohort.rfc3339(e.started_at),
-               'stopped_at', cohort.rfc3339(e.stopped_at), 'archived_at', cohort.rfc3339(e.archived_at)) order by e.key), '[]'))
-      from cohort.experiment e where e.environment = cohort.current_environment() $$;
-comment on function cohort.list_experiments() is 'All experiments, in the order of their keys: {"experiments": […]}';
+    with page as (
+        select e.*, row_number() over (order by e.key) as n
+          from cohort.experiment e
+         where e.environment = cohort.current_environment() and e.kind <> 'holdout' and (after is null or e.key > after)
+         order by e.key limit lim::bigint + 1
+    )
+    select jsonb_build_object('experiments', coalesce(jsonb_agg(jsonb_build_object('key', p.key, 'id', p.id,
+               'status', cohort.effective_status(p.key), 'kind', p.kind, 'origin', p.origin, 'flag', p.flag, 'description', p.description,
+               'owner', p.owner, 'created_at', cohort.rfc3339(p.created_at), 'started_at', cohort.rfc3339(p.started_at),
+               'stopped_at', cohort.rfc3339(p.stopped_at), 'archived_at', cohort.rfc3339(p.archived_at)) order by p.key)
+               filter (where lim is null or p.n <= lim), '[]'),
+               'next', case when count(*) > lim then max(p.key) filter (where p.n = lim) end)
+      from page p $$;
+comment on function cohort.list_experiments(int, text) is
+    'Experiments in the order of their keys, a page of them: {"experiments": […], "next": key or null}';

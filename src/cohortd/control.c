@@ -26,19 +26,22 @@ struct control {
 };
 
 /* Compiles a document and says aloud what it refuses. */
-static int compile(const char *document, struct plan **out, struct error *e)
+static int compile(const char *document, struct plan_set **out, struct error *e)
 {
-    int code = plan_from_json(document, strlen(document), out, e);
+    int code = plan_set_from_json(document, strlen(document), out, e);
     if (code != ERR_OK)
         return code;
-    for (size_t i = 0; i < plan_quarantine_count(*out); i++)
-        log_warn("definitions", "not served: %s", plan_quarantine_at(*out, i));
+    for (size_t i = 0; i < plan_set_count(*out); i++) {
+        const struct plan *p = plan_set_at(*out, i);
+        for (size_t k = 0; k < plan_quarantine_count(p); k++)
+            log_warn("definitions", "%s: not served: %s", plan_environment(p), plan_quarantine_at(p, k));
+    }
     return ERR_OK;
 }
 
-static void count_plan(struct counters *c, const struct plan *plan)
+static void count_plan(struct counters *c, const struct plan_set *plans)
 {
-    counter_set(c, plan_version, plan_version(plan));
+    counter_set(c, plan_version, plan_set_version(plans));
     counter_set(c, plan_confirmed_us, clock_wall_us());
     counter_add(c, plan_loads, 1);
 }
@@ -51,11 +54,11 @@ int control_first_plan(struct pg *p, struct counters *c, struct loaded_plan *out
     int code = definitions_wait(p, 0, &out->version, &out->stop_version, &document, &why);
     if (code != ERR_OK)
         return error_set(e, code, NULL, "the definitions can't be read: %s", why.error.text);
-    code = document ? compile(document, &out->plan, e)
+    code = document ? compile(document, &out->plans, e)
                     : error_set(e, ERR_DAMAGED, NULL, "the database's config_version is damaged");
     free(document);
     if (code == ERR_OK)
-        count_plan(c, out->plan);
+        count_plan(c, out->plans);
     return code;
 }
 
@@ -63,7 +66,7 @@ int control_first_plan(struct pg *p, struct counters *c, struct loaded_plan *out
 
 static void serve_document(struct control *c, const char *document, int64_t stop_before)
 {
-    struct plan *plan = NULL;
+    struct plan_set *plans = NULL;
     struct error e;
     if (c->stop_version < stop_before) {
         log_error(
@@ -75,15 +78,15 @@ static void serve_document(struct control *c, const char *document, int64_t stop
         c->stop_version = stop_before;
         return;
     }
-    if (compile(document, &plan, &e) != ERR_OK) {
+    if (compile(document, &plans, &e) != ERR_OK) {
         log_error("definitions", "version %lld is not served: %s", (long long)c->version, e.text);
         return;
     }
-    c->o.on_plan(c->o.arg, plan);
-    count_plan(c->o.counters, plan);
+    c->o.on_plans(c->o.arg, plans);
+    count_plan(c->o.counters, plans);
     log_info("definitions", "serving version %lld, stop %lld", (long long)c->version,
              (long long)c->stop_version);
-    plan_unref(plan);
+    plan_set_unref(plans);
 }
 
 static int definitions_round(struct control *c, struct pg *p, struct pg_error *e)

@@ -5,14 +5,14 @@
 #define COHORT_COHORTD_CONTROL_H
 
 #include "base/counters.h"
-#include "core/plan.h"
+#include "core/plan_set.h"
 #include "store/pg.h"
 
 struct control;
 
-/* A plan and what the database said of it. */
+/* The plans and what the database said of them. */
 struct loaded_plan {
-    struct plan *plan;
+    struct plan_set *plans;
     int64_t version, stop_version;
 };
 
@@ -20,12 +20,12 @@ struct control_options {
     const char *conninfo; /* outlives it, as does node */
     const char *node;
     struct counters *counters;
-    /* A new plan, on the definitions' thread; to be referenced by whoever keeps it. */
-    void (*on_plan)(void *arg, const struct plan *plan);
+    /* New plans, on the definitions' thread; to be referenced by whoever keeps them. */
+    void (*on_plans)(void *arg, const struct plan_set *plans);
     void *arg;
 };
 
-/* The first plan, on the caller's connection. One reference is the caller's. */
+/* The first plans, on the caller's connection. One reference is the caller's. */
 int control_first_plan(struct pg *p, struct counters *c, struct loaded_plan *out, struct error *e);
 
 /* known: what the workers serve already. Connects, and again after a loss, by itself. */

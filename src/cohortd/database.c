@@ -69,14 +69,15 @@ static int migrate(struct pg *p, struct error *e)
 }
 
 /* Keys of another database, say after a restore, would only ever get 401. */
-static void check_keys(const char *dir, const struct plan *plan)
+static void check_keys(const char *dir, const struct plan_set *plans)
 {
     char *path = file_path(dir, "keys.json"), *text = NULL;
     struct error ignored;
     if (path && file_read(path, 4096, &text, &ignored) == ERR_OK) {
         const char *key = strstr(text, "\"ck_admin_");
         const char *end = key ? strchr(key + 1, '"') : NULL;
-        if (end && !plan_api_key_find(plan, key + 1, (size_t)(end - key - 1)))
+        const struct plan *plan;
+        if (end && !plan_set_find_key(plans, key + 1, (size_t)(end - key - 1), &plan))
             log_warn("keys",
                      "the admin key in %s is not known to this database, or revoked; remove the file and "
                      "restart cohortd to get new keys",
@@ -99,7 +100,7 @@ int database_prepare(const struct database_start *s, struct loaded_plan *out, st
     if (code == ERR_OK)
         code = control_first_plan(p, s->counters, out, e);
     if (code == ERR_OK)
-        check_keys(s->dir, out->plan);
+        check_keys(s->dir, out->plans);
     pg_close(p);
     return code;
 }

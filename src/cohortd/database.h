@@ -13,7 +13,7 @@ struct database_start {
     struct counters *counters;
 };
 
-/* One reference of the plan is the caller's. */
+/* One reference of the plans is the caller's. */
 int database_prepare(const struct database_start *s, struct loaded_plan *out, struct error *e);
 
 /* Whether the text is a connection string at all; says nothing of its content, which may hold a password. */

@@ -109,9 +109,10 @@ static void deliver_call(void *arg)
 /* Copies the result, which is only valid now. */
 static int keep(struct call *c, const struct call_result *r)
 {
-    const char *const from[] = {r->body, r->title, r->detail, r->hint, r->constraint, r->pointer, r->code};
-    const char **const to[] = {&c->result.body,       &c->result.title,   &c->result.detail, &c->result.hint,
-                               &c->result.constraint, &c->result.pointer, &c->result.code};
+    const char *const from[] = {r->body, r->etag,       r->title,   r->detail,
+                                r->hint, r->constraint, r->pointer, r->code};
+    const char **const to[] = {&c->result.body, &c->result.etag,       &c->result.title,   &c->result.detail,
+                               &c->result.hint, &c->result.constraint, &c->result.pointer, &c->result.code};
     size_t len = 0, n = sizeof from / sizeof *from;
     for (size_t i = 0; i < n; i++)
         len += from[i] ? strlen(from[i]) + 1 : 0;

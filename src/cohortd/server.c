@@ -169,7 +169,7 @@ static int start_workers(struct server *s, char *url, size_t cap, struct error *
     for (size_t i = 0; i < s->n_workers; i++) {
         struct worker_options o = worker_options(s, fds[i]);
         if (code == ERR_OK)
-            code = worker_start(&s->workers[i], &o, s->first.plan, e);
+            code = worker_start(&s->workers[i], &o, s->first.plans, e);
         else
             close(fds[i]);
         if (code == ERR_OK)
@@ -179,11 +179,11 @@ static int start_workers(struct server *s, char *url, size_t cap, struct error *
 }
 
 /* On the definitions' thread. */
-static void on_plan(void *arg, const struct plan *plan)
+static void on_plans(void *arg, const struct plan_set *plans)
 {
     struct server *s = arg;
     for (size_t i = 0; i < s->n_started; i++) {
-        if (worker_set_plan(s->workers[i], plan) != ERR_OK)
+        if (worker_set_plans(s->workers[i], plans) != ERR_OK)
             log_error("definitions", "out of memory: a worker keeps an older version");
     }
 }
@@ -193,7 +193,7 @@ static int start_control(struct server *s, struct error *e)
     struct control_options o = {.conninfo = s->conninfo,
                                 .node = datadir_node(s->dir),
                                 .counters = &s->counters,
-                                .on_plan = on_plan,
+                                .on_plans = on_plans,
                                 .arg = s};
     return control_start(&s->control, &o, &s->first, e);
 }
@@ -334,7 +334,7 @@ void server_stop(struct server *s)
         shipper_stop(s->shipper, (unsigned)s->c->drain_seconds * 1000u);
     if (s->spool)
         spool_close(s->spool);
-    plan_unref(s->first.plan);
+    plan_set_unref(s->first.plans);
     embedded_stop(s->embedded);
     datadir_close(s->dir);
     free(s);

@@ -31,13 +31,13 @@ struct worker {
 
 struct plan_message {
     struct worker *w;
-    struct plan *plan;
+    struct plan_set *plans;
 };
 
 static void on_plan(void *arg)
 {
     struct plan_message *m = arg;
-    api_worker_set_plan(m->w->api, m->plan);
+    api_worker_set_plans(m->w->api, m->plans);
     free(m);
 }
 
@@ -107,7 +107,7 @@ static void release(struct worker *w)
     free(w);
 }
 
-static int prepare(struct worker *w, const struct plan *plan, struct error *e)
+static int prepare(struct worker *w, const struct plan_set *plans, struct error *e)
 {
     struct worker_options *o = &w->o;
     int fd = o->fd;
@@ -126,12 +126,12 @@ static int prepare(struct worker *w, const struct plan *plan, struct error *e)
         close(fd);
         return code;
     }
-    api_worker_set_plan(w->api, plan_ref(plan));
+    api_worker_set_plans(w->api, plan_set_ref(plans));
     return http_server_new(&w->http, w->base, fd, &o->http, api_handle, api_body_limit, w->api, o->counters,
                            e);
 }
 
-int worker_start(struct worker **out, const struct worker_options *o, const struct plan *plan,
+int worker_start(struct worker **out, const struct worker_options *o, const struct plan_set *plans,
                  struct error *e)
 {
     struct worker *w = calloc(1, sizeof *w);
@@ -142,7 +142,7 @@ int worker_start(struct worker **out, const struct worker_options *o, const stru
     w->o = *o;
     pthread_mutex_init(&w->lock, NULL);
     condition_init(&w->ended);
-    int code = prepare(w, plan, e);
+    int code = prepare(w, plans, e);
     if (code == ERR_OK)
         code = thread_start(&w->thread, run, w, e);
     if (code != ERR_OK) {
@@ -153,15 +153,15 @@ int worker_start(struct worker **out, const struct worker_options *o, const stru
     return ERR_OK;
 }
 
-int worker_set_plan(struct worker *w, const struct plan *plan)
+int worker_set_plans(struct worker *w, const struct plan_set *plans)
 {
     struct plan_message *m = malloc(sizeof *m);
     if (!m)
         return ERR_NOMEM;
-    *m = (struct plan_message){w, plan_ref(plan)};
+    *m = (struct plan_message){w, plan_set_ref(plans)};
     int code = mailbox_send(w->mailbox, on_plan, m);
     if (code != ERR_OK) {
-        plan_unref(m->plan);
+        plan_set_unref(m->plans);
         free(m);
     }
     return code;

@@ -1,4 +1,4 @@
-/* A worker: a thread with an event loop, a listening socket, the HTTP APIs and one reference of the plan. */
+/* A worker: a thread with an event loop, a listening socket, the HTTP APIs and one reference of the plans. */
 #ifndef COHORT_COHORTD_WORKER_H
 #define COHORT_COHORTD_WORKER_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/counters.h"
-#include "core/plan.h"
+#include "core/plan_set.h"
 #include "spool/spool.h"
 #include "store/caller.h"
 #include "web/api.h"
@@ -23,12 +23,12 @@ struct worker_options {
     struct counters *counters;
 };
 
-/* Starts the thread. plan: the first one; takes a reference of its own. */
-int worker_start(struct worker **out, const struct worker_options *o, const struct plan *plan,
+/* Starts the thread. plans: the first ones; takes a reference of its own. */
+int worker_start(struct worker **out, const struct worker_options *o, const struct plan_set *plans,
                  struct error *e);
 
 /* Any thread; takes a reference of its own. The worker swaps soon, between two requests. */
-int worker_set_plan(struct worker *w, const struct plan *plan);
+int worker_set_plans(struct worker *w, const struct plan_set *plans);
 
 /* Any thread: no new connections, open requests are answered, then the thread ends. at_once: open connections
  * are closed. */

@@ -6,33 +6,15 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "store/pg.h"
+#include "store/call_ops.h"
 
 #define MAX_WAITING 256
 #define STATEMENT_MS 10000
 
-/* Every statement gets the key, then the body or reason, as far as it has parameters. */
-struct op {
-    const char *name, *sql;
-    int n_params;
-    bool then_show; /* the answer is the experiment as it is afterwards */
-};
-
-#define SHOW "select cohort.get_experiment($1)"
-
-static const struct op ops[] = {
-    {"put_experiment", "select cohort.put_experiment($1, $2::jsonb)", 2, false},
-    {"get_experiment", SHOW, 1, false},
-    {"list_experiments", "select cohort.list_experiments()", 0, false},
-    {"start", "select cohort.start($1, $2)", 2, true},
-    {"stop", "select cohort.stop($1, $2)", 2, true},
-    {"archive", "select cohort.archive($1, $2)", 2, true},
-    {"results", "select cohort.results_json($1)", 1, false},
-};
-
+/* What was submitted, copied. */
 struct job {
-    const struct op *op;
-    char *key, *body, *actor;
+    const struct call_op *op;
+    struct call_request q;
     call_done_fn *done;
     void *arg;
     struct job *next;
@@ -49,22 +31,22 @@ struct caller {
     struct pg *pg; /* under the lock when replaced, so that stop can interrupt it */
 };
 
-static const struct op *find_op(const char *name)
+/* The texts of a request that are copied, one after the other. */
+#define TEXTS 6
+static void texts_of(struct call_request *q, const char **out[TEXTS])
 {
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (strcmp(ops[i].name, name) == 0)
-            return &ops[i];
-    }
-    return NULL;
+    const char **all[TEXTS] = {&q->thing, &q->key, &q->body, &q->after, &q->if_match, &q->if_none};
+    memcpy(out, all, sizeof all);
 }
 
 static void job_free(struct job *j)
 {
     if (!j)
         return;
-    free(j->key);
-    free(j->body);
-    free(j->actor);
+    const char **texts[TEXTS];
+    texts_of(&j->q, texts);
+    for (size_t i = 0; i < TEXTS; i++)
+        free((char *)*texts[i]);
     free(j);
 }
 
@@ -101,98 +83,11 @@ static int connected(struct caller *c, struct pg_error *e)
     return rc;
 }
 
-/* Title and status of a broken rule come from the same table that psql users' hints come from. */
-static PGresult *look_up_rule(struct pg *pg, const char *constraint)
-{
-    PGresult *res = NULL;
-    struct pg_error ignored;
-    const char *params[] = {constraint};
-    if (pg_exec(pg,
-                "select http_status, title, hint from cohort.error_message"
-                " where constraint_name = $1",
-                1, params, &res, &ignored) != ERR_OK)
-        return NULL;
-    if (PQntuples(res) == 1)
-        return res;
-    PQclear(res);
-    return NULL;
-}
-
-static const char *or_null(const char *s)
-{
-    return s && *s ? s : NULL;
-}
-
-static void answer_error(struct caller *c, const struct job *j, const struct pg_error *e)
-{
-    if (e->error.code == ERR_UNAVAILABLE) {
-        answer_unavailable(j, e->error.text);
-        return;
-    }
-    PGresult *rule = e->constraint[0] ? look_up_rule(c->pg, e->constraint) : NULL;
-    struct call_result r = {
-        .status = rule                                ? atoi(PQgetvalue(rule, 0, 0))
-                  : strcmp(e->sqlstate, "42501") == 0 ? 403
-                                                      : 400,
-        .title = rule ? PQgetvalue(rule, 0, 1) : "The database refused this",
-        .detail = e->error.text,
-        .hint = or_null(e->hint),
-        .constraint = or_null(e->constraint),
-        .pointer = or_null(e->detail),
-        .code = rule ? e->constraint : "refused",
-    };
-    if (!r.hint && rule)
-        r.hint = or_null(PQgetvalue(rule, 0, 2));
-    if (!rule && strncmp(e->sqlstate, "XX", 2) == 0)
-        r.status = 500;
-    j->done(j->arg, &r);
-    PQclear(rule);
-}
-
-static int in_transaction(struct pg *pg, const struct job *j, PGresult **out, struct pg_error *e)
-{
-    const char *actor[] = {j->actor};
-    const char *params[] = {j->key, j->body};
-    *out = NULL;
-    int rc = pg_exec(pg, "begin", 0, NULL, NULL, e);
-    if (rc == ERR_OK)
-        rc = pg_exec(pg, "select set_config('cohort.actor', $1, true)", 1, actor, NULL, e);
-    if (rc == ERR_OK)
-        rc = pg_exec(pg, j->op->sql, j->op->n_params, params, out, e);
-    if (rc == ERR_OK && j->op->then_show) {
-        PQclear(*out);
-        rc = pg_exec(pg, SHOW, 1, params, out, e);
-    }
-    /* Deferred rules (shares that must sum) speak at COMMIT. */
-    if (rc == ERR_OK)
-        rc = pg_exec(pg, "commit", 0, NULL, NULL, e);
-    if (rc != ERR_OK && pg_alive(pg)) {
-        struct pg_error ignored;
-        pg_exec(pg, "rollback", 0, NULL, NULL, &ignored);
-    }
-    return rc;
-}
-
 static void run_job(struct caller *c, const struct job *j)
 {
     struct pg_error e;
-    PGresult *res = NULL;
-    if (connected(c, &e) != ERR_OK) {
+    if (connected(c, &e) != ERR_OK || call_op_run(c->pg, j->op, &j->q, j->done, j->arg, &e) != ERR_OK)
         answer_unavailable(j, e.error.text);
-        return;
-    }
-    if (in_transaction(c->pg, j, &res, &e) != ERR_OK) {
-        answer_error(c, j, &e);
-    } else if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0)) {
-        j->done(j->arg, &(struct call_result){.status = 404,
-                                              .title = "Not found",
-                                              .detail = "There is no experiment with this key.",
-                                              .hint = "GET /v1/experiments lists the keys there are.",
-                                              .code = "not_found"});
-    } else {
-        j->done(j->arg, &(struct call_result){.status = 200, .body = PQgetvalue(res, 0, 0)});
-    }
-    PQclear(res);
 }
 
 static struct job *take(struct caller *c, bool *stopping)
@@ -266,20 +161,25 @@ void caller_stop(struct caller *c)
 
 static struct job *job_new(const struct call_request *q, call_done_fn *done, void *arg)
 {
+    const char **texts[TEXTS];
     struct job *j = calloc(1, sizeof *j);
     if (!j)
         return NULL;
-    j->op = find_op(q->op);
-    j->key = q->key ? strdup(q->key) : NULL;
-    j->body = q->body ? strdup(q->body) : NULL;
-    j->actor = strdup(q->actor ? q->actor : "");
+    j->op = call_op_find(q->op);
+    j->q = *q;
     j->done = done;
     j->arg = arg;
-    if (!j->op || !j->actor || (q->key && !j->key) || (q->body && !j->body)) {
-        job_free(j);
-        return NULL;
+    bool whole = j->op != NULL;
+    texts_of(&j->q, texts);
+    for (size_t i = 0; i < TEXTS; i++) {
+        bool given = *texts[i] != NULL;
+        *texts[i] = given ? strdup(*texts[i]) : NULL;
+        whole = whole && (!given || *texts[i]);
     }
-    return j;
+    if (whole)
+        return j;
+    job_free(j);
+    return NULL;
 }
 
 int caller_submit(struct caller *c, const struct call_request *q, call_done_fn *done, void *arg)

@@ -4,7 +4,7 @@
 
 #include "base/call.h"
 #include "base/counters.h"
-#include "core/plan.h"
+#include "core/plan_set.h"
 #include "web/http.h"
 
 struct event_base;
@@ -38,8 +38,8 @@ int api_worker_new(struct api_worker **out, struct event_base *base, const struc
  */
 void api_worker_free(struct api_worker *w);
 
-/* Swaps the plan; takes over the caller's reference. On the worker's thread. */
-void api_worker_set_plan(struct api_worker *w, struct plan *plan);
+/* Swaps the plans; takes over the caller's reference. On the worker's thread. */
+void api_worker_set_plans(struct api_worker *w, struct plan_set *plans);
 
 /* Pushes records that are still waiting for company. On the worker's thread; before the spool closes. */
 void api_worker_flush(struct api_worker *w);

@@ -232,7 +232,7 @@ static int accept_all(struct api_context *c, const json_t *list, const char *kin
                       struct batch *b, unsigned *n_records)
 {
     struct buffer *out = &c->w->out;
-    struct event_rules rules = {c->w->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key)};
+    struct event_rules rules = {c->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key)};
     size_t i;
     json_t *v;
     json_array_foreach((json_t *)list, i, v)

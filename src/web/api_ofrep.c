@@ -11,6 +11,7 @@
 #include "web/api_worker.h"
 #include "web/auth.h"
 #include "web/decision_log.h"
+#include "web/etag.h"
 
 #define JSON "application/json"
 
@@ -170,7 +171,7 @@ static void write_single(struct json_out *o, void *arg)
 
 void ofrep_single(struct api_context *c)
 {
-    const struct plan *p = c->w->plan;
+    const struct plan *p = c->plan;
     struct attr attributes;
     struct subject subject;
     if (!read_subject(c, &attributes, &subject))
@@ -190,7 +191,7 @@ void ofrep_single(struct api_context *c)
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
         return;
     }
-    decision_log(c->w, &s.decision, s.id, now, MODE_SINGLE, &attributes, auth_trusted(c->key));
+    decision_log(c, &s.decision, s.id, now, MODE_SINGLE, &attributes);
     http_reply(c->r, 200, JSON, c->w->out.data, c->w->out.len);
 }
 
@@ -248,28 +249,6 @@ static void make_etag(const struct api_context *c, const struct bulk *b, char et
     memcpy(etag + 33, "\"", 2);
 }
 
-/* If-None-Match may hold a list, weak tags and a star. */
-static bool etag_matches(const char *header, const char *etag)
-{
-    if (!header)
-        return false;
-    size_t n = strlen(etag);
-    for (const char *p = header; *p;) {
-        p += strspn(p, " \t,");
-        if (*p == '*')
-            return true;
-        if (strncmp(p, "W/", 2) == 0)
-            p += 2;
-        size_t len = strcspn(p, ",");
-        while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-            len--;
-        if (len == n && memcmp(p, etag, n) == 0)
-            return true;
-        p += strcspn(p, ",");
-    }
-    return false;
-}
-
 static bool decide_all(struct api_context *c, struct subject *s, int64_t now, struct bulk *b)
 {
     const struct plan *p = b->plan;
@@ -291,7 +270,7 @@ void ofrep_bulk(struct api_context *c)
 {
     struct attr attributes;
     struct subject subject;
-    struct bulk b = {.plan = c->w->plan};
+    struct bulk b = {.plan = c->plan};
     char etag[40];
     int64_t now = clock_wall_us();
     if (!read_subject(c, &attributes, &subject))
@@ -308,6 +287,6 @@ void ofrep_bulk(struct api_context *c)
         return;
     }
     for (size_t i = 0; i < b.n; i++)
-        decision_log(c->w, &b.decisions[i], b.ids[i], now, MODE_BULK, &attributes, auth_trusted(c->key));
+        decision_log(c, &b.decisions[i], b.ids[i], now, MODE_BULK, &attributes);
     http_reply(c->r, 200, JSON, c->w->out.data, c->w->out.len);
 }

@@ -30,14 +30,14 @@ void api_worker_free(struct api_worker *w)
     records_free(w->records);
     arena_free(w->arena);
     buffer_free(&w->out);
-    plan_unref(w->plan);
+    plan_set_unref(w->plans);
     free(w);
 }
 
-void api_worker_set_plan(struct api_worker *w, struct plan *plan)
+void api_worker_set_plans(struct api_worker *w, struct plan_set *plans)
 {
-    plan_unref(w->plan);
-    w->plan = plan;
+    plan_set_unref(w->plans);
+    w->plans = plans;
 }
 
 void api_worker_flush(struct api_worker *w)

@@ -7,22 +7,25 @@
 #include "web/api.h"
 
 struct records;
+struct route;
 
 struct api_worker {
     struct event_base *base;
     struct api_services services;
     struct api_options options;
-    const struct plan *plan; /* one reference; NULL until the first arrives */
-    struct records *records; /* decisions' records on their way to the spool */
-    struct arena *arena;     /* memory of the request at hand */
-    struct buffer out;       /* the answer being written */
+    const struct plan_set *plans; /* one reference; NULL until the first arrives */
+    struct records *records;      /* decisions' records on their way to the spool */
+    struct arena *arena;          /* memory of the request at hand */
+    struct buffer out;            /* the answer being written */
 };
 
 /* What a route's handler sees. Lives on the stack: what an answer given later needs is copied. */
 struct api_context {
     struct api_worker *w;
     struct http_request *r;
+    const struct route *route;
     const struct plan_api_key *key; /* NULL on open routes */
+    const struct plan *plan;        /* of the key's environment; NULL on open routes */
     const char *name;               /* the path's {key}, percent-decoded; "" when the route has none */
     size_t name_len;
 };

@@ -15,10 +15,11 @@ const char *auth_presented(const struct http_request *r)
     return http_header(r, "x-api-key");
 }
 
-int auth_check(const struct http_request *r, const struct plan *p, unsigned may,
-               const struct plan_api_key **key, const char **why)
+int auth_check(const struct http_request *r, const struct plan_set *plans, unsigned may,
+               const struct plan_api_key **key, const struct plan **plan, const char **why)
 {
     *key = NULL;
+    *plan = NULL;
     if (may == MAY_ANYONE)
         return 0;
     const char *presented = auth_presented(r);
@@ -26,7 +27,7 @@ int auth_check(const struct http_request *r, const struct plan *p, unsigned may,
         *why = "This needs an API key: send it as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
         return 401;
     }
-    *key = plan_api_key_find(p, presented, strlen(presented));
+    *key = plan_set_find_key(plans, presented, strlen(presented), plan);
     if (!*key) {
         *why = "This API key is unknown or was revoked.";
         return 401;

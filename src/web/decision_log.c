@@ -5,6 +5,7 @@
 #include "codec/json_attr.h"
 #include "codec/json_out.h"
 #include "web/api_worker.h"
+#include "web/auth.h"
 #include "web/records.h"
 
 #define MAX_INPUTS 16
@@ -40,8 +41,8 @@ static struct record_text inputs_used(const struct decision *d, const struct att
     return (struct record_text){text, o.len};
 }
 
-static void log_exposure(struct api_worker *w, const struct decision *d, const uint8_t id[16], int64_t now_us,
-                         bool trusted)
+static void log_exposure(const struct api_context *c, const struct decision *d, const uint8_t id[16],
+                         int64_t now_us)
 {
     struct record_exposure x = {
         .unit = d->unit,
@@ -52,16 +53,16 @@ static void log_exposure(struct api_worker *w, const struct decision *d, const u
         .inclusion_ppm = d->inclusion_ppm,
         .ts_us = now_us,
         .has_decision = true,
-        .trusted = trusted,
+        .trusted = auth_trusted(c->key),
         .origin = ORIGIN_EVALUATED,
     };
     memcpy(x.event_id, id, 16);
     memcpy(x.decision_id, id, 16);
-    records_exposure(w->records, &x);
+    records_exposure(c->w->records, &x);
 }
 
-void decision_log(struct api_worker *w, const struct decision *d, const uint8_t decision_id[16],
-                  int64_t now_us, enum decision_mode mode, const struct attr *attributes, bool trusted)
+void decision_log(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
+                  int64_t now_us, enum decision_mode mode, const struct attr *attributes)
 {
     if (mode == MODE_BULK && !d->experiment && d->reason == REASON_DEFAULT)
         return;
@@ -79,12 +80,12 @@ void decision_log(struct api_worker *w, const struct decision *d, const uint8_t 
         .propensity_ppm = d->propensity_ppm,
         .inclusion_ppm = d->inclusion_ppm,
         .mode = mode,
-        .plan_version = plan_version(w->plan),
+        .plan_version = plan_version(c->plan),
         .inputs = inputs_used(d, attributes, text),
     };
     memcpy(rec.decision_id, decision_id, 16);
-    records_decision(w->records, &rec);
+    records_decision(c->w->records, &rec);
     if (mode == MODE_SINGLE && d->variant && d->phase && d->experiment &&
         plan_experiment_exposes(d->experiment))
-        log_exposure(w, d, decision_id, now_us, trusted);
+        log_exposure(c, d, decision_id, now_us);
 }

@@ -6,11 +6,11 @@
 #include "codec/record.h"
 #include "core/decide.h"
 
-struct api_worker;
+struct api_context;
 
 /* Records the decision and, for a single evaluation that drew a variant, the exposure it is. A bulk answer is
  * a prefetch: no exposure, and flags without any rule are not worth a row. */
-void decision_log(struct api_worker *w, const struct decision *d, const uint8_t decision_id[16],
-                  int64_t now_us, enum decision_mode mode, const struct attr *attributes, bool trusted);
+void decision_log(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
+                  int64_t now_us, enum decision_mode mode, const struct attr *attributes);
 
 #endif

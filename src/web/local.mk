@@ -22,13 +22,25 @@ web_layer = \
 # The router, authentication, and one file per API.
 web_apis = \
 	src/web/api.h src/web/api_worker.h src/web/api_worker.c \
+	src/web/api_actions.c src/web/api_actions.h \
 	src/web/api_definitions.c src/web/api_definitions.h \
 	src/web/api_events.c src/web/api_events.h \
 	src/web/api_health.c src/web/api_health.h \
 	src/web/api_ofrep.c src/web/api_ofrep.h \
+	src/web/api_openapi.c src/web/api_openapi.h src/web/openapi_data.h \
 	src/web/auth.c src/web/auth.h \
 	src/web/cors.c src/web/cors.h \
 	src/web/decision_log.c src/web/decision_log.h \
+	src/web/etag.c src/web/etag.h \
 	src/web/event_item.c src/web/event_item.h \
+	src/web/query.c src/web/query.h \
 	src/web/records.c src/web/records.h \
 	src/web/router.c src/web/router.h
+
+# The API's description travels in the binary.
+nodist_libweb_a_SOURCES = src/web/openapi_data.c
+CLEANFILES += src/web/openapi_data.c
+EXTRA_DIST += build-aux/embed-file.sh docs/openapi.json
+src/web/openapi_data.c: $(top_srcdir)/docs/openapi.json $(top_srcdir)/build-aux/embed-file.sh
+	$(AM_V_GEN)mkdir -p src/web && sh $(top_srcdir)/build-aux/embed-file.sh openapi_json web/openapi_data.h \
+		$(top_srcdir)/docs/openapi.json >$@.tmp && mv $@.tmp $@

@@ -13,8 +13,32 @@ static void add(struct json_out *o, const char *key, const char *value)
     json_out_string(o, value);
 }
 
+/* "variants[1].share_ppm" as "/variants/1/share_ppm"; false for anything else, as a place in a text. */
+static bool json_pointer(const char *path, char *out, size_t cap)
+{
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$-";
+    size_t n = 0;
+    bool first = true;
+    for (const char *p = path; *p; first = false) {
+        bool index = *p == '[';
+        if (!first && !index && *p++ != '.')
+            return false;
+        p += index;
+        size_t len = strspn(p, index ? "0123456789" : name);
+        if (len == 0 || n + len + 2 > cap || (index && p[len] != ']'))
+            return false;
+        out[n++] = '/';
+        memcpy(out + n, p, len);
+        n += len;
+        p += len + index;
+    }
+    out[n] = '\0';
+    return n > 0;
+}
+
 static void write_problem(struct json_out *o, char *buf, size_t cap, const struct problem *p)
 {
+    char pointer[200];
     json_out_init(o, buf, cap);
     json_out_begin_object(o);
     add(o, "title", p->title);
@@ -24,6 +48,8 @@ static void write_problem(struct json_out *o, char *buf, size_t cap, const struc
     add(o, "hint", p->hint);
     add(o, "constraint", p->constraint);
     add(o, "pointer", p->pointer);
+    if (p->pointer && json_pointer(p->pointer, pointer, sizeof pointer))
+        add(o, "json_pointer", pointer);
     add(o, "code", p->code);
     json_out_end_object(o);
 }
@@ -36,7 +62,7 @@ void problem_reply(struct http_request *r, const struct problem *p)
     write_problem(&o, small, sizeof small, p);
     if (o.overflow) {
         const char *texts[] = {p->title, p->detail, p->hint, p->constraint, p->pointer, p->code};
-        size_t cap = 256;
+        size_t cap = 512;
         for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
             cap += texts[i] ? 6 * strlen(texts[i]) : 0; /* \u0000 is the longest escape */
         buf = malloc(cap);

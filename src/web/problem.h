@@ -11,7 +11,7 @@ struct problem {
     const char *detail;
     const char *hint;       /* what would be right */
     const char *constraint; /* the database's name of the broken rule */
-    const char *pointer;    /* JSON pointer or field name */
+    const char *pointer;    /* field's path: "variants[1].share_ppm"; a JSON pointer to it is added */
     const char *code;       /* a stable word for programs: "unauthorized" */
 };
 

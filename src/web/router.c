@@ -3,39 +3,117 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "web/api_actions.h"
 #include "web/api_definitions.h"
 #include "web/api_events.h"
 #include "web/api_health.h"
 #include "web/api_ofrep.h"
+#include "web/api_openapi.h"
 #include "web/auth.h"
 #include "web/cors.h"
 #include "web/problem.h"
+#include "web/query.h"
 
 #define DECISION_BODY (64 * 1024)
 #define SMALL_BODY (16 * 1024)
 #define DEFINITION_BODY (1024 * 1024)
 #define NAME_MAX_BYTES 256
 
+/* What is decided and reported. */
+#define OPEN(path, fn)                                                                                       \
+    {                                                                                                        \
+        HTTP_GET, path, fn, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY, NULL, NULL                        \
+    }
+#define OFREP(path, fn)                                                                                      \
+    {                                                                                                        \
+        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_OFREP, true, DECISION_BODY, NULL, NULL                       \
+    }
+#define EVENTS(path, fn)                                                                                     \
+    {                                                                                                        \
+        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_PROBLEM, true, 0, NULL, NULL                                 \
+    }
+
+/* Definitions: an operation of store/call_ops.c on a thing. */
+#define DEFINE(method, path, fn, may, op, thing)                                                             \
+    {                                                                                                        \
+        method, path, fn, may, ERRORS_PROBLEM, false, DEFINITION_BODY, op, thing                             \
+    }
+#define READ(path, op, thing) DEFINE(HTTP_GET, path, definitions_get, MAY_READ, op, thing)
+#define READ_ADMIN(path, op, thing) DEFINE(HTTP_GET, path, definitions_get, MAY_ADMIN, op, thing)
+#define LIST(path, may, thing) DEFINE(HTTP_GET, path, definitions_list, may, "list", thing)
+#define GET_PUT_DELETE(path, read, edit, thing)                                                              \
+    DEFINE(HTTP_GET, path, definitions_get, read, "get", thing),                                             \
+        DEFINE(HTTP_PUT, path, definitions_put, edit, "put", thing),                                         \
+        DEFINE(HTTP_DELETE, path, definitions_delete, edit, "delete", thing)
+#define PATCH(path, may, thing) DEFINE(HTTP_PATCH, path, definitions_patch, may, "patch", thing)
+#define CREATE(path, may, thing) DEFINE(HTTP_POST, path, definitions_create, may, "create", thing)
+#define PART(path, thing)                                                                                    \
+    DEFINE(HTTP_GET, path, definitions_get_part, MAY_READ, "part", thing),                                   \
+        DEFINE(HTTP_PUT, path, definitions_put_part, MAY_EDIT, "patch", thing)
+#define ACTION(path, may, op) DEFINE(HTTP_POST, path, actions_do, may, op, "experiment")
+#define EXPERIMENT_ACTION(op) ACTION("/v1/experiments/{key}/" op, MAY_EDIT, op)
+
 static const struct route routes[] = {
-    {HTTP_POST, "/ofrep/v1/evaluate/flags", ofrep_bulk, MAY_DECIDE, ERRORS_OFREP, true, DECISION_BODY},
-    {HTTP_POST, "/ofrep/v1/evaluate/flags/{key...}", ofrep_single, MAY_DECIDE, ERRORS_OFREP, true,
-     DECISION_BODY},
-    {HTTP_POST, "/v1/outcomes", events_outcomes, MAY_DECIDE, ERRORS_PROBLEM, true, 0},
-    {HTTP_POST, "/v1/exposures", events_exposures, MAY_DECIDE, ERRORS_PROBLEM, true, 0},
-    {HTTP_GET, "/v1/experiments", definitions_list, MAY_READ, ERRORS_PROBLEM, false, SMALL_BODY},
-    {HTTP_GET, "/v1/experiments/{key}", definitions_get, MAY_READ, ERRORS_PROBLEM, false, SMALL_BODY},
-    {HTTP_PUT, "/v1/experiments/{key}", definitions_put, MAY_EDIT, ERRORS_PROBLEM, false, DEFINITION_BODY},
-    {HTTP_POST, "/v1/experiments/{key}/start", definitions_start, MAY_EDIT, ERRORS_PROBLEM, false,
-     SMALL_BODY},
-    {HTTP_POST, "/v1/experiments/{key}/stop", definitions_stop, MAY_EDIT, ERRORS_PROBLEM, false, SMALL_BODY},
-    {HTTP_POST, "/v1/experiments/{key}/archive", definitions_archive, MAY_EDIT, ERRORS_PROBLEM, false,
-     SMALL_BODY},
-    {HTTP_GET, "/v1/experiments/{key}/results", definitions_results, MAY_READ, ERRORS_PROBLEM, false,
-     SMALL_BODY},
-    {HTTP_GET, "/", health_root, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY},
-    {HTTP_GET, "/healthz", health_live, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY},
-    {HTTP_GET, "/readyz", health_ready, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY},
-    {HTTP_GET, "/metrics", health_metrics, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY},
+    OFREP("/ofrep/v1/evaluate/flags", ofrep_bulk),
+    OFREP("/ofrep/v1/evaluate/flags/{key...}", ofrep_single),
+    EVENTS("/v1/outcomes", events_outcomes),
+    EVENTS("/v1/exposures", events_exposures),
+
+    LIST("/v1/experiments", MAY_READ, "experiment"),
+    GET_PUT_DELETE("/v1/experiments/{key}", MAY_READ, MAY_EDIT, "experiment"),
+    PATCH("/v1/experiments/{key}", MAY_EDIT, "experiment"),
+    PART("/v1/experiments/{key}/variants", "experiment"),
+    PART("/v1/experiments/{key}/guardrails", "experiment"),
+    READ("/v1/experiments/{key}/results", "results", "experiment"),
+    EXPERIMENT_ACTION("start"),
+    EXPERIMENT_ACTION("stop"),
+    EXPERIMENT_ACTION("pause"),
+    EXPERIMENT_ACTION("resume"),
+    EXPERIMENT_ACTION("ramp"),
+    EXPERIMENT_ACTION("grow"),
+    EXPERIMENT_ACTION("drop_arm"),
+    EXPERIMENT_ACTION("ship"),
+    EXPERIMENT_ACTION("restart"),
+    EXPERIMENT_ACTION("archive"),
+    EXPERIMENT_ACTION("clone"),
+    EXPERIMENT_ACTION("validate"),
+    ACTION("/v1/experiments/{key}/promote", MAY_ADMIN, "promote"),
+
+    LIST("/v1/holdouts", MAY_READ, "holdout"),
+    GET_PUT_DELETE("/v1/holdouts/{key}", MAY_READ, MAY_EDIT, "holdout"),
+    LIST("/v1/layers", MAY_READ, "layer"),
+    GET_PUT_DELETE("/v1/layers/{key}", MAY_READ, MAY_EDIT, "layer"),
+    PATCH("/v1/layers/{key}", MAY_EDIT, "layer"),
+    READ("/v1/layers/{key}/map", "map", "layer"),
+    LIST("/v1/segments", MAY_READ, "segment"),
+    GET_PUT_DELETE("/v1/segments/{key}", MAY_READ, MAY_EDIT, "segment"),
+    PATCH("/v1/segments/{key}", MAY_EDIT, "segment"),
+    LIST("/v1/metrics", MAY_READ, "metric"),
+    GET_PUT_DELETE("/v1/metrics/{key}", MAY_READ, MAY_EDIT, "metric"),
+    PATCH("/v1/metrics/{key}", MAY_EDIT, "metric"),
+    LIST("/v1/flags", MAY_READ, "flag"),
+    GET_PUT_DELETE("/v1/flags/{key}", MAY_READ, MAY_EDIT, "flag"),
+    PATCH("/v1/flags/{key}", MAY_EDIT, "flag"),
+    LIST("/v1/overrides", MAY_READ, "override"),
+    GET_PUT_DELETE("/v1/overrides/{key}", MAY_READ, MAY_EDIT, "override"),
+    CREATE("/v1/overrides", MAY_EDIT, "override"),
+    LIST("/v1/environments", MAY_ADMIN, "environment"),
+    GET_PUT_DELETE("/v1/environments/{key}", MAY_ADMIN, MAY_ADMIN, "environment"),
+    LIST("/v1/teams", MAY_ADMIN, "team"),
+    GET_PUT_DELETE("/v1/teams/{key}", MAY_ADMIN, MAY_ADMIN, "team"),
+    LIST("/v1/keys", MAY_ADMIN, "key"),
+    CREATE("/v1/keys", MAY_ADMIN, "key"),
+    DEFINE(HTTP_GET, "/v1/keys/{key}", definitions_get, MAY_ADMIN, "get", "key"),
+    DEFINE(HTTP_DELETE, "/v1/keys/{key}", definitions_delete, MAY_ADMIN, "delete", "key"),
+    DEFINE(HTTP_POST, "/v1/keys/{key}/rotate", actions_do, MAY_ADMIN, "rotate", "key"),
+    DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "list", "audit"),
+    READ_ADMIN("/v1/audit/head", "audit_head", "audit"),
+
+    OPEN("/", health_root),
+    OPEN("/healthz", health_live),
+    OPEN("/readyz", health_ready),
+    OPEN("/metrics", health_metrics),
+    OPEN("/v1/openapi.json", openapi_get),
 };
 
 const struct route *router_routes(size_t *n)
@@ -62,34 +140,6 @@ static bool matches(const char *pattern, const char *path, size_t len, const cha
     *name = path + head;
     *name_len = len - head - tail_len;
     return strncmp(brace, "{key...}", 8) == 0 || !memchr(*name, '/', *name_len);
-}
-
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Clients differ in whether they percent-encode a key: both forms name the same one. */
-static bool decode(const char *raw, size_t n, char out[NAME_MAX_BYTES + 1], size_t *out_len)
-{
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++, k++) {
-        if (k == NAME_MAX_BYTES)
-            return false;
-        out[k] = raw[i];
-        if (raw[i] == '%' && i + 2 < n && hex(raw[i + 1]) >= 0 && hex(raw[i + 2]) >= 0) {
-            out[k] = (char)(hex(raw[i + 1]) * 16 + hex(raw[i + 2]));
-            i += 2;
-        }
-        if (out[k] == '\0')
-            return false;
-    }
-    out[k] = '\0';
-    *out_len = k;
-    return utf8_valid(out, k);
 }
 
 static const struct route *find(enum http_method m, const char *path, size_t len, const char **name,
@@ -179,11 +229,12 @@ static void dispatch(struct api_context *c, const struct route *route)
     int status = 0;
     if (route->cors)
         cors_add(c->r, c->w->options.cors_origins);
-    if (!c->w->plan && route->may != MAY_ANYONE) {
+    c->route = route;
+    if (!c->w->plans && route->may != MAY_ANYONE) {
         status = 503;
         why = "This server has not read its definitions yet; try again in a second.";
     } else {
-        status = auth_check(c->r, c->w->plan, route->may, &c->key, &why);
+        status = auth_check(c->r, c->w->plans, route->may, &c->key, &c->plan, &why);
     }
     if (status != 0)
         refuse(c, route, status, why);
@@ -208,7 +259,8 @@ void api_handle(struct http_request *r, void *worker)
         cors_preflight(r, route->cors ? c.w->options.cors_origins : "", allow);
         return;
     }
-    if (!route || !decode(raw, raw_len, name, &c.name_len)) {
+    /* Clients differ in whether they percent-encode a key: both forms name the same one. */
+    if (!route || !query_decode(raw, raw_len, name, NAME_MAX_BYTES, &c.name_len)) {
         no_route(r, path_known && !route);
         return;
     }

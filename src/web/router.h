@@ -17,7 +17,8 @@ struct route {
     unsigned may; /* roles, see auth.h */
     enum error_style errors;
     bool cors;
-    size_t max_body; /* 0: the option max_body_bytes */
+    size_t max_body;        /* 0: the option max_body_bytes */
+    const char *op, *thing; /* of a definition: base/call.h; else NULL */
 };
 
 /* All routes; *n: how many. For tests and documents that must cover each. */

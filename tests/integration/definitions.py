@@ -99,37 +99,65 @@ def quickly(s, c):
     c.equal("a ROLLBACK leaves all as it was", s.get("/v1/experiments/story").json["status"], "running")
 
 
+DECIDE, ANYONE = {"admin", "product", "events", "client"}, None
+EDIT, READ, ADMIN = {"admin", "product"}, {"admin", "product", "analyst"}, {"admin"}
+ROLES = {
+    "POST /ofrep/v1/evaluate/flags": DECIDE, "POST /ofrep/v1/evaluate/flags/{key...}": DECIDE,
+    "POST /v1/outcomes": DECIDE, "POST /v1/exposures": DECIDE,
+    "GET /v1/experiments/{key}/results": READ, "GET /v1/layers/{key}/map": READ,
+    "POST /v1/experiments/{key}/promote": ADMIN,
+    "POST /v1/overrides": EDIT,
+    "GET /v1/keys": ADMIN, "POST /v1/keys": ADMIN, "GET /v1/keys/{key}": ADMIN, "DELETE /v1/keys/{key}": ADMIN,
+    "POST /v1/keys/{key}/rotate": ADMIN,
+    "GET /v1/audit": ADMIN, "GET /v1/audit/head": ADMIN,
+    "GET /": ANYONE, "GET /healthz": ANYONE, "GET /readyz": ANYONE, "GET /metrics": ANYONE,
+    "GET /v1/openapi.json": ANYONE,
+}
+ROLES.update({f"POST /v1/experiments/{{key}}/{action}": EDIT for action in (
+    "start", "stop", "pause", "resume", "ramp", "grow", "drop_arm", "ship", "restart", "archive", "clone", "validate")})
+for part in ("variants", "guardrails"):
+    ROLES.update({f"GET /v1/experiments/{{key}}/{part}": READ, f"PUT /v1/experiments/{{key}}/{part}": EDIT})
+for things in ("experiments", "holdouts", "layers", "segments", "metrics", "flags", "overrides", "environments", "teams"):
+    admin = things in ("environments", "teams")
+    for route in (f"GET /v1/{things}", f"GET /v1/{things}/{{key}}"):
+        ROLES[route] = ADMIN if admin else READ
+    for route in (f"PUT /v1/{things}/{{key}}", f"DELETE /v1/{things}/{{key}}"):
+        ROLES[route] = ADMIN if admin else EDIT
+for things in ("experiments", "layers", "segments", "metrics", "flags"):
+    ROLES[f"PATCH /v1/{things}/{{key}}"] = EDIT
+
+
+def cell_is_right(s, method, path, key, may):
+    """One cell: let in when the role may, else 403 (a known key) or 401."""
+    status = s.request(method, path, b"{}" if method != "GET" else None, key=key).status
+    known = key in s.keys
+    if may is None or (known and key in may):
+        return status not in (401, 403), status
+    return status == (403 if known else 401), status
+
+
 def matrix(s, c):
-    """Every route x method x kind of key. A route without a row here fails."""
-    decide, edit, read, anyone = {"admin", "events", "client"}, {"admin"}, {"admin", "analyst"}, None
-    expected = {
-        "POST /ofrep/v1/evaluate/flags": decide, "POST /ofrep/v1/evaluate/flags/{key...}": decide,
-        "POST /v1/outcomes": decide, "POST /v1/exposures": decide,
-        "GET /v1/experiments": read, "GET /v1/experiments/{key}": read, "PUT /v1/experiments/{key}": edit,
-        "POST /v1/experiments/{key}/start": edit, "POST /v1/experiments/{key}/stop": edit,
-        "POST /v1/experiments/{key}/archive": edit, "GET /v1/experiments/{key}/results": read,
-        "GET /": anyone, "GET /healthz": anyone, "GET /readyz": anyone, "GET /metrics": anyone,
-    }
+    """Every route x method x kind of key. A route without a row in ROLES fails."""
+    s.keys["product"] = s.value("select cohort.create_api_key('product', 'shop team')")
+    s.until(lambda: s.get("/v1/experiments", "product").status == 200, "the product key")
     routes = s.request("GET", "/").json["paths"]
-    c.equal("each route has a row in the matrix", sorted(routes), sorted(expected))
-    wrong = []
+    c.equal("each route has a row in the matrix, each row a route", sorted(set(routes) ^ set(ROLES)), [])
+    c.equal("no route is there twice", len(routes), len(set(routes)))
+    wrong, cells = [], 0
     for route in routes:
         method, pattern = route.split(" ")
         path = pattern.replace("{key...}", "none").replace("{key}", "none")
-        for key in (None, "ck_admin_wrong", "admin", "events", "client", "analyst"):
-            status = s.request(method, path, b"{}" if method != "GET" else None, key=key).status
-            may = expected.get(route)
-            known = key in s.keys
-            want_in = may is None or (known and key in may)
-            got_in = status not in (401, 403)
-            if want_in != got_in or (not want_in and status != (403 if known else 401)):
+        for key in (None, "ck_admin_wrong", "admin", "product", "analyst", "events", "client"):
+            right, status = cell_is_right(s, method, path, key, ROLES.get(route))
+            cells += 1
+            if not right:
                 wrong.append((route, key, status))
         for other in {"GET", "POST", "PUT", "DELETE", "PATCH"} - {r.split(" ")[0] for r in routes
                                                                   if r.split(" ")[1] == pattern}:
             a = s.request(other, path, b"{}" if other != "GET" else None, key="admin")
             if a.status != 405 and not (pattern.startswith("/ofrep") and a.status in (404, 405)):
                 wrong.append((other, path, a.status))
-    c.equal("every cell of route x method x key", wrong, [])
+    c.equal(f"every cell of route x method x key ({cells})", wrong, [])
 
 
 def main():

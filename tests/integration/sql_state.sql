@@ -117,7 +117,7 @@ insert into cohort.environment (key) values ('staging');
 set cohort.environment = 'staging';
 select pg_temp.check('a new environment has metrics and secrets of its own', (select count(*) from cohort.metric where environment = 'staging') = 3
     and (select count(distinct unit_key) from cohort.secret) = 2);
-select pg_temp.check('and no experiments', cohort.plan_document() -> 'experiments' = '[]' and cohort.list_experiments() = '{"experiments": []}');
+select pg_temp.check('and no experiments', cohort.plan_document() -> 'experiments' = '[]' and cohort.list_experiments() = '{"experiments": [], "next": null}');
 select pg_temp.check('the same key can be used again', cohort.put_experiment('price', :'doc') ->> 'status' = 'draft');
 select pg_temp.check('and started', cohort.start('price') = 'running');
 reset cohort.environment;
