@@ -1,11 +1,16 @@
--- The plan document: every definition of an environment as the servers compile them. One statement, so one
--- snapshot; aggregates joined by hash, so it stays quick with thousands of experiments.
+-- The plan documents: every definition of an environment as the servers compile them. One snapshot, whatever is
+-- written meanwhile; aggregates joined by hash, so it stays quick with thousands of experiments.
 
 -- A multirange's text, {[0,500000),[700000,800000)}, is JSON but for its brackets.
 create or replace function cohort.slots_json(slots int4multirange) returns jsonb
     language sql immutable strict parallel safe
     as $$ select translate(slots::text, '{})', '[]]')::jsonb $$;
 comment on function cohort.slots_json(int4multirange) is 'Slots as half-open ranges: [[0, 500000]]';
+
+create or replace function cohort.micros(at timestamptz) returns bigint
+    language sql immutable strict parallel safe
+    as $$ select case when isfinite(at) then (extract(epoch from at) * 1000000)::bigint end $$;
+comment on function cohort.micros(timestamptz) is 'A time as servers count it: microseconds since 1970';
 
 create or replace function cohort.plan_versions() returns table(version bigint, stop_version bigint)
     language plpgsql stable as $$
@@ -14,40 +19,90 @@ begin
 end $$;
 comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions and the number of the last stop';
 
-create or replace function cohort.plan_document() returns jsonb
-    language plpgsql stable as $$
-declare
-    env text := cohort.current_environment();
-begin
-    return (
-    with phase_json as (
-        select p.experiment, jsonb_agg(jsonb_build_object('id', p.id, 'number', p.number, 'salt', encode(p.salt, 'hex'),
-                   'traffic_slots', cohort.slots_json(p.traffic_slots), 'variants', s.variants) order by p.number) as phases
-          from cohort.phase p
-          join (select pv.phase_id, jsonb_agg(jsonb_build_object('variant', v.key, 'share_ppm', pv.share_ppm,
-                           'slots', cohort.slots_json(pv.slots)) order by v.position, v.id) as variants
-                  from cohort.phase_variant pv join cohort.variant v on v.id = pv.variant_id
-                 where v.environment = env group by pv.phase_id) s on s.phase_id = p.id
-         where p.environment = env group by p.experiment
-    ), variant_json as (
-        select v.experiment, jsonb_agg(jsonb_build_object('id', v.id, 'key', v.key)
-                   || case when v.value is null then '{}' else jsonb_build_object('value', v.value) end
-                   order by v.position, v.id) as variants,
-               (array_agg(jsonb_typeof(v.value) order by v.position, v.id) filter (where v.value is not null))[1] as type
-          from cohort.variant v where v.environment = env group by v.experiment
-    ), experiment_json as (
-        select jsonb_agg(jsonb_build_object('id', e.id, 'key', e.key,
-                   'status', case when e.origin = 'imported' then 'stopped' else e.status end,
-                   'guard_stopped', s.experiment_id is not null, 'unit_type', e.unit_type, 'exposure', e.exposure,
-                   'salt', encode(e.salt, 'hex'), 'condition', e.condition,
-                   'variants', coalesce(v.variants, '[]'), 'phases', coalesce(p.phases, '[]')) order by e.id) as list
-          from cohort.experiment e
-          left join variant_json v on v.experiment = e.key
-          left join phase_json p on p.experiment = e.key
-          left join (select distinct x.experiment_id, x.iteration from cohort.stop_event x) s
-                 on s.experiment_id = e.id and s.iteration = e.iteration
-         where e.environment = env
-    ), rule_json as (
+-- The phases of each experiment's current iteration.
+create or replace function cohort.plan_phases(environment text) returns table(experiment text, phases jsonb)
+    language sql stable rows 1000 as $$
+    select p.experiment, jsonb_agg(jsonb_build_object('id', p.id, 'number', p.number, 'salt', encode(p.salt, 'hex'),
+               'traffic_slots', cohort.slots_json(p.traffic_slots), 'variants', s.variants)
+               || case when isempty(c.slots) is false then jsonb_build_object('closed', cohort.slots_json(c.slots)) else '{}' end
+               order by p.number)
+      from cohort.phase p
+      join cohort.experiment e on e.id = p.experiment_id
+      join (select pv.phase_id, jsonb_agg(jsonb_build_object('variant', v.key, 'share_ppm', pv.share_ppm,
+                       'slots', cohort.slots_json(pv.slots)) order by v.position, v.id) as variants
+              from cohort.phase_variant pv join cohort.variant v on v.id = pv.variant_id
+             where v.environment = $1 group by pv.phase_id) s on s.phase_id = p.id
+      left join cohort.phase_closed c on c.phase_id = p.id
+     where p.environment = $1 group by p.experiment $$;
+comment on function cohort.plan_phases(text) is 'Part of the plan: the phases of each experiment, closed slots too';
+
+create or replace function cohort.plan_variants(environment text) returns table(experiment text, variants jsonb, type text)
+    language sql stable rows 1000 as $$
+    select v.experiment, jsonb_agg(jsonb_build_object('id', v.id, 'key', v.key)
+               || case when v.value is null then '{}' else jsonb_build_object('value', v.value) end
+               || case when v.gives is null then '{}' else jsonb_build_object('gives', v.gives) end
+               || case when v.dropped_at is null then '{}' else '{"dropped": true}'::jsonb end order by v.position, v.id),
+           (array_agg(jsonb_typeof(v.value) order by v.position, v.id) filter (where v.value is not null))[1]
+      from cohort.variant v where v.environment = $1 group by v.experiment $$;
+comment on function cohort.plan_variants(text) is 'Part of the plan: the variants of each experiment, and the type of their values';
+
+-- What stands beside an experiment: prerequisites, overrides, holdouts.
+create or replace function cohort.plan_links(environment text)
+    returns table(experiment text, prerequisites jsonb, overrides jsonb, holdouts jsonb)
+    language sql stable rows 1000 as $$
+    select l.experiment, jsonb_agg(l.prerequisite order by l.place) filter (where l.prerequisite is not null),
+           jsonb_agg(l.override order by l.place) filter (where l.override is not null),
+           jsonb_agg(l.holdout order by l.place) filter (where l.holdout is not null)
+      from (select p.experiment, 0 as place, jsonb_build_object('experiment', p.requires, 'variants', p.variants) as prerequisite,
+                   null::jsonb as override, null::int as holdout
+              from cohort.prerequisite p where p.environment = $1
+            union all
+            -- A unit's own override goes before a segment's.
+            select o.experiment, case when o.unit_id is null then o.id else -1 end, null,
+                   case when o.unit_id is null then jsonb_build_object('segment', o.segment, 'variant', o.variant)
+                        else jsonb_build_object('unit', o.unit_id, 'variant', o.variant) end
+                   || case when o.expires_at is null then '{}' else jsonb_build_object('expires_at_us', cohort.micros(o.expires_at)) end, null
+              from cohort.override o where o.environment = $1 and (o.expires_at is null or o.expires_at > now())
+            union all
+            select c.experiment, c.place, null, null, c.holdout_id from cohort.holdout_covers c where c.environment = $1) l
+     group by l.experiment $$;
+comment on function cohort.plan_links(text) is 'Part of the plan: each experiment''s prerequisites, overrides that have not expired, and holdouts in the order they are asked';
+
+create or replace function cohort.plan_experiments(environment text) returns jsonb
+    language sql stable as $$
+    select jsonb_agg(jsonb_build_object('id', e.id, 'key', e.key, 'kind', e.kind,
+               'status', case when e.origin = 'imported' and e.status <> 'archived' then 'stopped' else e.status end,
+               'guard_stopped', s.experiment_id is not null, 'paused', e.status = 'paused', 'unit_type', e.unit_type,
+               'exposure', e.exposure, 'sticky', e.sticky, 'salt', encode(e.salt, 'hex'),
+               -- An archived experiment serves nobody, and the segments it named may be gone.
+               'condition', case when e.status = 'archived' then '{}' else e.condition end,
+               'starts_at_us', cohort.micros(e.starts_at), 'ends_at_us', cohort.micros(e.ends_at),
+               'variants', coalesce(v.variants, '[]'), 'phases', coalesce(p.phases, '[]'),
+               'prerequisites', coalesce(l.prerequisites, '[]'), 'overrides', coalesce(l.overrides, '[]'),
+               'holdouts', coalesce(l.holdouts, '[]'))
+               || case when e.layer is null then '{}'
+                       else jsonb_build_object('layer', e.layer, 'layer_slots', coalesce(cohort.slots_json(y.slots), '[]')) end
+               || case when e.status <> 'shipped' then '{}'
+                       else jsonb_build_object('shipped', jsonb_build_object('variant', e.shipped_variant,
+                                'holdback_ppm', e.shipped_holdback_ppm, 'salt', encode(e.ship_salt, 'hex'))) end
+               || case when h.scope is null then '{}'
+                       else jsonb_build_object('holdout', jsonb_build_object('scope', h.scope, 'scope_key', h.scope_key,
+                                'starts_at_us', cohort.micros(e.starts_at), 'ends_at_us', cohort.micros(e.ends_at))) end
+               order by e.id)
+      from cohort.experiment e
+      left join cohort.plan_variants($1) v on v.experiment = e.key
+      left join cohort.plan_phases($1) p on p.experiment = e.key
+      left join cohort.plan_links($1) l on l.experiment = e.key
+      left join cohort.layer_slots y on y.environment = e.environment and y.experiment = e.key
+      left join cohort.holdout h on h.environment = e.environment and h.experiment = e.key
+      left join (select distinct x.experiment_id, x.iteration from cohort.stop_event x) s
+             on s.experiment_id = e.id and s.iteration = e.iteration
+     where e.environment = $1 $$;
+comment on function cohort.plan_experiments(text) is 'Part of the plan: the experiments and holdouts of an environment';
+
+create or replace function cohort.plan_flags(environment text) returns jsonb
+    language sql stable as $$
+    with rule_json as (
         select r.flag, (array_agg(v.type order by r.position, r.id) filter (where v.type is not null))[1] as type,
                jsonb_agg(case r.kind
                    when 'experiment' then jsonb_build_object('kind', r.kind, 'experiment', r.experiment, 'condition', r.condition)
@@ -57,27 +112,49 @@ begin
                    order by r.position, r.id) filter (where e.origin is distinct from 'imported') as rules
           from cohort.flag_rule r
           left join cohort.experiment e on e.environment = r.environment and e.key = r.experiment
-          left join variant_json v on v.experiment = r.experiment
-         where r.environment = env group by r.flag
-    ), flag_json as (
-        -- A flag without a type has only drafts behind it: their values tell it in advance.
-        select jsonb_agg(jsonb_build_object('id', f.id, 'key', f.key, 'type', coalesce(f.type, r.type, 'string'),
-                   'archived', f.archived_at is not null, 'rules', coalesce(r.rules, '[]'))
-                   || case when f.default_value is null then '{}' else jsonb_build_object('default', f.default_value) end
-                   order by f.key) as list
-          from cohort.flag f left join rule_json r on r.flag = f.key where f.environment = env
+          left join cohort.plan_variants($1) v on v.experiment = r.experiment
+         where r.environment = $1 group by r.flag
     )
-    select jsonb_build_object('format', 1, 'environment', env, 'version', c.version,
-               'stop_version', (select coalesce(max(x.id), 0) from cohort.stop_event x),
+    -- A flag without a type has only drafts behind it: their values tell it in advance.
+    select jsonb_agg(jsonb_build_object('id', f.id, 'key', f.key, 'type', coalesce(f.type, r.type, 'string'),
+               'archived', f.archived_at is not null, 'rules', coalesce(r.rules, '[]'))
+               || case when f.default_value is null then '{}' else jsonb_build_object('default', f.default_value) end
+               order by f.key)
+      from cohort.flag f left join rule_json r on r.flag = f.key where f.environment = $1 $$;
+comment on function cohort.plan_flags(text) is 'Part of the plan: the flags of an environment and their rules';
+
+-- Nested loops are off: without statistics of young tables they are what the planner would choose.
+create or replace function cohort.plan_body(environment text) returns jsonb
+    language sql stable set jit = off set enable_nestloop = off as $$
+    select jsonb_build_object('environment', $1,
                'unit_key', encode(s.unit_key, 'hex'), 'hash_key', encode(s.hash_key, 'hex'),
                'api_keys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'role', k.role, 'hash', encode(k.hash, 'hex'))
                                                       order by k.id), '[]')
-                              from cohort.api_key k where k.environment = env and k.revoked_at is null),
-               'events', (select coalesce(jsonb_agg(distinct m.event), '[]') from cohort.metric m where m.environment = env),
-               'flags', coalesce(flag_json.list, '[]'), 'experiments', coalesce(experiment_json.list, '[]'))
-      from cohort.config_version c, cohort.secret s, flag_json, experiment_json
-     where s.environment = env);
-end $$;
+                              from cohort.api_key k where k.environment = $1 and k.revoked_at is null),
+               'events', (select coalesce(jsonb_agg(distinct m.event), '[]') from cohort.metric m where m.environment = $1),
+               'layers', (select coalesce(jsonb_agg(jsonb_build_object('key', l.key, 'salt', encode(l.salt, 'hex')) order by l.key), '[]')
+                            from cohort.layer l where l.environment = $1),
+               'segments', (select coalesce(jsonb_agg(jsonb_build_object('key', g.key)
+                                       || case when g.list is null then jsonb_build_object('condition', g.condition)
+                                               else jsonb_build_object('list', g.list) end order by g.key), '[]')
+                              from cohort.segment g where g.environment = $1),
+               'flags', coalesce(cohort.plan_flags($1), '[]'), 'experiments', coalesce(cohort.plan_experiments($1), '[]'))
+      from cohort.secret s where s.environment = $1 $$;
+comment on function cohort.plan_body(text) is 'Every definition of one environment, secrets included. Null for one nobody made';
+
+create or replace function cohort.plan_document() returns jsonb
+    language sql stable set jit = off as $$
+    select cohort.plan_body(cohort.current_environment())
+           || jsonb_build_object('format', 1, 'version', v.version, 'stop_version', v.stop_version)
+      from cohort.plan_versions() v $$;
 comment on function cohort.plan_document() is
     'Every definition of the environment as servers compile them, secrets included: for servers only. Null in an environment nobody made';
-revoke execute on function cohort.plan_document() from public;
+
+create or replace function cohort.plan_documents() returns jsonb
+    language sql stable set jit = off as $$
+    select jsonb_build_object('format', 2, 'version', v.version, 'stop_version', v.stop_version,
+               'environments', (select jsonb_agg(cohort.plan_body(e.key) order by e.key) from cohort.environment e))
+      from cohort.plan_versions() v $$;
+comment on function cohort.plan_documents() is
+    'Every definition of every environment as servers compile them, secrets included: for servers only';
+revoke execute on function cohort.plan_body(text), cohort.plan_document(), cohort.plan_documents() from public;
