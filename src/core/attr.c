@@ -59,3 +59,13 @@ bool attr_equal(const struct attr *a, const struct attr *b)
     }
     return false;
 }
+
+size_t attr_weight(const struct attr *v)
+{
+    size_t weight = 1;
+    for (size_t i = 0; v->type == ATTR_ARRAY && i < v->u.array.n; i++)
+        weight += attr_weight(&v->u.array.items[i]);
+    for (size_t i = 0; v->type == ATTR_OBJECT && i < v->u.object.n; i++)
+        weight += v->u.object.n + attr_weight(&v->u.object.fields[i].value);
+    return weight;
+}

@@ -42,4 +42,7 @@ const struct attr *attr_get(const struct attr *obj, const char *name, size_t len
 /* Same type and same value, deep. Object fields in any order. */
 bool attr_equal(const struct attr *a, const struct attr *b);
 
+/* What one attr_equal with it may cost: its values, and for each object the square of its fields. */
+size_t attr_weight(const struct attr *v);
+
 #endif

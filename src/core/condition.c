@@ -1,244 +1,226 @@
-#include "core/condition.h"
-
-#include <stdlib.h>
+/* Conditions as a whole: fields, $and, $or, $nor, $not, $segment. */
+#include <stdio.h>
 #include <string.h>
 
-enum test { TEST_EQ, TEST_IN };
+#include "core/condition_private.h"
+#include "core/segment.h"
 
-/* One operator on one path. */
-struct clause {
-    enum test test;
-    const char *attribute; /* the path's first name, NUL-terminated */
-    const char *path;
-    size_t path_len;
-    const struct attr *value;   /* TEST_EQ */
-    const struct attr **sorted; /* TEST_IN: its scalars in the order of compare_scalars */
-    size_t n_sorted;
-    const struct attr **others; /* TEST_IN: its arrays and objects */
-    size_t n_others;
-};
+void compile_refuse(struct compiler *c, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    if (c->refused)
+        return;
+    c->refused = true;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    error_set(c->error, ERR_INVALID, c->place, "%s", text);
+}
 
-struct condition {
-    struct clause *clauses;
-    size_t n;
-};
+void *compile_room(struct compiler *c, size_t n, size_t size)
+{
+    void *p = arena_alloc(c->arena, n * size);
+    if (!p)
+        c->no_memory = true;
+    return p;
+}
 
-/* --- compiling --- */
+bool compile_enter(struct compiler *c)
+{
+    if (c->depth < CONDITION_DEPTH_MAX) {
+        c->depth++;
+        return true;
+    }
+    compile_refuse(c, "conditions are nested more than %d deep", CONDITION_DEPTH_MAX);
+    return false;
+}
 
-static bool is_operator(const struct attr_field *f)
+bool compile_is_operator(const struct attr_field *f)
 {
     return f->name_len > 0 && f->name[0] == '$';
 }
 
-static bool is_scalar(const struct attr *v)
+/* --- the attributes looked at --- */
+
+static bool is_noted(const struct compiler *c, const char *name, size_t len)
 {
-    return v->type != ATTR_ARRAY && v->type != ATTR_OBJECT;
+    for (size_t i = 0; i < c->n_inputs; i++)
+        if (strncmp(c->inputs[i], name, len) == 0 && c->inputs[i][len] == '\0')
+            return true;
+    return false;
 }
 
-static int compare_scalars(const struct attr *a, const struct attr *b)
+static void note_input(struct compiler *c, const char *name, size_t len)
 {
-    if (a->type != b->type)
-        return a->type < b->type ? -1 : 1;
-    if (a->type == ATTR_BOOL)
-        return (int)a->u.boolean - (int)b->u.boolean;
-    if (a->type == ATTR_NUMBER)
-        return (a->u.number > b->u.number) - (a->u.number < b->u.number);
-    if (a->type != ATTR_STRING)
-        return 0;
-    size_t n = a->u.string.len < b->u.string.len ? a->u.string.len : b->u.string.len;
-    int order = memcmp(a->u.string.s, b->u.string.s, n);
-    if (order != 0)
-        return order;
-    return (a->u.string.len > b->u.string.len) - (a->u.string.len < b->u.string.len);
-}
-
-static int compare_scalar_pointers(const void *a, const void *b)
-{
-    return compare_scalars(*(const struct attr *const *)a, *(const struct attr *const *)b);
-}
-
-static int no_memory(struct error *e)
-{
-    return error_set(e, ERR_NOMEM, NULL, "out of memory");
-}
-
-static int compile_in(struct arena *a, const struct attr *list, struct clause *out, const char *path,
-                      struct error *e)
-{
-    if (list->type != ATTR_ARRAY)
-        return error_set(e, ERR_INVALID, path, "$in takes an array of values");
-    size_t n = list->u.array.n, scalars = 0;
-    for (size_t i = 0; i < n; i++)
-        scalars += is_scalar(&list->u.array.items[i]);
-    out->test = TEST_IN;
-    out->sorted = arena_alloc(a, scalars * sizeof *out->sorted);
-    out->others = arena_alloc(a, (n - scalars) * sizeof *out->others);
-    if (!out->sorted || !out->others)
-        return no_memory(e);
-    for (size_t i = 0; i < n; i++) {
-        const struct attr *v = &list->u.array.items[i];
-        if (is_scalar(v))
-            out->sorted[out->n_sorted++] = v;
-        else
-            out->others[out->n_others++] = v;
+    if (c->elements > 0 || is_noted(c, name, len))
+        return;
+    if (c->n_inputs == CONDITION_INPUTS_MAX) {
+        compile_refuse(c, "a condition looks at no more than %d attributes", CONDITION_INPUTS_MAX);
+        return;
     }
-    if (scalars > 1)
-        qsort(out->sorted, scalars, sizeof *out->sorted, compare_scalar_pointers);
-    return 0;
+    const char *copy = arena_copy(c->arena, name, len);
+    if (copy)
+        c->inputs[c->n_inputs++] = copy;
+    else
+        c->no_memory = true;
 }
 
-static int compile_operator(struct arena *a, const struct attr_field *op, struct clause *out,
-                            const char *path, struct error *e)
-{
-    if (!is_operator(op))
-        return error_set(e, ERR_INVALID, path, "operators and plain names are mixed: \"%.64s\"", op->name);
-    if (strcmp(op->name, "$in") == 0)
-        return compile_in(a, &op->value, out, path, e);
-    if (strcmp(op->name, "$eq") != 0)
-        return error_set(e, ERR_INVALID, path, "unknown operator %.64s; known are $eq and $in", op->name);
-    out->test = TEST_EQ;
-    out->value = &op->value;
-    return 0;
-}
+/* --- fields --- */
 
 /* Every name between dots must be there. */
-static int check_path(const struct attr_field *f, struct error *e)
+static bool path_is_valid(const struct attr_field *f)
 {
-    if (is_operator(f))
-        return error_set(e, ERR_INVALID, f->name, "unknown operator %.64s; fields are combined with and",
-                         f->name);
-    if (f->name_len == 0 || f->name_len > CONDITION_PATH_MAX || f->name[0] == '.' ||
-        f->name[f->name_len - 1] == '.' || strstr(f->name, "..") || strlen(f->name) != f->name_len)
-        return error_set(e, ERR_INVALID, f->name,
-                         "\"%.64s\" is not the path of an attribute: names joined by dots, at most %d bytes",
-                         f->name, CONDITION_PATH_MAX);
-    return 0;
+    return f->name_len > 0 && f->name_len <= CONDITION_PATH_MAX && f->name[0] != '.' &&
+           f->name[f->name_len - 1] != '.' && !strstr(f->name, "..") && strlen(f->name) == f->name_len;
 }
 
-static bool has_operators(const struct attr *v)
+static void compile_path(struct compiler *c, const struct attr_field *f, struct node *out)
 {
-    if (v->type != ATTR_OBJECT)
-        return false;
-    for (size_t i = 0; i < v->u.object.n; i++)
-        if (is_operator(&v->u.object.fields[i]))
-            return true;
-    return false;
-}
-
-static size_t clauses_of(const struct attr_field *f)
-{
-    return has_operators(&f->value) ? f->value.u.object.n : 1;
-}
-
-static int compile_field(struct arena *a, const struct attr_field *f, struct condition *c, struct error *e)
-{
-    int rc = check_path(f, e);
-    if (rc)
-        return rc;
+    if (!path_is_valid(f)) {
+        compile_refuse(c, "\"%.64s\" is not the path of an attribute: names joined by dots, at most %d bytes",
+                       f->name, CONDITION_PATH_MAX);
+        return;
+    }
     const char *dot = memchr(f->name, '.', f->name_len);
-    const char *attribute = arena_copy(a, f->name, dot ? (size_t)(dot - f->name) : f->name_len);
-    if (!attribute)
-        return no_memory(e);
-    bool operators = has_operators(&f->value);
-    size_t n = clauses_of(f);
-    for (size_t i = 0; i < n; i++) {
-        struct clause *out = &c->clauses[c->n++];
-        *out = (struct clause){.attribute = attribute, .path = f->name, .path_len = f->name_len};
-        if (operators) {
-            rc = compile_operator(a, &f->value.u.object.fields[i], out, f->name, e);
-            if (rc)
-                return rc;
-        } else {
-            out->test = TEST_EQ;
-            out->value = &f->value;
-        }
-    }
-    return 0;
+    note_input(c, f->name, dot ? (size_t)(dot - f->name) : f->name_len);
+    struct node *child = compile_room(c, 1, sizeof *child);
+    if (!child)
+        return;
+    compile_demand(c, &f->value, child);
+    *out = (struct node){.test = TEST_AT, .u.at = {f->name, f->name_len, child}};
 }
 
-int condition_compile(struct arena *a, const struct attr *definition, const struct condition **out,
-                      struct error *e)
+/* --- conditions combined --- */
+
+static void compile_list(struct compiler *c, const struct attr_field *f, enum test test, struct node *out)
 {
+    if (f->value.type != ATTR_ARRAY) {
+        compile_refuse(c, "%s takes an array of conditions", f->name);
+        return;
+    }
+    size_t n = f->value.u.array.n;
+    struct node *nodes = compile_room(c, n, sizeof *nodes);
+    for (size_t i = 0; nodes && i < n; i++)
+        compile_condition(c, &f->value.u.array.items[i], &nodes[i]);
+    if (!nodes)
+        return;
+    /* Met when empty: $and says nothing, and an $or that says nothing keeps nobody out. */
+    *out = (struct node){.test = n == 0 ? TEST_ALL : test, .u.children = {nodes, n}};
+}
+
+static void negate(struct node *n)
+{
+    if (n->test != TEST_NEVER)
+        n->negated = !n->negated;
+}
+
+static void compile_segment(struct compiler *c, const struct attr_field *f, struct node *out)
+{
+    struct error e;
+    if (f->value.type != ATTR_STRING) {
+        compile_refuse(c, "$segment takes the key of a segment");
+        return;
+    }
+    const struct condition *of;
+    error_clear(&e);
+    int rc = segments_condition(c->segments, f->value.u.string.s, f->value.u.string.len, &of, &e);
+    c->no_memory = c->no_memory || rc == ERR_NOMEM;
+    if (rc) {
+        compile_refuse(c, "%s", e.text);
+        return;
+    }
+    if (!of) { /* {}: everyone */
+        out->test = TEST_ALL;
+        return;
+    }
+    if (of->level > c->level)
+        c->level = of->level;
+    for (size_t i = 0; i < of->n_inputs; i++)
+        note_input(c, of->inputs[i], strlen(of->inputs[i]));
+    *out = (struct node){.test = TEST_CONDITION, .u.condition = of};
+}
+
+static void compile_entry(struct compiler *c, const struct attr_field *f, struct node *out)
+{
+    c->place = f->name;
+    if (strcmp(f->name, "$and") == 0) {
+        compile_list(c, f, TEST_ALL, out);
+    } else if (strcmp(f->name, "$or") == 0) {
+        compile_list(c, f, TEST_ANY, out);
+    } else if (strcmp(f->name, "$nor") == 0) {
+        compile_list(c, f, TEST_ANY, out);
+        negate(out);
+    } else if (strcmp(f->name, "$not") == 0) {
+        compile_condition(c, &f->value, out);
+        negate(out);
+    } else if (strcmp(f->name, "$segment") == 0) {
+        compile_segment(c, f, out);
+    } else if (compile_is_operator(f) && compile_known_operator(f->name)) {
+        compile_refuse(c, "%.64s belongs behind an attribute: {\"country\": {\"%.64s\": …}}", f->name,
+                       f->name);
+    } else if (compile_is_operator(f) && !compile_only_operators(&f->value)) {
+        compile_refuse(
+            c, "unknown operator %.64s; conditions are combined by $and, $or, $nor, $not, $segment", f->name);
+    } else {
+        compile_path(c, f, out);
+    }
+}
+
+void compile_condition(struct compiler *c, const struct attr *definition, struct node *out)
+{
+    if (definition->type != ATTR_OBJECT) {
+        compile_refuse(c, "a condition must be an object");
+        return;
+    }
+    if (!compile_enter(c))
+        return;
+    size_t n = definition->u.object.n;
+    struct node *nodes = n == 1 ? out : compile_room(c, n, sizeof *nodes);
+    for (size_t i = 0; nodes && i < n; i++)
+        compile_entry(c, &definition->u.object.fields[i], &nodes[i]);
+    if (n != 1)
+        *out = (struct node){.test = TEST_ALL, .u.children = {nodes, nodes ? n : 0}};
+    c->depth--;
+}
+
+/* --- the whole --- */
+
+static int finish(struct compiler *c, struct condition *made, const struct condition **out)
+{
+    made->level = c->level + 1;
+    made->n_inputs = c->n_inputs;
+    made->inputs = compile_room(c, c->n_inputs, sizeof *made->inputs);
+    if (c->no_memory)
+        return error_set(c->error, ERR_NOMEM, NULL, "out of memory");
+    if (c->n_inputs > 0)
+        memcpy(made->inputs, c->inputs, c->n_inputs * sizeof *made->inputs);
+    *out = made;
+    return c->refused ? ERR_INVALID : 0;
+}
+
+int condition_compile(struct arena *a, const struct attr *definition, struct segments *segments,
+                      const struct condition **out, struct error *e)
+{
+    struct compiler c = {.arena = a, .segments = segments, .error = e, .place = "condition"};
     *out = NULL;
-    if (definition->type != ATTR_OBJECT)
-        return error_set(e, ERR_INVALID, "condition", "a condition must be an object");
-    size_t n = 0;
-    for (size_t i = 0; i < definition->u.object.n; i++)
-        n += clauses_of(&definition->u.object.fields[i]);
-    if (n == 0)
+    if (definition->type == ATTR_OBJECT && definition->u.object.n == 0)
         return 0;
-    struct condition *c = arena_alloc(a, sizeof *c);
-    struct clause *clauses = arena_alloc(a, n * sizeof *clauses);
-    if (!c || !clauses)
-        return no_memory(e);
-    c->clauses = clauses;
-    for (size_t i = 0; i < definition->u.object.n; i++) {
-        int rc = compile_field(a, &definition->u.object.fields[i], c, e);
-        if (rc)
-            return rc;
-    }
-    *out = c;
-    return 0;
+    struct condition *made = arena_alloc(a, sizeof *made);
+    if (!made)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    compile_condition(&c, definition, &made->root);
+    if (c.level >= SEGMENT_LEVELS)
+        compile_refuse(&c, "segments refer to segments more than %d deep", SEGMENT_LEVELS);
+    return finish(&c, made, out);
 }
 
-/* --- evaluating --- */
-
-static const struct attr *follow_path(const struct attr *attributes, const struct clause *c)
+size_t condition_input_count(const struct condition *c)
 {
-    const struct attr *v = attributes;
-    const char *name = c->path, *end = c->path + c->path_len;
-    while (v && name < end) {
-        const char *dot = memchr(name, '.', (size_t)(end - name));
-        const char *stop = dot ? dot : end;
-        v = attr_get(v, name, (size_t)(stop - name));
-        name = stop + 1;
-    }
-    return v;
+    return c ? c->n_inputs : 0;
 }
 
-static bool among(const struct clause *c, const struct attr *v)
+const char *condition_input(const struct condition *c, size_t i)
 {
-    if (is_scalar(v))
-        return c->n_sorted > 0 &&
-               bsearch(&v, c->sorted, c->n_sorted, sizeof *c->sorted, compare_scalar_pointers);
-    for (size_t i = 0; i < c->n_others; i++)
-        if (attr_equal(c->others[i], v))
-            return true;
-    return false;
-}
-
-static bool any_among(const struct clause *c, const struct attr *v)
-{
-    if (v->type != ATTR_ARRAY)
-        return among(c, v);
-    for (size_t i = 0; i < v->u.array.n; i++)
-        if (among(c, &v->u.array.items[i]))
-            return true;
-    return false;
-}
-
-bool condition_eval(const struct condition *c, const struct attr *attributes)
-{
-    if (!c)
-        return true;
-    for (size_t i = 0; i < c->n; i++) {
-        const struct attr *v = follow_path(attributes, &c->clauses[i]);
-        if (!v)
-            return false;
-        bool met =
-            c->clauses[i].test == TEST_EQ ? attr_equal(c->clauses[i].value, v) : any_among(&c->clauses[i], v);
-        if (!met)
-            return false;
-    }
-    return true;
-}
-
-size_t condition_clause_count(const struct condition *c)
-{
-    return c ? c->n : 0;
-}
-
-const char *condition_clause_attribute(const struct condition *c, size_t i)
-{
-    return c->clauses[i].attribute;
+    return c->inputs[i];
 }

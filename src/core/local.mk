@@ -2,16 +2,23 @@ noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	src/core/arena.c src/core/arena.h \
 	src/core/attr.c src/core/attr.h \
-	src/core/condition.c src/core/condition.h \
+	src/core/condition.c src/core/condition.h src/core/condition_private.h \
+	src/core/condition_demand.c \
+	src/core/condition_eval.c \
 	src/core/decide.c src/core/decide.h \
 	src/core/draw.c src/core/draw.h \
 	src/core/error.c src/core/error.h \
+	src/core/fold.c src/core/fold.h \
+	src/core/pattern.c src/core/pattern.h \
 	src/core/plan.c src/core/plan.h src/core/plan_private.h \
 	src/core/plan_build.c src/core/plan_build.h src/core/plan_builder_private.h \
 	src/core/plan_experiment.c \
 	src/core/plan_flag.c \
 	src/core/plan_link.c \
 	src/core/plan_set.c src/core/plan_set.h \
+	src/core/segment.c src/core/segment.h \
+	src/core/semver.c src/core/semver.h \
 	src/core/slots.c src/core/slots.h \
-	src/core/unit.c src/core/unit.h
-libcore_a_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
+	src/core/unit.c src/core/unit.h \
+	src/core/value_set.c src/core/value_set.h
+libcore_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(SODIUM_CFLAGS)

@@ -222,7 +222,7 @@ static int compile(struct arena *a, const struct experiment_def *def, struct pla
         return rc;
     memcpy(x->salt, def->salt, SALT_BYTES);
     if (def->condition)
-        rc = condition_compile(a, def->condition, &x->condition, e);
+        rc = condition_compile(a, def->condition, NULL, &x->condition, e);
     if (rc == 0)
         rc = compile_variants(a, def, x, e);
     if (rc == 0)

@@ -116,8 +116,8 @@ static void collect_unit_types(struct plan_builder *b, const struct plan *p, str
 static void collect_attributes(struct plan_builder *b, const struct condition *c, const struct list *types,
                                struct list *names)
 {
-    for (size_t i = 0; i < condition_clause_count(c); i++) {
-        const char *name = condition_clause_attribute(c, i);
+    for (size_t i = 0; i < condition_input_count(c); i++) {
+        const char *name = condition_input(c, i);
         if (!bsearch(&name, types->items, types->n, sizeof name, text_order))
             list_add_pointer(b, names, name);
     }

@@ -7,7 +7,7 @@ cd "$top" || exit 1
 # module: its own modules, then the libraries it may use. libc is free to all.
 allowed() {
     case $1 in
-    core) echo "core sodium" ;;
+    core) echo "core pcre2 sodium" ;;
     stats) echo "stats" ;;
     codec) echo "core stats codec jansson sodium" ;;
     base) echo "core base event2 sodium" ;;
@@ -26,6 +26,7 @@ module_of() {
     case $1 in
     sodium.h | sodium/*) echo sodium ;;
     libpq-fe.h) echo libpq-fe ;;
+    pcre2.h) echo pcre2 ;;
     jansson.h) echo jansson ;;
     sqlite3.h) echo sqlite3 ;;
     zlib.h) echo zlib ;;

@@ -13,3 +13,10 @@ EXTRA_DIST += tests/vectors/assignment.json
 tests_vectors_assignment_SOURCES = tests/vectors/assignment.c
 tests_vectors_assignment_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_vectors_assignment_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)
+
+check_PROGRAMS += tests/vectors/conditions
+TESTS += tests/vectors/conditions
+EXTRA_DIST += tests/vectors/conditions.json
+tests_vectors_conditions_SOURCES = tests/vectors/conditions.c
+tests_vectors_conditions_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_vectors_conditions_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)
