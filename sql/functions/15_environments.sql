@@ -40,8 +40,8 @@ create or replace function cohort.api_key_check() returns trigger
     language plpgsql as $$
 begin
     if tg_op = 'UPDATE' then
-        if (new.environment, new.role, new.hash, new.created_at, new.created_by)
-           is distinct from (old.environment, old.role, old.hash, old.created_at, old.created_by)
+        if (new.environment, new.role, new.team, new.hash, new.created_at, new.created_by)
+           is distinct from (old.environment, old.role, old.team, old.hash, old.created_at, old.created_by)
            or (old.revoked_at is not null and new.revoked_at is null) then
             perform cohort.fail('api_key_fixed', format('Of API key %s only the name can be changed, and revoked_at be set.', old.id));
         end if;
@@ -62,19 +62,3 @@ comment on function cohort.api_key_check() is 'Trigger: rules of API keys';
 create or replace trigger api_key_check before insert or update on cohort.api_key
     for each row execute function cohort.api_key_check();
 
-create or replace function cohort.create_api_key(role text, name text) returns text
-    language plpgsql security definer set search_path = cohort, pg_temp as $$
-declare
-    env text := current_environment();
-    presented text;
-begin
-    perform check_environment(env);
-    presented := 'ck_' || role || '_' || rtrim(translate(encode(gen_random_bytes(32), 'base64'), '+/', '-_'), '=');
-    insert into api_key (environment, name, role, hash)
-    select env, create_api_key.name, create_api_key.role,
-           coalesce(hmac(convert_to(presented, 'UTF8'), s.hash_key, 'sha256'), decode(repeat('00', 32), 'hex'))
-      from secret s where s.environment = env;
-    return presented;
-end $$;
-comment on function cohort.create_api_key(text, text) is
-    'Makes an API key of a role (admin, product, analyst, events, client) and returns it, this once: only its HMAC is kept';

@@ -180,3 +180,20 @@ create or replace function cohort.list_audit(lim int default 100, after bigint d
                    order by a.id desc limit lim) x $$;
 comment on function cohort.list_audit(int, bigint, text, text) is
     'The newest changes first, of one object or key where given; next: what to pass as after for older ones';
+
+-- Readers read it; nobody writes it but the functions above, the server's role neither.
+do $$
+declare
+    t text;
+    r text;
+begin
+    foreach t in array array['audit', 'audit_seal', 'audit_head', 'audit_pending'] loop
+        foreach r in array array['cohort_server', 'cohort_product', 'cohort_analyst'] loop
+            if to_regrole(r) is not null then
+                execute format('revoke insert, update, delete, truncate on cohort.%I from %I', t, r);
+                execute format('grant select on cohort.%I to %I', t, r);
+            end if;
+        end loop;
+    end loop;
+    perform cohort.grant_to('cohort_server', 'execute on function cohort.audit_seal_pending(bigint, int)');
+end $$;
