@@ -13,12 +13,31 @@ begin
             set_config('cohort.team', coalesce(k ->> 'team', ''), true),
             set_config('cohort.key_role', k ->> 'role', true),
             set_config('cohort.actor', format('api key %s (%s) %s', k ->> 'id', k ->> 'role', k ->> 'name'), true);
+    -- Row security is for roles: a product key acts as the role that product teams have.
+    if k ->> 'role' = 'product' and to_regrole('cohort_product') is not null then
+        perform set_config('role', 'cohort_product', true);
+    end if;
     return true;
 end $$;
 comment on function cohort.act_as_api_key(int) is
     'For servers: the rest of this transaction is for an API key: its environment, team and role, its name in histories. False when the key was revoked';
 revoke execute on function cohort.act_as_api_key(int) from public;
 select cohort.grant_to('cohort_server', 'execute on function cohort.act_as_api_key(int)');
+
+-- RFC 7396: null takes a member away, objects are merged, everything else replaces.
+create or replace function cohort.merge_patch(target jsonb, patch jsonb) returns jsonb
+    language sql immutable parallel safe
+    as $$ select case
+        when jsonb_typeof(patch) <> 'object' then patch
+        else (select coalesce(jsonb_object_agg(k, v), '{}') from (
+                  select t.key as k, t.value as v
+                    from jsonb_each(case when jsonb_typeof(target) = 'object' then target else '{}' end) t
+                   where not patch ? t.key
+                  union all
+                  select p.key, cohort.merge_patch(case when jsonb_typeof(target) = 'object' then target -> p.key end, p.value)
+                    from jsonb_each(patch) p where jsonb_typeof(p.value) <> 'null') m)
+    end $$;
+comment on function cohort.merge_patch(jsonb, jsonb) is 'A document with a JSON merge patch applied (RFC 7396)';
 
 create or replace function cohort.etag(doc jsonb) returns text
     language sql immutable strict parallel safe

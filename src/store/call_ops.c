@@ -11,29 +11,38 @@
 /* What $1 and $2 are, as far as a statement has them. */
 enum args { KEY_BODY, LIMIT_AFTER, BODY_ONLY };
 
-/* %s is the thing. A statement answers one JSON value; null or false: there is no such thing. */
+/* %1$s is the thing. A statement answers one JSON value; null or false: there is no such thing. */
 struct call_op {
     const char *name, *sql;
     int status; /* of success */
     enum args args;
     const char *show; /* the answer instead of the statement's own, or NULL */
+    const char *pick; /* what of the answer is sent: an expression on d; NULL: all. The tag is of all */
 };
 
-#define SHOW "cohort.get_%s($1)"
+#define SHOW "cohort.get_%1$s($1)"
 #define REASON "$2::jsonb ->> 'reason'"
+#define PATCH                                                                                                \
+    "(select cohort.put_%1$s($1, cohort.merge_patch(g, $2::jsonb)) from (select " SHOW                       \
+    " as g offset 0) x where g is not null)"
+/* The body of a part is an object with that part alone. */
+#define PART "d -> (select k from jsonb_object_keys($2::jsonb) k)"
 
 static const struct call_op ops[] = {
-    {"get", SHOW, 200, KEY_BODY, NULL},
-    {"list", "cohort.list_%ss($1::int, $2)", 200, LIMIT_AFTER, NULL},
-    {"put", "cohort.put_%s($1, $2::jsonb)", 200, KEY_BODY, NULL},
-    {"patch", "cohort.patch_%s($1, $2::jsonb)", 200, KEY_BODY, NULL},
-    {"delete", "to_jsonb(cohort.delete_%s($1))", 204, KEY_BODY, NULL},
-    {"create", "cohort.create_%s($1::jsonb)", 201, BODY_ONLY, NULL},
-    {"start", "to_jsonb(cohort.start($1, " REASON "))", 200, KEY_BODY, SHOW},
-    {"stop", "to_jsonb(cohort.stop($1, " REASON "))", 200, KEY_BODY, SHOW},
-    {"archive", "to_jsonb(cohort.archive($1, " REASON "))", 200, KEY_BODY, SHOW},
-    {"part", SHOW " -> ($2::jsonb #>> '{}')", 200, KEY_BODY, NULL},
-    {"results", "cohort.results_json($1)", 200, KEY_BODY, NULL},
+    {"get", SHOW, 200, KEY_BODY, NULL, NULL},
+    {"list", "cohort.list_%1$ss($1::int, $2)", 200, LIMIT_AFTER, NULL, NULL},
+    {"put", "cohort.put_%1$s($1, $2::jsonb)", 200, KEY_BODY, NULL, NULL},
+    {"patch", PATCH, 200, KEY_BODY, NULL, NULL},
+    {"get_part", SHOW, 200, KEY_BODY, NULL, PART},
+    {"put_part", PATCH, 200, KEY_BODY, NULL, PART},
+    {"delete", "to_jsonb(cohort.delete_%1$s($1))", 204, KEY_BODY, NULL, NULL},
+    {"create", "cohort.create_%1$s($1::jsonb)", 201, BODY_ONLY, NULL, NULL},
+    {"start", "to_jsonb(cohort.start($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
+    {"stop", "to_jsonb(cohort.stop($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
+    {"archive", "to_jsonb(cohort.archive($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
+    {"results", "cohort.results_json($1)", 200, KEY_BODY, NULL, NULL},
+    {"audit", "cohort.list_audit($1::int, $2::bigint)", 200, LIMIT_AFTER, NULL, NULL},
+    {"audit_head", "cohort.get_audit_head()", 200, KEY_BODY, NULL, NULL},
 };
 
 const struct call_op *call_op_find(const char *name)
@@ -61,12 +70,13 @@ static const char *or_null(const char *s)
     return s && *s ? s : NULL;
 }
 
-/* An expression as a statement with the parameters it names: its value, and the value's entity tag. */
-static int query(struct run *r, const char *expression, enum args args)
+/* An expression as a statement with the parameters it names: its value (or what is picked of it), and the
+ * value's entity tag. */
+static int query(struct run *r, const char *expression, enum args args, const char *pick)
 {
-    char with_thing[SQL_BYTES], sql[SQL_BYTES + 80], limit[16];
+    char with_thing[SQL_BYTES], sql[2 * SQL_BYTES], limit[16];
     const char *params[] = {r->q->key, r->q->body};
-    int n = strstr(expression, "$2") ? 2 : strstr(expression, "$1") ? 1 : 0;
+    int n = pick || strstr(expression, "$2") ? 2 : strstr(expression, "$1") ? 1 : 0;
     snprintf(limit, sizeof limit, "%d", r->q->limit);
     if (args == LIMIT_AFTER) {
         params[0] = limit;
@@ -75,7 +85,8 @@ static int query(struct run *r, const char *expression, enum args args)
         params[0] = r->q->body;
     }
     snprintf(with_thing, sizeof with_thing, expression, r->q->thing);
-    snprintf(sql, sizeof sql, "select d, cohort.etag(d) from (select %s as d offset 0) q", with_thing);
+    snprintf(sql, sizeof sql, "select %s, cohort.etag(d) from (select %s as d offset 0) q", pick ? pick : "d",
+             with_thing);
     PQclear(r->rows);
     r->rows = NULL;
     return pg_exec(r->pg, sql, n, params, &r->rows, r->e);
@@ -127,7 +138,7 @@ static int check_tags(struct run *r)
 {
     if (!r->q->if_match && !r->q->if_none)
         return ERR_OK;
-    int rc = query(r, SHOW, KEY_BODY);
+    int rc = query(r, SHOW, KEY_BODY, NULL);
     if (rc != ERR_OK)
         return rc;
     if (nothing(r)) {
@@ -174,23 +185,24 @@ static int work(struct run *r)
         rc = check_tags(r);
     if (rc != ERR_OK || r->refusal.status != 0)
         return rc;
-    if ((rc = query(r, r->op->sql, r->op->args)) != ERR_OK)
+    if ((rc = query(r, r->op->sql, r->op->args, r->op->pick)) != ERR_OK)
         return rc;
     if (nothing(r))
         return not_found(r);
-    if (r->op->show && (rc = query(r, r->op->show, KEY_BODY)) == ERR_OK && nothing(r))
+    if (r->op->show && (rc = query(r, r->op->show, KEY_BODY, r->op->pick)) == ERR_OK && nothing(r))
         return not_found(r);
     return rc;
 }
 
-/* A checked tag holds until COMMIT: what another transaction changes meanwhile makes this one fail and be
- * tried again, on what there is then. */
+/* What was read (a tag, what a patch starts from) holds until COMMIT: what another transaction changes
+ * meanwhile makes this one fail and be tried again, on what there is then. */
 static int transaction(struct run *r)
 {
     struct pg_error ignored;
-    bool checked = r->q->if_match || r->q->if_none;
+    bool reads_first = r->q->if_match || r->q->if_none || strcmp(r->op->sql, PATCH) == 0;
     r->refusal.status = 0;
-    int rc = pg_exec(r->pg, checked ? "begin isolation level repeatable read" : "begin", 0, NULL, NULL, r->e);
+    int rc =
+        pg_exec(r->pg, reads_first ? "begin isolation level repeatable read" : "begin", 0, NULL, NULL, r->e);
     if (rc == ERR_OK)
         rc = work(r);
     /* Deferred rules (shares that must sum) speak at COMMIT. */

@@ -175,7 +175,7 @@ static const char *part_of(const struct api_context *c)
 void definitions_get_part(struct api_context *c)
 {
     char body[64];
-    snprintf(body, sizeof body, "\"%s\"", part_of(c));
+    snprintf(body, sizeof body, "{\"%s\":null}", part_of(c));
     definitions_call(c, &(struct call_request){.body = body});
 }
 

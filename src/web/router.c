@@ -48,8 +48,8 @@
 #define PATCH(path, may, thing) DEFINE(HTTP_PATCH, path, definitions_patch, may, "patch", thing)
 #define CREATE(path, may, thing) DEFINE(HTTP_POST, path, definitions_create, may, "create", thing)
 #define PART(path, thing)                                                                                    \
-    DEFINE(HTTP_GET, path, definitions_get_part, MAY_READ, "part", thing),                                   \
-        DEFINE(HTTP_PUT, path, definitions_put_part, MAY_EDIT, "patch", thing)
+    DEFINE(HTTP_GET, path, definitions_get_part, MAY_READ, "get_part", thing),                               \
+        DEFINE(HTTP_PUT, path, definitions_put_part, MAY_EDIT, "put_part", thing)
 #define ACTION(path, may, op) DEFINE(HTTP_POST, path, actions_do, may, op, "experiment")
 #define EXPERIMENT_ACTION(op) ACTION("/v1/experiments/{key}/" op, MAY_EDIT, op)
 
@@ -106,7 +106,7 @@ static const struct route routes[] = {
     DEFINE(HTTP_GET, "/v1/keys/{key}", definitions_get, MAY_ADMIN, "get", "key"),
     DEFINE(HTTP_DELETE, "/v1/keys/{key}", definitions_delete, MAY_ADMIN, "delete", "key"),
     DEFINE(HTTP_POST, "/v1/keys/{key}/rotate", actions_do, MAY_ADMIN, "rotate", "key"),
-    DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "list", "audit"),
+    DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "audit", "audit"),
     READ_ADMIN("/v1/audit/head", "audit_head", "audit"),
 
     OPEN("/", health_root),
