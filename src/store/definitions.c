@@ -72,11 +72,11 @@ static int read_versions(struct pg *p, int64_t *version, int64_t *stop_version, 
 static int read_document(struct pg *p, char **document, struct pg_error *e)
 {
     PGresult *res = NULL;
-    int code = pg_exec(p, "select cohort.plan_document()", 0, NULL, &res, e);
+    int code = pg_exec(p, "select cohort.plan_documents()", 0, NULL, &res, e);
     if (code != ERR_OK)
         return code;
     if (PQntuples(res) != 1 || PQgetisnull(res, 0, 0))
-        code = error_set(&e->error, ERR_DAMAGED, NULL, "cohort.plan_document() returned nothing");
+        code = error_set(&e->error, ERR_DAMAGED, NULL, "cohort.plan_documents() returned nothing");
     else if (!(*document = strdup(PQgetvalue(res, 0, 0))))
         code = error_set(&e->error, ERR_NOMEM, NULL, "out of memory");
     PQclear(res);
