@@ -8,6 +8,8 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
      'Call cohort.ingest_prepare() once on each connection, before the transaction.', null, 'event'),
     ('guardrail_known', 'P0002', 404, 'There is no such guardrail',
      'Guardrails are in the table cohort.guardrail.', null, 'event'),
+    ('iteration_known', 'P0002', 404, 'There is no such iteration',
+     'Iterations are in the table cohort.experiment_iteration.', null, 'event'),
     ('experiment_metric_experiment_known', '23503', 422, 'There is no such experiment',
      'Make it first: insert into cohort.experiment (key) values (…).', 'experiment', 'definition'),
     ('experiment_metric_metric_known', '23503', 422, 'There is no such metric',

@@ -23,17 +23,53 @@ $$;
 comment on function cohort.matured_to(timestamptz, int) is
     'Units first exposed at or before this have a closed window, nothing of which can still be under way; null without a window''s end';
 
-drop view if exists cohort.counted_metric;
-create view cohort.counted_metric as
-select e.id as experiment_id, m.id as metric_id, m.version as metric_version, m.event, m.kind, m.window_start_s,
-       m.window_end_s
+-- Events belong to iterations: a restart gives an experiment a new id, and what was seen before stays under the old one.
+create or replace view cohort.every_iteration as
+select e.id as experiment_id, e.environment, e.key as experiment, e.iteration, true as current, e.status,
+       e.started_at, e.stopped_at
   from cohort.experiment e
+union all
+select i.experiment_id, i.environment, i.experiment, i.iteration, false, 'stopped', i.started_at, i.stopped_at
+  from cohort.experiment_iteration i
+ where not exists (select from cohort.experiment e where e.id = i.experiment_id);
+comment on view cohort.every_iteration is 'Every run of every experiment: the ids that events carry';
+comment on column cohort.every_iteration.experiment_id is 'The id events carry';
+comment on column cohort.every_iteration.environment is 'The environment';
+comment on column cohort.every_iteration.experiment is 'experiment.key';
+comment on column cohort.every_iteration.iteration is '1, 2, … within the experiment';
+comment on column cohort.every_iteration.current is 'True for the run that experiment.id names';
+comment on column cohort.every_iteration.status is 'experiment.status of the current run; stopped for earlier ones';
+comment on column cohort.every_iteration.started_at is 'When it began to run';
+comment on column cohort.every_iteration.stopped_at is 'When it ended; null while it runs';
+
+-- An earlier run keeps the metrics its guardrails had, whatever a restart changed.
+create or replace view cohort.iteration_metric as
+select i.experiment_id, i.environment, i.experiment, i.status, g.metric
+  from cohort.every_iteration i
   join (select environment, experiment, metric from cohort.guardrail
         union
         select environment, experiment, metric from cohort.experiment_metric) g
-    on g.environment = e.environment and g.experiment = e.key
-  join cohort.metric m on m.environment = g.environment and m.key = g.metric
- where e.status <> 'draft';
+    on g.environment = i.environment and g.experiment = i.experiment
+union
+select i.experiment_id, i.environment, i.experiment, 'stopped', g ->> 'metric'
+  from cohort.experiment_iteration i
+ cross join lateral jsonb_array_elements(i.definition -> 'guardrails') g
+ where jsonb_typeof(i.definition -> 'guardrails') = 'array'
+   and not exists (select from cohort.experiment e where e.id = i.experiment_id);
+comment on view cohort.iteration_metric is 'The metrics of each run of each experiment: those of guardrails and those listed in experiment_metric';
+comment on column cohort.iteration_metric.experiment_id is 'The id events carry';
+comment on column cohort.iteration_metric.environment is 'The environment';
+comment on column cohort.iteration_metric.experiment is 'experiment.key';
+comment on column cohort.iteration_metric.status is 'experiment.status of the current run; stopped for earlier ones';
+comment on column cohort.iteration_metric.metric is 'metric.key';
+
+drop view if exists cohort.counted_metric;
+create view cohort.counted_metric as
+select i.experiment_id, m.id as metric_id, m.version as metric_version, m.event, m.kind, m.window_start_s,
+       m.window_end_s
+  from cohort.iteration_metric i
+  join cohort.metric m on m.environment = i.environment and m.key = i.metric
+ where i.status <> 'draft';
 comment on view cohort.counted_metric is
     'The pairs of experiment and metric that count: those of guardrails and those listed in experiment_metric';
 comment on column cohort.counted_metric.experiment_id is 'experiment.id';

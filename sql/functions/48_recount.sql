@@ -93,21 +93,23 @@ declare
     metric int;
     n int := 0;
 begin
-    select e.id into experiment from cohort.experiment e
-     where e.environment = cohort.current_environment() and e.key = $1;
+    perform from cohort.experiment e where e.environment = cohort.current_environment() and e.key = $1;
     if not found then
         perform cohort.fail('experiment_known', format('There is no experiment %s.', cohort.shown($1)));
     end if;
     perform from cohort.leader_state for update;
-    delete from cohort.exposure_stat s where s.experiment_id = experiment;
-    insert into cohort.exposure_stat
-    select experiment, phase_id, variant_id, count(*) from cohort.recount_exposures(experiment)
-     group by phase_id, variant_id;
-    for metric in select t.metric_id from cohort.tracked_metric t where t.experiment_id = experiment loop
-        perform cohort.rebuild_metric(experiment, metric);
-        n := n + 1;
+    for experiment in select i.experiment_id from cohort.every_iteration i
+                       where i.environment = cohort.current_environment() and i.experiment = $1 loop
+        delete from cohort.exposure_stat s where s.experiment_id = experiment;
+        insert into cohort.exposure_stat
+        select experiment, phase_id, variant_id, count(*) from cohort.recount_exposures(experiment)
+         group by phase_id, variant_id;
+        for metric in select t.metric_id from cohort.tracked_metric t where t.experiment_id = experiment loop
+            perform cohort.rebuild_metric(experiment, metric);
+            n := n + 1;
+        end loop;
     end loop;
     return n;
 end $$;
 comment on function cohort.repair(text) is
-    'Counts an experiment anew from its rows, should its numbers ever be in doubt; returns how many metrics. Passes of the monitor wait meanwhile';
+    'Counts an experiment anew from its rows, earlier iterations too, should its numbers ever be in doubt; returns how many metrics. Passes of the monitor wait meanwhile';

@@ -54,7 +54,8 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
        coalesce(case a.count when 'at_maturity' then cs.matured_event_units else cs.event_units end, 0)
            as control_events
   from cohort.guardrail_arm a
-  join cohort.phase p on p.environment = a.environment and p.experiment = a.experiment
+  join cohort.variant v on v.id = a.treatment_id and v.dropped_at is null
+  join cohort.phase p on p.experiment_id = a.experiment_id
   join cohort.phase_variant tv on tv.phase_id = p.id and tv.variant_id = a.treatment_id and tv.share_ppm > 0
   join cohort.phase_variant cv on cv.phase_id = p.id and cv.variant_id = a.control_id and cv.share_ppm > 0
   left join cohort.metric_stat ts
@@ -63,12 +64,12 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
   left join cohort.metric_stat cs
     on cs.experiment_id = a.experiment_id and cs.metric_id = a.metric_id and cs.metric_version = a.metric_version
    and cs.phase_id = p.id and cs.variant_id = a.control_id and cs.segment = 0
- where a.status = 'running' and a.kind = 'binary'
+ where a.status in ('running', 'paused') and a.kind = 'binary'
    and not exists (select from cohort.stop_event s
                     where s.experiment_id = a.experiment_id and s.iteration = a.iteration)
  order by a.experiment_id, a.guardrail_id, a.treatment_id, p.number;
 comment on view cohort.guardrail_input is
-    'What the monitor computes with: a row per guardrail, treatment and phase of each running experiment that nothing has stopped';
+    'What the monitor computes with: a row per guardrail, treatment and phase of each running or paused experiment that nothing has stopped. A dropped arm harms nobody any more';
 comment on column cohort.guardrail_input.environment is 'The environment';
 comment on column cohort.guardrail_input.experiment_id is 'experiment.id';
 comment on column cohort.guardrail_input.experiment is 'experiment.key';

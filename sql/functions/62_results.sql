@@ -2,49 +2,50 @@
 -- differences are taken inside each phase and then averaged (statistics never pool phases): the weight of a phase is
 -- its share of the units. Just-in-time compilation is off: it took a second for what takes a millisecond.
 
-create or replace function cohort.experiment_id_of(key text) returns int
+drop function if exists cohort.experiment_id_of(text);
+create or replace function cohort.experiment_id_of(key text, iteration int default null) returns int
     language plpgsql stable set search_path = cohort, pg_temp as $$
 #variable_conflict use_column
 declare
     found_id int;
 begin
-    select e.id into found_id from cohort.experiment e
-     where e.environment = cohort.current_environment() and e.key = $1;
+    select i.experiment_id into found_id from cohort.every_iteration i
+     where i.environment = cohort.current_environment() and i.experiment = $1
+       and case when $2 is null then i.current else i.iteration = $2 end;
     if not found then
-        perform cohort.fail('experiment_known', format('There is no experiment %s.', cohort.shown($1)));
+        perform cohort.fail('experiment_known', format('There is no experiment %s.', cohort.shown($1)))
+          where not exists (select from cohort.experiment e where e.environment = cohort.current_environment() and e.key = $1);
+        perform cohort.fail('iteration_known', format('Experiment %s has no iteration %s.', cohort.shown($1), $2));
     end if;
     return found_id;
 end $$;
-comment on function cohort.experiment_id_of(text) is
-    'The id of an experiment of the current environment; fails when there is none';
+comment on function cohort.experiment_id_of(text, int) is
+    'The id of an experiment of the current environment, or of an earlier iteration of it; fails when there is none';
 
-create or replace function cohort.result_variants(experiment_id int)
-    returns table (id int, key text, place int, is_control boolean)
+drop function if exists cohort.result_variants(int);
+create function cohort.result_variants(experiment_id int)
+    returns table (id int, key text, place int, is_control boolean, dropped boolean)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select v.id, v.key, v.position,
            v.id = first_value(v.id) over (order by v.is_control desc, v.key = 'control' desc)
-           and (v.is_control or v.key = 'control')
-      from cohort.experiment e
-      join cohort.variant v on v.environment = e.environment and v.experiment = e.key
-     where e.id = $1
+           and (v.is_control or v.key = 'control'),
+           coalesce(v.dropped_at <= coalesce(i.stopped_at, 'infinity'), false)
+      from cohort.every_iteration i
+      join cohort.variant v on v.environment = i.environment and v.experiment = i.experiment
+     where i.experiment_id = $1
 $$;
-comment on function cohort.result_variants(int) is 'The variants of an experiment, and which of them is control';
+comment on function cohort.result_variants(int) is
+    'The variants of an experiment (or of an earlier iteration), which of them is control, and which were dropped';
 
 create or replace function cohort.result_metrics(experiment_id int) returns table (id int, version int, key text, kind text)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select m.id, m.version, m.key, m.kind
-      from cohort.experiment e
-      join (select environment, experiment, metric from cohort.guardrail
-            union
-            select environment, experiment, metric from cohort.experiment_metric) g
-        on g.environment = e.environment and g.experiment = e.key
-      join cohort.metric m on m.environment = g.environment and m.key = g.metric
-     where e.id = $1
+      from cohort.iteration_metric i
+      join cohort.metric m on m.environment = i.environment and m.key = i.metric
+     where i.experiment_id = $1
 $$;
-comment on function cohort.result_metrics(int) is 'The metrics an experiment has results for';
+comment on function cohort.result_metrics(int) is 'The metrics an experiment (or an earlier iteration) has results for';
 
--- y and variance are of one unit; phase_units counts all variants. Differences of exact numbers are exact: only
--- the quotient becomes a float.
 create or replace function cohort.result_cells(experiment_id int)
     returns table (metric_id int, phase_id int, variant_id int, n double precision, y double precision,
                    variance double precision, events double precision, phase_units double precision)
@@ -96,12 +97,12 @@ $$;
 comment on function cohort.result_method(text, int) is 'How a difference was judged, in words';
 
 drop function if exists cohort.results(text);
-create function cohort.results(key text)
+create or replace function cohort.results(key text, iteration int default null)
     returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
                    difference double precision, std_error double precision, statistic double precision,
                    low double precision, high double precision, method text, phases int, as_of timestamptz)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
-    with x as materialized (select cohort.experiment_id_of($1) as id),
+    with x as materialized (select cohort.experiment_id_of($1, $2) as id),
     level as (
         select c.metric_id, c.variant_id, sum(c.n)::bigint as units, count(*)::int as phases,
                sum(c.phase_units * c.y) / sum(c.phase_units) as value
@@ -125,25 +126,28 @@ create function cohort.results(key text)
                                             else cohort.student_t_975(d.df) end as half) q
      order by m.id, v.is_control desc, v.place, v.id
 $$;
-comment on function cohort.results(text) is
-    'Per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment';
+comment on function cohort.results(text, int) is
+    'Per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment. iteration: an earlier run''s; left out, the current one''s';
 
 drop function if exists cohort.srm(text);
-create function cohort.srm(key text)
+create or replace function cohort.srm(key text, iteration int default null)
     returns table (variant text, units bigint, expected numeric, chi_square double precision, p double precision)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
-    with x as materialized (select cohort.experiment_id_of($1) as id),
+    with x as materialized (select cohort.experiment_id_of($1, $2) as id),
     share as (
-        -- An import has equal shares; thirds are none in ppm, and the units were not drawn by these ppm.
-        select p.id as phase_id, v.id as variant_id,
+        -- An import has equal shares; thirds are none in ppm, and the units were not drawn by these ppm. A dropped
+        -- arm gets no more units while the others do: the others are compared among themselves.
+        select p.id as phase_id, v.id as variant_id, v.dropped,
                case e.origin when 'imported' then 1 else coalesce(pv.share_ppm, 0) end as share
-          from x join cohort.experiment e on e.id = x.id
-          join cohort.phase p on p.environment = e.environment and p.experiment = e.key
+          from x join cohort.every_iteration i on i.experiment_id = x.id
+          join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
+          join cohort.phase p on p.experiment_id = x.id
          cross join lateral cohort.result_variants(x.id) v
           left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
     ), cell as (
-        select s.phase_id, s.variant_id, s.share, coalesce(u.units, 0) as n,
-               sum(coalesce(u.units, 0)) over w * s.share / nullif(sum(s.share) over w, 0) as expected
+        select s.phase_id, s.variant_id, s.share, s.dropped, coalesce(u.units, 0) as n,
+               case when not s.dropped then sum(coalesce(u.units, 0)) filter (where not s.dropped) over w * s.share
+                   / nullif(sum(s.share) filter (where not s.dropped) over w, 0) end as expected
           from share s
           left join (x join cohort.exposure_stat u on u.experiment_id = x.id)
             on u.phase_id = s.phase_id and u.variant_id = s.variant_id
@@ -151,17 +155,17 @@ create function cohort.srm(key text)
     ), test as (
         select sum((n - expected) ^ 2 / nullif(expected, 0))::double precision as chi_square,
                (count(*) filter (where expected > 0) - count(distinct phase_id) filter (where expected > 0))::int as df,
-               coalesce(bool_or(n > 0 and share = 0), false) as impossible from cell
+               coalesce(bool_or(n > 0 and share = 0 and not dropped), false) as impossible from cell
     )
-    select v.key, coalesce(sum(c.n), 0)::bigint, round(coalesce(sum(c.expected), 0), 6),
+    select v.key, coalesce(sum(c.n), 0)::bigint, case when not v.dropped then round(coalesce(sum(c.expected), 0), 6) end,
            case when not t.impossible and t.df > 0 then t.chi_square end,
            case when t.impossible then 0 else cohort.chi_square_p(t.chi_square, t.df) end
       from x
      cross join lateral cohort.result_variants(x.id) v
       left join cell c on c.variant_id = v.id
      cross join test t
-     group by v.id, v.key, v.is_control, v.place, t.chi_square, t.df, t.impossible
+     group by v.id, v.key, v.is_control, v.place, v.dropped, t.chi_square, t.df, t.impossible
      order by v.is_control desc, v.place, v.id
 $$;
-comment on function cohort.srm(text) is
-    'Sample ratio: units per variant, what their shares expect, and Pearson''s chi-square with its p, inside each phase. A p below 0.01 says that the counts are broken; 0 also when units are in a variant that has no share';
+comment on function cohort.srm(text, int) is
+    'Sample ratio: units per variant, what their shares expect, and Pearson''s chi-square with its p, inside each phase. A p below 0.01 says that the counts are broken; 0 also when units are in a variant that has no share. Dropped arms are left out of it, and have no expectation';
