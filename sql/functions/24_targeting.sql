@@ -35,7 +35,7 @@ comment on function cohort.condition_segments(jsonb) is 'The segments a conditio
 
 -- The named segments stay as long as this transaction: their rows are locked against deletion.
 create or replace function cohort.check_segments(what text, environment text, condition jsonb) returns void
-    language plpgsql as $$
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
     r record;
     stored text;

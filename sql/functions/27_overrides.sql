@@ -20,7 +20,7 @@ on conflict (constraint_name) do update set code = excluded.code, http_status = 
     title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
 
 create or replace function cohort.override_target_check(o cohort.override) returns void
-    language plpgsql as $$
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
     listed boolean;
 begin
@@ -54,7 +54,7 @@ end $$;
 comment on function cohort.override_target_check(cohort.override) is 'Refuses an override of nothing, of two things, or of what is forced already';
 
 create or replace function cohort.override_experiment_check(o cohort.override) returns void
-    language plpgsql as $$
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
     e cohort.experiment;
 begin

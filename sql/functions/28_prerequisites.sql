@@ -48,7 +48,7 @@ end $$;
 comment on function cohort.check_prerequisite_chain(text, text, text) is 'Refuses prerequisites that come back to their experiment, or are more than 8 deep';
 
 create or replace function cohort.prerequisite_variants_check(p cohort.prerequisite) returns void
-    language plpgsql as $$
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
     name text := format('Experiment %s''s prerequisite %s', cohort.shown(p.experiment), cohort.shown(p.requires));
     odd text;
@@ -71,6 +71,20 @@ begin
 end $$;
 comment on function cohort.prerequisite_variants_check(cohort.prerequisite) is 'Refuses a prerequisite without variants, or with some that aren''t there';
 
+-- Another team's experiment may be required: it is locked for whoever asks.
+create or replace function cohort.hold_required(environment text, requires text) returns cohort.experiment
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
+declare
+    r cohort.experiment;
+begin
+    select * into r from cohort.experiment x where x.environment = hold_required.environment and x.key = requires for key share;
+    if not found then
+        perform cohort.fail('prerequisite_requires_known', format('There is no experiment %s.', cohort.shown(requires)));
+    end if;
+    return r;
+end $$;
+comment on function cohort.hold_required(text, text) is 'The required experiment, kept from being deleted by this transaction''s end';
+
 create or replace function cohort.prerequisite_check() returns trigger
     language plpgsql as $$
 declare
@@ -83,10 +97,7 @@ begin
         perform cohort.fail('key_fixed', format('A prerequisite of experiment %s can''t become another''s.', cohort.shown(old.experiment)));
     end if;
     e := cohort.experiment_draft(new.environment, new.experiment, 'prerequisite_experiment_known', 'prerequisite_running_fixed', 'prerequisites');
-    select * into r from cohort.experiment x where x.environment = new.environment and x.key = new.requires for key share;
-    if not found then
-        perform cohort.fail('prerequisite_requires_known', format('There is no experiment %s.', cohort.shown(new.requires)));
-    end if;
+    r := cohort.hold_required(new.environment, new.requires);
     if 'holdout' in (e.kind, r.kind) then
         perform cohort.fail('prerequisite_kind', format('Experiment %s is a holdout.',
             cohort.shown(case e.kind when 'holdout' then e.key else r.key end)));

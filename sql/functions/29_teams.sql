@@ -57,7 +57,7 @@ create or replace trigger team_delete_check before delete on cohort.team
     for each row execute function cohort.team_delete_check();
 
 create or replace function cohort.check_team(environment text, team text) returns void
-    language plpgsql as $$
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
 begin
     perform 1 from cohort.team t where t.environment = check_team.environment and t.key = check_team.team for key share;
     if not found then

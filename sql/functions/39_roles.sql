@@ -39,7 +39,8 @@ begin
     foreach r in array array['cohort_server', 'cohort_product', 'cohort_analyst'] loop
         perform cohort.grant_to(r, 'usage on schema cohort');
         foreach t in array array['environment', 'error_message', 'config_version', 'condition_operator', 'flag', 'flag_rule',
-            'experiment', 'variant', 'phase', 'phase_variant', 'status_change', 'metric', 'guardrail', 'experiments', 'flags'] loop
+            'experiment', 'variant', 'phase', 'phase_variant', 'status_change', 'metric', 'guardrail', 'experiments', 'flags',
+            'team', 'team_member', 'holdout', 'holdout_covers', 'segment', 'override', 'prerequisite'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
     end loop;
@@ -55,6 +56,12 @@ begin
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, key, share_ppm, value, is_control, position), update (share_ppm, value, is_control, position) on cohort.variant');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, event, kind, direction_good, window_start_s, window_end_s, description), update (event, kind, direction_good, window_start_s, window_end_s, description) on cohort.metric');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, metric, direction, margin, weight, count, action), update (metric, direction, margin, weight, count, action) on cohort.guardrail');
+    perform cohort.grant_to('cohort_product', 'delete on cohort.holdout, cohort.segment, cohort.override, cohort.prerequisite');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, scope, scope_key, exempts_running), update (scope, scope_key, exempts_running) on cohort.holdout');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, condition, list, description, team), update (condition, list, description, team) on cohort.segment');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, experiment, unit_id, segment, variant, note, expires_at), update (unit_id, segment, variant, note, expires_at) on cohort.override');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, requires, variants), update (requires, variants) on cohort.prerequisite');
+    perform cohort.grant_to('cohort_product', 'insert (gives), update (gives) on cohort.variant');
     perform cohort.grant_to('cohort_product', 'execute on function cohort.unit_id(text, text)');
 end $$;
 

@@ -9,7 +9,8 @@ begin
         foreach t in array array['exposure', 'exposure_switch', 'exposure_replaced', 'outcome', 'decision', 'spool',
             'ingest_batch', 'dead_letter', 'leader_state', 'tracked_metric', 'maturity', 'unit_metric', 'exposure_stat',
             'metric_stat', 'guardrail_state', 'stop_event', 'alert_event', 'experiment_metric', 'exposures', 'switches',
-            'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input'] loop
+            'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input',
+            'experiment_iteration', 'every_iteration', 'iteration_metric'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
     end loop;

@@ -81,8 +81,8 @@ select t.experiment('r3', array['control', 'b']) as x \gset
 insert into cohort.experiment_metric (experiment, metric) values ('r3', 'r_visit'), ('r3', 'r_spend');
 set session_replication_role = replica;
 update cohort.phase_variant set share_ppm = case variant_id when t.variant(:x, 'b') then 100000 else 900000 end where phase_id = t.phase(:x);
-insert into cohort.phase (environment, experiment, number, traffic_slots, salt, opened_by)
-    select environment, experiment, 2, '{[500000,1000000)}', salt, opened_by from cohort.phase where id = t.phase(:x);
+insert into cohort.phase (environment, experiment, experiment_id, number, traffic_slots, salt, opened_by)
+    select environment, experiment, experiment_id, 2, '{[500000,1000000)}', salt, opened_by from cohort.phase where id = t.phase(:x);
 insert into cohort.phase_variant select t.phase(:x), v, s, '{[0,10)}' from (values (t.variant(:x, 'control'), 520000), (t.variant(:x, 'b'), 480000)) y(v, s);
 reset session_replication_role;
 select min(p.id) as p1, max(p.id) as p2 from cohort.phase p where p.experiment = 'r3' \gset
