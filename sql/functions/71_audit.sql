@@ -168,7 +168,7 @@ create or replace function cohort.get_audit_head() returns jsonb
                                     'pending', (select count(*) from audit_pending)) from audit_head h $$;
 comment on function cohort.get_audit_head() is 'Where the chain ends, for publishing: {"number", "hash", "at", "pending"}; pending rows are not sealed yet';
 
-create or replace function cohort.list_audit(lim int default 100, after bigint default null, object text default null, key text default null)
+create or replace function cohort.list_audits(lim int default 100, after text default null, object text default null, key text default null)
     returns jsonb language sql stable
     as $$ select jsonb_build_object('items', coalesce(jsonb_agg(x.item order by x.id desc), '[]'),
                                     'next', case when count(*) = lim then min(x.id)::text end)
@@ -176,9 +176,9 @@ create or replace function cohort.list_audit(lim int default 100, after bigint d
                          'key', a.key, 'action', a.action, 'before', a.before, 'after', a.after) as item
                     from cohort.audit a
                    where (a.environment is null or a.environment = cohort.current_environment())
-                     and ($2 is null or a.id < $2) and ($3 is null or a.object = $3) and ($4 is null or a.key = $4)
-                   order by a.id desc limit lim) x $$;
-comment on function cohort.list_audit(int, bigint, text, text) is
+                     and (coalesce($2, '') !~ '^[0-9]{1,18}$' or a.id < $2::bigint) and ($3 is null or a.object = $3) and ($4 is null or a.key = $4)
+                   order by a.id desc limit cohort.check_limit(lim)) x $$;
+comment on function cohort.list_audits(int, text, text, text) is
     'The newest changes first, of one object or key where given; next: what to pass as after for older ones';
 
 -- Readers read it; nobody writes it but the functions above, the server's role neither.
