@@ -67,3 +67,10 @@ SQL_MIGRATIONS += \
 	sql/migrations/0020_lifecycle.sql \
 	sql/migrations/0021_ramps.sql \
 	sql/migrations/0022_layers.sql
+SQL_FUNCTIONS += \
+	sql/functions/14_lifecycle_errors.sql \
+	sql/functions/21_ramps.sql \
+	sql/functions/22_layers.sql \
+	sql/functions/27_lifecycle.sql \
+	sql/functions/29_schedule.sql \
+	sql/functions/32_clone_validate.sql

@@ -22,7 +22,7 @@ comment on function cohort.flag_type_check(cohort.flag) is 'Refuses an unknown t
 create or replace function cohort.flag_type_free(f cohort.flag) returns boolean
     language sql stable
     as $$ select not exists (select from cohort.experiment e
-                              where e.environment = f.environment and e.flag = f.key and e.status <> 'draft')
+                              where e.environment = f.environment and e.flag = f.key and e.status not in ('draft', 'scheduled'))
              and not exists (select from cohort.flag_rule r
                               where r.environment = f.environment and r.flag = f.key and r.value is not null) $$;
 comment on function cohort.flag_type_free(cohort.flag) is 'True while nothing was served under the flag''s type';
@@ -137,11 +137,11 @@ declare
 begin
     if tg_op <> 'INSERT' and old.experiment is not null then
         select * into e from cohort.experiment x where x.environment = old.environment and x.key = old.experiment;
-        if found and e.status = 'running' and (tg_op = 'DELETE'
+        if found and e.status in ('running', 'paused', 'shipped') and (tg_op = 'DELETE'
             or (new.environment, new.flag, new.experiment, new.condition)
                is distinct from (old.environment, old.flag, old.experiment, old.condition)) then
-            perform cohort.fail('flag_rule_running', format('The rule of experiment %s can''t be removed or changed: it is running.',
-                cohort.shown(e.key)));
+            perform cohort.fail('flag_rule_running', format('The rule of experiment %s can''t be removed or changed: it is %s.',
+                cohort.shown(e.key), e.status));
         end if;
     end if;
     if tg_op = 'DELETE' then

@@ -3,7 +3,7 @@
 create or replace function cohort.effective_status(e cohort.experiment) returns text
     language plpgsql stable as $$
 begin
-    if e.status = 'running' and exists (select from cohort.stop_event s
+    if e.status in ('running', 'paused') and exists (select from cohort.stop_event s
                                          where s.experiment_id = e.id and s.iteration = e.iteration) then
         return 'stopped';
     end if;
@@ -17,6 +17,20 @@ create or replace function cohort.effective_status(experiment text) returns text
     as $$ select cohort.effective_status(e) from cohort.experiment e
            where e.environment = cohort.current_environment() and e.key = experiment $$;
 comment on function cohort.effective_status(text) is 'The same by key; null when there is no such experiment';
+
+-- What only our own functions change (ids, salts, times) they change under this sign; it counts for the owner of
+-- the tables alone, as which those functions run.
+create or replace function cohort.within() returns boolean
+    language sql stable
+    as $$ select coalesce(current_setting('cohort.within', true), '') = 'on'
+             and current_user = (select pg_get_userbyid(c.relowner) from pg_class c where c.oid = 'cohort.experiment'::regclass) $$;
+comment on function cohort.within() is 'True inside functions that keep the database''s own columns';
+
+-- A command travels with an UPDATE of the experiment, so that whoever may not update it can't command it either.
+create or replace function cohort.command() returns jsonb
+    language sql stable
+    as $$ select nullif(current_setting('cohort.command', true), '')::jsonb $$;
+comment on function cohort.command() is 'The command that goes with the update under way, or null';
 
 -- Words, ranges and formats.
 create or replace function cohort.experiment_value_check(e cohort.experiment) returns void
@@ -52,9 +66,55 @@ begin
         perform cohort.fail('experiment_alpha_range', format('The alert_alpha of %s is %s; it must be above 0 and at most 0.5.', name,
             cohort.shown(e.alert_alpha)), cohort.path_of('alert_alpha'));
     end if;
+    perform cohort.experiment_lifecycle_check(e);
     perform cohort.check_condition(name, e.condition);
 end $$;
 comment on function cohort.experiment_value_check(cohort.experiment) is 'Refuses words, ranges and formats out of place';
+
+create or replace function cohort.experiment_lifecycle_check(e cohort.experiment) returns void
+    language plpgsql as $$
+declare
+    name text := format('experiment %s', cohort.shown(e.key));
+begin
+    if e.layer_ppm not between 1 and 1000000 then
+        perform cohort.fail('experiment_layer_range', format('The layer_ppm of %s is %s; it must lie in 1 to 1000000.', name, e.layer_ppm));
+    end if;
+    if cardinality(e.tags) > 50 or cardinality(e.tags) <> (select count(distinct t) from unnest(e.tags) t where cohort.key_ok(t)) then
+        perform cohort.fail('experiment_tags_format', format('The tags of %s must be at most 50 different keys.', name));
+    end if;
+    if not (e.ramp_tolerance > 0 and e.ramp_tolerance <= 1000) then
+        perform cohort.fail('experiment_ramp_tolerance_range', format('The ramp_tolerance of %s is %s; it must be above 0 and at most 1000.',
+            name, cohort.shown(e.ramp_tolerance)));
+    end if;
+    if e.ramp_on_alert not in ('hold', 'roll_back') then
+        perform cohort.fail('experiment_ramp_on_alert_known', format('%s is no answer to an alert.', cohort.shown(e.ramp_on_alert)));
+    end if;
+    if e.ends_at <= e.starts_at then
+        perform cohort.fail('experiment_schedule_order', format('The end of %s, %s, is not after its start, %s.', name,
+            cohort.rfc3339(e.ends_at), cohort.rfc3339(e.starts_at)));
+    end if;
+end $$;
+comment on function cohort.experiment_lifecycle_check(cohort.experiment) is 'Refuses schedules, layers, ramps and tags out of place';
+
+create or replace function cohort.check_time_zone(zone text) returns void
+    language plpgsql as $$
+begin
+    perform 1 from pg_timezone_names z where z.name = zone;
+    if not found then
+        perform cohort.fail('experiment_time_zone_known', format('%s is no time zone.', cohort.shown(zone)));
+    end if;
+end $$;
+comment on function cohort.check_time_zone(text) is 'Refuses a time zone the database doesn''t know';
+
+create or replace function cohort.experiment_layer_check(e cohort.experiment) returns void
+    language plpgsql as $$
+begin
+    perform 1 from cohort.layer l where l.environment = e.environment and l.key = e.layer;
+    if not found then
+        perform cohort.fail('experiment_layer_known', format('There is no layer %s.', cohort.shown(e.layer)));
+    end if;
+end $$;
+comment on function cohort.experiment_layer_check(cohort.experiment) is 'Refuses a layer nobody made';
 
 -- A missing flag of the experiment's own key is made; a missing one of another name is a typing error.
 create or replace function cohort.experiment_flag_check(e cohort.experiment) returns void
@@ -83,6 +143,11 @@ begin
     new.exposure := coalesce(new.exposure, 'on_evaluation');
     new.alpha := coalesce(new.alpha, 0.01);
     new.alert_alpha := coalesce(new.alert_alpha, 0.05);
+    new.layer_ppm := coalesce(new.layer_ppm, 1000000);
+    new.tags := coalesce(new.tags, '{}');
+    new.sticky := coalesce(new.sticky, false);
+    new.ramp_tolerance := coalesce(new.ramp_tolerance, 2);
+    new.ramp_on_alert := coalesce(new.ramp_on_alert, 'hold');
     perform cohort.check_environment(new.environment);
     if not cohort.key_ok(new.key) then
         perform cohort.fail('experiment_key_format', format('%s can''t be an experiment''s key.', cohort.shown(new.key)));
@@ -101,7 +166,16 @@ begin
     if new.iteration is distinct from 1 or num_nonnulls(new.started_at, new.stopped_at, new.archived_at) > 0 then
         perform cohort.fail('experiment_times_fixed', format('Times and iteration of experiment %s can''t be given.', cohort.shown(new.key)));
     end if;
+    if num_nonnulls(new.shipped_variant, new.shipped_holdback_ppm, new.ship_salt) > 0 then
+        perform cohort.fail('ship_fixed', format('What experiment %s ships can''t be given.', cohort.shown(new.key)));
+    end if;
     perform cohort.experiment_value_check(new);
+    if new.time_zone is not null then
+        perform cohort.check_time_zone(new.time_zone);
+    end if;
+    if new.layer is not null then
+        perform cohort.experiment_layer_check(new);
+    end if;
     perform cohort.experiment_flag_check(new);
     new.salt := cohort.gen_random_bytes(16);
     return new;
@@ -113,7 +187,7 @@ create or replace trigger experiment_insert_check before insert on cohort.experi
 -- The first column that may not change any more and did, or null.
 create or replace function cohort.experiment_fixed_column(o cohort.experiment, n cohort.experiment) returns text
     language sql immutable
-    as $$ select case when o.status = 'draft' then null
+    as $$ select case when o.status in ('draft', 'scheduled') then null
                       when n.flag is distinct from o.flag then 'flag'
                       when n.kind is distinct from o.kind then 'kind'
                       when n.origin is distinct from o.origin then 'origin'
@@ -122,7 +196,16 @@ create or replace function cohort.experiment_fixed_column(o cohort.experiment, n
                       when n.traffic_ppm is distinct from o.traffic_ppm then 'traffic_ppm'
                       when n.exposure is distinct from o.exposure then 'exposure'
                       when n.alpha is distinct from o.alpha then 'alpha'
-                      when n.alert_alpha is distinct from o.alert_alpha then 'alert_alpha' end $$;
+                      when n.alert_alpha is distinct from o.alert_alpha then 'alert_alpha'
+                      when n.layer is distinct from o.layer then 'layer'
+                      when n.layer_ppm is distinct from o.layer_ppm then 'layer_ppm'
+                      when n.team is distinct from o.team then 'team'
+                      when n.starts_at is distinct from o.starts_at then 'starts_at'
+                      when n.ends_at is distinct from o.ends_at then 'ends_at'
+                      when n.time_zone is distinct from o.time_zone then 'time_zone'
+                      when n.sticky is distinct from o.sticky then 'sticky'
+                      when n.ramp_tolerance is distinct from o.ramp_tolerance then 'ramp_tolerance'
+                      when n.ramp_on_alert is distinct from o.ramp_on_alert then 'ramp_on_alert' end $$;
 comment on function cohort.experiment_fixed_column(cohort.experiment, cohort.experiment) is
     'The first column of a started experiment that an update changes and may not, or null';
 
@@ -131,17 +214,26 @@ create or replace function cohort.experiment_update_check() returns trigger
 declare
     name text := format('experiment %s', cohort.shown(old.key));
     fixed text := cohort.experiment_fixed_column(old, new);
+    command jsonb := cohort.command();
 begin
+    if cohort.within() then
+        return new;
+    end if;
     new.description := coalesce(new.description, '');
     new.owner := coalesce(new.owner, '');
+    new.tags := coalesce(new.tags, '{}');
     if (new.environment, new.key) is distinct from (old.environment, old.key) then
         perform cohort.fail('key_fixed', format('The key of %s can''t be changed.', name));
     end if;
     if new.salt is distinct from old.salt then
         perform cohort.fail('experiment_salt_fixed', format('The salt of %s can''t be changed.', name));
     end if;
-    if (new.iteration, new.created_at, new.created_by, new.started_at, new.stopped_at, new.archived_at)
-       is distinct from (old.iteration, old.created_at, old.created_by, old.started_at, old.stopped_at, old.archived_at) then
+    if (new.shipped_variant, new.shipped_holdback_ppm, new.ship_salt)
+       is distinct from (old.shipped_variant, old.shipped_holdback_ppm, old.ship_salt) then
+        perform cohort.fail('ship_fixed', format('What %s ships can''t be changed.', name));
+    end if;
+    if (new.id, new.iteration, new.created_at, new.created_by, new.started_at, new.stopped_at, new.archived_at)
+       is distinct from (old.id, old.iteration, old.created_at, old.created_by, old.started_at, old.stopped_at, old.archived_at) then
         perform cohort.fail('experiment_times_fixed', format('Times and iteration of %s can''t be changed.', name));
     end if;
     if fixed is not null then
@@ -153,8 +245,19 @@ begin
         new.flag := coalesce(new.flag, case when new.kind <> 'holdout' then new.key end);
         perform cohort.experiment_flag_check(new);
     end if;
+    if new.time_zone is distinct from old.time_zone and new.time_zone is not null then
+        perform cohort.check_time_zone(new.time_zone);
+    end if;
+    if new.layer is distinct from old.layer and new.layer is not null then
+        perform cohort.experiment_layer_check(new);
+    end if;
     if new.status is distinct from old.status then
         new := cohort.experiment_transition(old, new);
+    end if;
+    if command ->> 'do' = 'ship' then
+        new := cohort.ship_columns(new, command);
+    elsif new.status = 'shipped' and old.status <> 'shipped' then
+        perform cohort.fail('ship_variant_missing', format('Experiment %s can''t be shipped without saying which variant.', cohort.shown(old.key)));
     end if;
     return new;
 end $$;
@@ -165,7 +268,7 @@ create or replace trigger experiment_update_check before update on cohort.experi
 create or replace function cohort.experiment_delete_check() returns trigger
     language plpgsql as $$
 begin
-    if old.status <> 'draft' then
+    if old.status not in ('draft', 'scheduled') then
         perform cohort.fail('experiment_delete_running', format('Experiment %s is %s and can''t be deleted.',
             cohort.shown(old.key), cohort.effective_status(old)));
     end if;
@@ -175,10 +278,16 @@ comment on function cohort.experiment_delete_check() is 'Trigger: only drafts ca
 create or replace trigger experiment_delete_check before delete on cohort.experiment
     for each row execute function cohort.experiment_delete_check();
 
--- The rule that asks the experiment follows it; a flag that was only made for a deleted draft goes with it.
+-- The rule that asks the experiment follows it; a flag that was only made for a deleted draft goes with it. A
+-- change of status brings what belongs to it, and a command (27_lifecycle) is carried out.
 create or replace function cohort.experiment_follow() returns trigger
     language plpgsql security definer set search_path = cohort, pg_temp as $$
+declare
+    given jsonb := command();
 begin
+    if within() then
+        return null;
+    end if;
     if tg_op = 'DELETE' or (tg_op = 'UPDATE' and new.flag <> old.flag) then
         delete from flag_rule r where r.environment = old.environment and r.experiment = old.key;
         delete from flag f where f.environment = old.environment and f.key = old.flag
@@ -190,16 +299,24 @@ begin
         insert into flag_rule (environment, flag, kind, experiment, position)
         values (new.environment, new.flag, 'experiment', new.key, null);
     end if;
-    if tg_op = 'INSERT' or (tg_op = 'UPDATE' and new.status <> old.status) then
-        insert into status_change (experiment_id, status, reason)
-        values (new.id, new.status, nullif(current_setting('cohort.reason', true), ''));
+    if tg_op = 'INSERT' or (tg_op = 'UPDATE' and (new.status <> old.status or given ->> 'do' = 'ship')) then
+        insert into status_change (experiment_id, status, what, reason)
+        values (new.id, new.status, case when new.status = 'shipped' then
+                    format('variant %s, %s ppm held back', new.shipped_variant, new.shipped_holdback_ppm) end,
+                nullif(current_setting('cohort.reason', true), ''));
     end if;
-    if tg_op = 'UPDATE' and new.status = 'running' and old.status = 'draft' then
-        perform open_phase(new);
+    if tg_op = 'UPDATE' then
+        if new.status <> old.status then
+            perform status_follow(old.status, new);
+        end if;
+        if given is not null then
+            perform set_config('cohort.command', '', true);
+            perform carry_out(new, given, nullif(current_setting('cohort.reason', true), ''));
+        end if;
     end if;
     return null;
 end $$;
-comment on function cohort.experiment_follow() is 'Trigger: keeps an experiment''s rule, history and first phase';
+comment on function cohort.experiment_follow() is 'Trigger: keeps an experiment''s rule, history, phases and slots';
 create or replace trigger experiment_follow after insert or update or delete on cohort.experiment
     for each row execute function cohort.experiment_follow();
 
@@ -218,7 +335,7 @@ begin
         end if;
         return null;
     end if;
-    if e.status <> 'draft' then
+    if e.status not in ('draft', 'scheduled') then
         perform cohort.fail(fixed, format('Experiment %s is %s: its %s can''t be changed.', cohort.shown(experiment),
             cohort.effective_status(e), what));
     end if;

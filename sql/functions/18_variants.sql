@@ -7,6 +7,9 @@ declare
     flag_type text;
     name text := format('variant %s of experiment %s', cohort.shown(new.key), cohort.shown(new.experiment));
 begin
+    if cohort.within() then
+        return new;
+    end if;
     e := cohort.experiment_draft(new.environment, new.experiment, 'variant_experiment_known', 'variant_running_fixed', 'variants');
     new.is_control := coalesce(new.is_control, false);
     if tg_op = 'INSERT' then
@@ -25,7 +28,10 @@ begin
         perform cohort.fail('key_fixed', format('The key of variant %s of experiment %s can''t be changed.',
             cohort.shown(old.key), cohort.shown(old.experiment)));
     end if;
-    if new.share_ppm is null or new.share_ppm not between 1 and 1000000 then
+    if new.dropped_at is distinct from (case when tg_op = 'UPDATE' then old.dropped_at end) then
+        perform cohort.fail('variant_dropped_fixed', format('When %s was dropped can''t be set.', name));
+    end if;
+    if new.share_ppm is null or new.share_ppm not between (case when new.dropped_at is null then 1 else 0 end) and 1000000 then
         perform cohort.fail('variant_share_range', format('The share_ppm of %s is %s; it must lie in 1 to 1000000.', name,
             coalesce(new.share_ppm::text, 'null')));
     end if;
@@ -43,13 +49,20 @@ comment on function cohort.variant_check() is 'Trigger: rules of a variant';
 create or replace trigger variant_check before insert or update on cohort.variant
     for each row execute function cohort.variant_check();
 
+-- A variant that an earlier iteration served stays, as an arm without a share: exposures name it.
 create or replace function cohort.variant_delete_check() returns trigger
-    language plpgsql as $$
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
 begin
-    perform cohort.experiment_draft(old.environment, old.experiment, null, 'variant_running_fixed', 'variants');
+    perform experiment_draft(old.environment, old.experiment, null, 'variant_running_fixed', 'variants');
+    if exists (select from phase_variant pv where pv.variant_id = old.id) then
+        perform set_config('cohort.within', 'on', true);
+        update variant v set share_ppm = 0, is_control = false, dropped_at = coalesce(v.dropped_at, clock_timestamp()) where v.id = old.id;
+        perform set_config('cohort.within', '', true);
+        return null;
+    end if;
     return old;
 end $$;
-comment on function cohort.variant_delete_check() is 'Trigger: only a draft''s variants can be deleted';
+comment on function cohort.variant_delete_check() is 'Trigger: only a draft''s variants can be deleted; one that was served before stays without a share';
 create or replace trigger variant_delete_check before delete on cohort.variant
     for each row execute function cohort.variant_delete_check();
 

@@ -35,7 +35,7 @@ begin
     if (n.event, n.kind, n.window_start_s, n.window_end_s) is distinct from (o.event, o.kind, o.window_start_s, o.window_end_s) then
         select e.key into guarded from cohort.guardrail g join cohort.experiment e
             on e.environment = g.environment and e.key = g.experiment
-         where g.environment = o.environment and g.metric = o.key and e.status = 'running' order by e.key limit 1;
+         where g.environment = o.environment and g.metric = o.key and e.status in ('running', 'paused') order by e.key limit 1;
         if found then
             perform cohort.fail('metric_running_fixed', format('Metric %s guards experiment %s, which is running.',
                 cohort.shown(o.key), cohort.shown(guarded)));

@@ -51,19 +51,46 @@ create or replace function cohort.slot(w bigint) returns int
     as $$ select ((w * 1000000) >> 32)::int $$;
 comment on function cohort.slot(bigint) is 'The slot of a word, 0 to 999999';
 
+-- The probability of taking part: the layer's slots it owns times the traffic that is open, rounded down after each.
+-- Holdouts come first (holdout_ppm).
+create or replace function cohort.inclusion_ppm(e cohort.experiment) returns int
+    language sql stable parallel safe
+    as $$ select (case when e.layer is null then 1000000
+                       else coalesce((select cohort.slots_ppm(s.slots) from cohort.layer_slots s
+                                       where s.environment = e.environment and s.experiment = e.key), 0) end::bigint
+                  * cohort.open_ppm(e.id) / 1000000)::int $$;
+comment on function cohort.inclusion_ppm(cohort.experiment) is
+    'The probability of a unit to be enrolled by layer and traffic, in parts per million';
+
 -- Inlined into the query that calls it: a join over many units is one plan.
 create or replace function cohort.expected_assignment(experiment text, unit uuid)
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
-    as $$ select p.number, v.key, pv.share_ppm,
-                 (select sum(upper(r) - lower(r))::int
-                    from cohort.phase o, unnest(o.traffic_slots) r
-                   where o.environment = e.environment and o.experiment = e.key)
+    as $$ select p.number, v.key, pv.share_ppm, cohort.inclusion_ppm(e)
             from cohort.experiment e
-            join cohort.phase p on p.environment = e.environment and p.experiment = e.key
+            left join cohort.layer l on l.environment = e.environment and l.key = e.layer
+            left join cohort.layer_slots ls on ls.environment = e.environment and ls.experiment = e.key
+            join cohort.phase p on p.experiment_id = e.id
                                and p.traffic_slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0))
+            left join cohort.phase_closed c on c.phase_id = p.id
             join cohort.phase_variant pv on pv.phase_id = p.id and pv.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1))
             join cohort.variant v on v.id = pv.variant_id
-           where e.environment = cohort.current_environment() and e.key = $1 $$;
+           where e.environment = cohort.current_environment() and e.key = $1
+             and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0)))
+             and not coalesce(c.slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0)), false)
+             and v.dropped_at is null $$;
 comment on function cohort.expected_assignment(text, uuid) is
-    'What the contract alone says of a unit: its phase''s number, its variant, and both probabilities in ppm; no row when its traffic slot isn''t open. Targeting and status aside';
+    'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Targeting and status aside';
+
+create or replace function cohort.drawn_assignment(experiment_id int, unit uuid)
+    returns table(phase_id int, phase int, variant_id int, variant text, propensity int)
+    language sql stable parallel safe rows 1
+    as $$ select p.id, p.number, v.id, v.key, pv.share_ppm
+            from cohort.experiment_iteration i
+            join cohort.phase p on p.experiment_id = i.experiment_id
+                               and p.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0))
+            join cohort.phase_variant pv on pv.phase_id = p.id and pv.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1))
+            join cohort.variant v on v.id = pv.variant_id
+           where i.experiment_id = $1 $$;
+comment on function cohort.drawn_assignment(int, uuid) is
+    'The phase and variant that an iteration, by the id its events carry, draws for a unit, whatever was closed, dropped or ended since: to check what was recorded';

@@ -63,7 +63,8 @@ begin
         if jsonb_typeof(item) <> 'object' then
             perform cohort.fail('document_field_type', format('%s must be an object, not %s.', path, cohort.json_noun(item)), path);
         end if;
-        perform cohort.doc_fields(item, path, 'a variant', array['key', 'share_ppm', 'value', 'control']);
+        perform cohort.doc_fields(item, path, 'a variant', array['key', 'share_ppm', 'value', 'control', 'dropped']);
+        perform cohort.doc_field(item, path, 'dropped', 'boolean');
         v := null;
         v.key := cohort.doc_field(item, path, 'key', 'string', true) #>> '{}';
         v.share_ppm := trunc(cohort.doc_field(item, path, 'share_ppm', 'integer', true)::numeric)::int;
@@ -103,6 +104,114 @@ begin
 end $$;
 comment on function cohort.doc_guardrails(jsonb) is 'A document''s guardrails as rows; id is the place in the list';
 
+create or replace function cohort.doc_ramp(doc jsonb) returns setof cohort.ramp_step
+    language plpgsql as $$
+declare
+    list jsonb := coalesce(cohort.doc_field(doc, '$', 'ramp', 'array'), '[]');
+    item jsonb;
+    path text;
+    s cohort.ramp_step;
+begin
+    for i in 0 .. jsonb_array_length(list) - 1 loop
+        item := list -> i;
+        path := format('ramp[%s]', i);
+        if jsonb_typeof(item) <> 'object' then
+            perform cohort.fail('document_field_type', format('%s must be an object, not %s.', path, cohort.json_noun(item)), path);
+        end if;
+        perform cohort.doc_fields(item, path, 'a step of a ramp', array['traffic_ppm', 'shares', 'wait_s']);
+        s := null;
+        s.number := i + 1;
+        s.traffic_ppm := trunc(cohort.doc_field(item, path, 'traffic_ppm', 'integer', true)::numeric)::int;
+        s.shares := cohort.doc_field(item, path, 'shares', 'object');
+        s.wait_s := coalesce(trunc(cohort.doc_field(item, path, 'wait_s', 'integer')::numeric)::int, 86400);
+        return next s;
+    end loop;
+end $$;
+comment on function cohort.doc_ramp(jsonb) is 'The steps of a document''s ramp as rows';
+
+create or replace function cohort.doc_tags(doc jsonb) returns text[]
+    language plpgsql as $$
+declare
+    list jsonb := coalesce(cohort.doc_field(doc, '$', 'tags', 'array'), '[]');
+begin
+    for i in 0 .. jsonb_array_length(list) - 1 loop
+        if jsonb_typeof(list -> i) <> 'string' then
+            perform cohort.fail('document_field_type', format('tags[%s] must be a string, not %s.', i, cohort.json_noun(list -> i)), format('tags[%s]', i));
+        end if;
+    end loop;
+    return array(select t from jsonb_array_elements_text(list) t);
+end $$;
+comment on function cohort.doc_tags(jsonb) is 'A document''s tags';
+
+-- A moment with an offset, or a local time of the document's time zone.
+create or replace function cohort.doc_time(doc jsonb, field text, zone text) returns timestamptz
+    language plpgsql stable as $$
+declare
+    word text := cohort.doc_field(doc, '$', field, 'string') #>> '{}';
+begin
+    if word is null then
+        return null;
+    end if;
+    if word !~ '^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?$' or (zone is null and word !~ '(Z|[+-]\d{2}:\d{2})$') then
+        perform cohort.fail('document_time', format('%s is %s, which is no time%s.', field, cohort.shown(word),
+            case when zone is null and word ~ '^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}' then ' without an offset or a time_zone' else '' end), field);
+    end if;
+    return case when word ~ '(Z|[+-]\d{2}:\d{2})$' then word::timestamptz else word::timestamp at time zone zone end;
+exception when datetime_field_overflow or invalid_datetime_format or invalid_parameter_value then
+    perform cohort.fail('document_time', format('%s is %s, which is no time.', field, cohort.shown(word)), field);
+end $$;
+comment on function cohort.doc_time(jsonb, text, text) is 'A time of a document; local ones are of its time_zone';
+
+create or replace function cohort.doc_lifecycle(e cohort.experiment, doc jsonb) returns cohort.experiment
+    language plpgsql as $$
+begin
+    e.layer := cohort.doc_field(doc, '$', 'layer', 'string') #>> '{}';
+    e.layer_ppm := coalesce(trunc(cohort.doc_field(doc, '$', 'layer_ppm', 'integer')::numeric)::int, 1000000);
+    e.tags := cohort.doc_tags(doc);
+    e.team := cohort.doc_field(doc, '$', 'team', 'string') #>> '{}';
+    e.time_zone := cohort.doc_field(doc, '$', 'time_zone', 'string') #>> '{}';
+    if e.time_zone is not null and num_nonnulls(doc -> 'starts_at', doc -> 'ends_at') > 0 then
+        perform set_config('cohort.path', '$', true);
+        perform cohort.check_time_zone(e.time_zone);
+        perform set_config('cohort.path', '', true);
+    end if;
+    e.starts_at := cohort.doc_time(doc, 'starts_at', e.time_zone);
+    e.ends_at := cohort.doc_time(doc, 'ends_at', e.time_zone);
+    e.sticky := coalesce(cohort.doc_field(doc, '$', 'sticky', 'boolean')::boolean, false);
+    e.ramp_tolerance := coalesce(cohort.doc_field(doc, '$', 'ramp_tolerance', 'number')::numeric, 2);
+    e.ramp_on_alert := coalesce(cohort.doc_field(doc, '$', 'ramp_on_alert', 'string') #>> '{}', 'hold');
+    return e;
+end $$;
+comment on function cohort.doc_lifecycle(cohort.experiment, jsonb) is 'Layer, schedule, tags and ramp of a document, added to its row';
+
+create or replace function cohort.put_ramp(e cohort.experiment, doc jsonb) returns void
+    language plpgsql as $$
+declare
+    s cohort.ramp_step;
+begin
+    perform set_config('cohort.path', 'ramp', true);
+    delete from cohort.ramp_step x where x.environment = e.environment and x.experiment = e.key
+        and not exists (select from cohort.doc_ramp(doc) d where (d.number, d.traffic_ppm, d.wait_s, d.shares)
+                                                  is not distinct from (x.number, x.traffic_ppm, x.wait_s, x.shares));
+    for s in select d.* from cohort.doc_ramp(doc) d
+              where not exists (select from cohort.ramp_step x where x.environment = e.environment and x.experiment = e.key and x.number = d.number)
+              order by d.number loop
+        perform set_config('cohort.path', format('ramp[%s]', s.number - 1), true);
+        insert into cohort.ramp_step (environment, experiment, number, traffic_ppm, shares, wait_s)
+        values (e.environment, e.key, s.number, s.traffic_ppm, s.shares, s.wait_s);
+    end loop;
+    perform set_config('cohort.path', 'ramp', true);
+    if e.status in ('draft', 'scheduled') then
+        perform cohort.check_ramp(e.environment, e.key);
+    end if;
+end $$;
+comment on function cohort.put_ramp(cohort.experiment, jsonb) is 'Stores the steps of a document''s ramp';
+
+create or replace function cohort.experiment_fields() returns text[]
+    language sql immutable
+    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert}'::text[] $$;
+comment on function cohort.experiment_fields() is 'Fields of an experiment''s document that a PUT can set';
+
 -- The document's own columns as a row of experiment.
 create or replace function cohort.doc_experiment(key text, doc jsonb) returns cohort.experiment
     language plpgsql as $$
@@ -120,18 +229,24 @@ begin
     e.exposure := coalesce(cohort.doc_field(doc, '$', 'exposure', 'string') #>> '{}', 'on_evaluation');
     e.alpha := coalesce(cohort.doc_field(doc, '$', 'alpha', 'number')::numeric, 0.01);
     e.alert_alpha := coalesce(cohort.doc_field(doc, '$', 'alert_alpha', 'number')::numeric, 0.05);
-    return e;
+    return cohort.doc_lifecycle(e, doc);
 end $$;
 comment on function cohort.doc_experiment(text, jsonb) is 'A document''s own fields as a row';
+
+create or replace function cohort.read_only_fields() returns text[]
+    language sql immutable
+    as $$ select '{key,id,status,kind,origin,iteration,phases,history,stop,open_ppm,layer_slots_ppm,ramp_state,iterations,shipped}'::text[] $$;
+comment on function cohort.read_only_fields() is 'Fields of an experiment''s document that a GET adds and a PUT can''t change';
 
 -- What GET adds may come back with a PUT as long as it says what is true.
 create or replace function cohort.doc_read_only(key text, doc jsonb) returns void
     language plpgsql as $$
 declare
     given text[] := array(select k from jsonb_object_keys(doc) k
-        where k = any (array['id', 'status', 'kind', 'origin', 'iteration', 'phases', 'history', 'stop']) order by k);
+        where k = any (cohort.read_only_fields()) and k <> 'key' order by k);
     current jsonb;
     f text;
+    v record;
 begin
     if doc -> 'key' <> to_jsonb(key) then
         perform cohort.fail('document_field_read_only', format('The document''s key is %s; the experiment''s is %s.',
@@ -143,6 +258,14 @@ begin
     foreach f in array given loop
         if current -> f is distinct from doc -> f then
             perform cohort.fail('document_field_read_only', format('%s can''t be set by a document.', f), f);
+        end if;
+    end loop;
+    for v in select (x.n - 1)::text as n, x.item ->> 'key' as key, (x.item ->> 'dropped')::boolean as dropped
+               from jsonb_array_elements(doc -> 'variants') with ordinality x(item, n) where x.item ? 'dropped' loop
+        perform 1 from cohort.variant s where s.environment = cohort.current_environment() and s.experiment = doc_read_only.key
+            and s.key = v.key and (s.dropped_at is not null) = v.dropped;
+        if not found and v.dropped then
+            perform cohort.fail('document_field_read_only', format('variants[%s].dropped can''t be set by a document.', v.n), format('variants[%s].dropped', v.n));
         end if;
     end loop;
 end $$;
@@ -173,7 +296,8 @@ declare
     seen text[] := '{}';
 begin
     perform set_config('cohort.path', 'variants', true);
-    delete from cohort.variant x where x.environment = e.environment and x.experiment = e.key
+    -- What a restart left out has no share any more and needn't be named.
+    delete from cohort.variant x where x.environment = e.environment and x.experiment = e.key and x.share_ppm > 0
         and not exists (select from cohort.doc_variants(doc) d where d.key = x.key);
     for v in select * from cohort.doc_variants(doc) loop
         perform set_config('cohort.path', format('variants[%s]', v.position - 1), true);
@@ -226,15 +350,21 @@ begin
     select * into e from cohort.experiment x where x.environment = d.environment and x.key = d.key for no key update;
     if not found then
         insert into cohort.experiment (environment, key, flag, unit_type, description, owner, condition, traffic_ppm,
-                                       exposure, alpha, alert_alpha)
+                                       exposure, alpha, alert_alpha, layer, layer_ppm, tags, team, starts_at, ends_at, time_zone,
+                                       sticky, ramp_tolerance, ramp_on_alert)
         values (d.environment, d.key, d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm,
-                d.exposure, d.alpha, d.alert_alpha) returning * into e;
-    elsif (e.flag, e.unit_type, e.description, e.owner, e.condition::text, e.traffic_ppm, e.exposure, e.alpha, e.alert_alpha)
+                d.exposure, d.alpha, d.alert_alpha, d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone,
+                d.sticky, d.ramp_tolerance, d.ramp_on_alert) returning * into e;
+    elsif (e.flag, e.unit_type, e.description, e.owner, e.condition::text, e.traffic_ppm, e.exposure, e.alpha, e.alert_alpha,
+           e.layer, e.layer_ppm, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone, e.sticky, e.ramp_tolerance, e.ramp_on_alert)
           is distinct from
-          (d.flag, d.unit_type, d.description, d.owner, d.condition::text, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha) then
+          (d.flag, d.unit_type, d.description, d.owner, d.condition::text, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
+           d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert) then
         update cohort.experiment x
-           set (flag, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha)
-             = (d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha)
+           set (flag, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha, layer, layer_ppm,
+                tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert)
+             = (d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
+                d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert)
          where x.id = e.id returning * into e;
     end if;
     return e;
@@ -249,13 +379,12 @@ begin
     if jsonb_typeof(doc) is distinct from 'object' then
         perform cohort.fail('document_object', format('The definition must be a JSON object, not %s.', coalesce(cohort.json_noun(doc), 'null')));
     end if;
-    perform cohort.doc_fields(doc, '$', 'an experiment', array['flag', 'type', 'unit_type', 'description', 'owner', 'traffic_ppm',
-        'condition', 'exposure', 'alpha', 'alert_alpha', 'variants', 'guardrails', 'key', 'id', 'status', 'kind', 'origin',
-        'iteration', 'phases', 'history', 'stop']);
+    perform cohort.doc_fields(doc, '$', 'an experiment', cohort.experiment_fields() || cohort.read_only_fields());
     e := cohort.doc_experiment(key, doc);
     perform cohort.doc_field(doc, '$', 'type', 'string');
     perform count(v) from cohort.doc_variants(doc) v;
     perform count(g) from cohort.doc_guardrails(doc) g;
+    perform count(s) from cohort.doc_ramp(doc) s;
     -- Two writers of one key take turns; the second sees what the first made.
     perform pg_advisory_xact_lock(hashtextextended('cohort.experiment ' || e.environment || ' ' || coalesce(key, ''), 0));
     perform cohort.doc_read_only(key, doc);
@@ -264,6 +393,7 @@ begin
     perform cohort.put_type(e, doc ->> 'type');
     perform cohort.put_variants(e, doc);
     perform cohort.put_guardrails(e, doc);
+    perform cohort.put_ramp(e, doc);
     perform set_config('cohort.path', '', true);
     return cohort.get_experiment(key);
 end $$;

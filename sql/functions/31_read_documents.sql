@@ -3,14 +3,22 @@
 create or replace function cohort.experiment_history(e cohort.experiment) returns jsonb
     language plpgsql stable as $$
 begin
-    return (select jsonb_agg(jsonb_build_object('status', h.status, 'at', cohort.rfc3339(h.at), 'actor', h.actor, 'reason', h.reason)
+    return (with run as (
+                select e.id as id, e.iteration as iteration
+                union
+                select i.experiment_id, i.iteration from cohort.experiment_iteration i
+                 where i.environment = e.environment and i.experiment = e.key)
+            select jsonb_agg(jsonb_build_object('status', h.status, 'at', cohort.rfc3339(h.at), 'actor', h.actor, 'reason', h.reason)
+                             || case when h.what is null then '{}' else jsonb_build_object('what', h.what) end
+                             || case when h.iteration = 1 then '{}' else jsonb_build_object('iteration', h.iteration) end
                              order by h.at, h.n)
-              from (select c.status, c.at, c.actor, c.reason, c.id as n from cohort.status_change c where c.experiment_id = e.id
+              from (select r.iteration, c.status, c.at, c.actor, c.reason, c.what, c.id as n
+                      from run r join cohort.status_change c on c.experiment_id = r.id
                     union all
-                    select 'stopped', s.at, 'guardrail', s.sentence, 0 from cohort.stop_event s
-                     where s.experiment_id = e.id and s.iteration = e.iteration) h);
+                    select r.iteration, 'stopped', s.at, 'guardrail', s.sentence, null, 0
+                      from run r join cohort.stop_event s on s.experiment_id = r.id and s.iteration = r.iteration) h);
 end $$;
-comment on function cohort.experiment_history(cohort.experiment) is 'Who changed the status, when and why, guardrails'' stops too';
+comment on function cohort.experiment_history(cohort.experiment) is 'What was done to it, by whom, when and why, in all its iterations, guardrails'' stops too';
 
 create or replace function cohort.experiment_stop(e cohort.experiment) returns jsonb
     language plpgsql stable as $$
@@ -25,6 +33,7 @@ create or replace function cohort.experiment_variants(e cohort.experiment) retur
     select coalesce(jsonb_agg(jsonb_build_object('key', v.key, 'share_ppm', v.share_ppm)
                || case when v.value is null then '{}' else jsonb_build_object('value', v.value) end
                || case when v.is_control or (v.key = 'control' and not v.marked) then '{"control": true}'::jsonb else '{}' end
+               || case when v.dropped_at is null then '{}' else '{"dropped": true}'::jsonb end
                order by v.position, v.id), '[]')
       from (select x.*, bool_or(x.is_control) over () as marked from cohort.variant x
              where x.environment = e.environment and x.experiment = e.key) v $$;
@@ -40,14 +49,46 @@ comment on function cohort.experiment_guardrails(cohort.experiment) is 'An exper
 create or replace function cohort.experiment_phases(e cohort.experiment) returns jsonb
     language sql stable as $$
     select coalesce(jsonb_agg(jsonb_build_object('number', p.number, 'opened_at', cohort.rfc3339(p.opened_at),
-               'traffic_ppm', (select sum(upper(r) - lower(r)) from unnest(p.traffic_slots) r),
+               'traffic_ppm', cohort.slots_ppm(p.traffic_slots), 'closed_ppm', coalesce(cohort.slots_ppm(c.slots), 0),
                'variants', (select jsonb_agg(jsonb_build_object('key', v.key, 'share_ppm', pv.share_ppm) order by v.position, v.id)
                               from cohort.phase_variant pv join cohort.variant v on v.id = pv.variant_id where pv.phase_id = p.id))
                order by p.number), '[]')
-      from cohort.phase p where p.environment = e.environment and p.experiment = e.key $$;
-comment on function cohort.experiment_phases(cohort.experiment) is 'An experiment''s phases as a document has them';
+      from cohort.phase p left join cohort.phase_closed c on c.phase_id = p.id where p.experiment_id = e.id $$;
+comment on function cohort.experiment_phases(cohort.experiment) is 'The phases of an experiment''s current iteration as a document has them';
 
-create or replace function cohort.get_experiment(key text) returns jsonb
+create or replace function cohort.experiment_ramp(e cohort.experiment) returns jsonb
+    language sql stable as $$
+    select jsonb_build_object(
+               'ramp', coalesce(jsonb_agg(jsonb_build_object('traffic_ppm', s.traffic_ppm, 'wait_s', s.wait_s)
+                   || case when s.shares is null then '{}' else jsonb_build_object('shares', s.shares) end order by s.number), '[]'),
+               'ramp_state', coalesce(jsonb_agg(jsonb_build_object('step', s.number, 'state', s.state, 'done_at', cohort.rfc3339(s.done_at),
+                   'note', s.note) order by s.number), '[]'))
+      from cohort.ramp_step s where s.environment = e.environment and s.experiment = e.key $$;
+comment on function cohort.experiment_ramp(cohort.experiment) is 'An experiment''s ramp as a document has it, and what became of its steps';
+
+create or replace function cohort.experiment_iterations(e cohort.experiment) returns jsonb
+    language sql stable as $$
+    select coalesce(jsonb_agg(jsonb_build_object('iteration', i.iteration, 'id', i.experiment_id, 'started_at', cohort.rfc3339(i.started_at),
+               'stopped_at', cohort.rfc3339(i.stopped_at)) order by i.iteration), '[]')
+      from cohort.experiment_iteration i where i.environment = e.environment and i.experiment = e.key $$;
+comment on function cohort.experiment_iterations(cohort.experiment) is 'Every run of an experiment as a document has it';
+
+-- What a draft may leave out is left out where it is not set; lists and numbers are always there.
+create or replace function cohort.experiment_lifecycle(e cohort.experiment) returns jsonb
+    language sql stable as $$
+    select cohort.experiment_ramp(e)
+           || jsonb_build_object('layer_ppm', e.layer_ppm, 'tags', to_jsonb(e.tags), 'sticky', e.sticky,
+                  'ramp_tolerance', e.ramp_tolerance, 'ramp_on_alert', e.ramp_on_alert,
+                  'open_ppm', cohort.open_ppm(e.id), 'iterations', cohort.experiment_iterations(e))
+           || jsonb_strip_nulls(jsonb_build_object('layer', e.layer, 'team', e.team, 'starts_at', cohort.rfc3339(e.starts_at),
+                  'ends_at', cohort.rfc3339(e.ends_at), 'time_zone', e.time_zone,
+                  'layer_slots_ppm', (select cohort.slots_ppm(s.slots) from cohort.layer_slots s
+                                       where s.environment = e.environment and s.experiment = e.key)))
+           || case when e.shipped_variant is null then '{}' else jsonb_build_object('shipped',
+                  jsonb_build_object('variant', e.shipped_variant, 'holdback_ppm', e.shipped_holdback_ppm)) end $$;
+comment on function cohort.experiment_lifecycle(cohort.experiment) is 'Layer, schedule, ramp, tags, and what became of them, as a document has them';
+
+create or replace function cohort.get_experiment_of(e cohort.experiment) returns jsonb
     language sql stable as $$
     select jsonb_build_object('key', e.key, 'id', e.id, 'status', cohort.effective_status(e), 'kind', e.kind, 'origin', e.origin,
                'flag', e.flag, 'unit_type', e.unit_type, 'description', e.description, 'owner', e.owner,
@@ -56,7 +97,13 @@ create or replace function cohort.get_experiment(key text) returns jsonb
                'variants', cohort.experiment_variants(e), 'guardrails', cohort.experiment_guardrails(e),
                'phases', cohort.experiment_phases(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e))
            || case when f.type is null then '{}' else jsonb_build_object('type', f.type) end
-      from cohort.experiment e join cohort.flag f on f.environment = e.environment and f.key = e.flag
+           || cohort.experiment_lifecycle(e)
+      from (values (1)) one left join cohort.flag f on f.environment = e.environment and f.key = e.flag $$;
+comment on function cohort.get_experiment_of(cohort.experiment) is 'An experiment as a document, with status, phases, history and its stop';
+
+create or replace function cohort.get_experiment(key text) returns jsonb
+    language sql stable as $$
+    select cohort.get_experiment_of(e) from cohort.experiment e
      where e.environment = cohort.current_environment() and e.key = $1 $$;
 comment on function cohort.get_experiment(text) is 'An experiment as a document, with status, phases, history and its stop; null when there is none';
 
@@ -72,7 +119,8 @@ create or replace function cohort.list_experiments(lim int default null, after t
     )
     select jsonb_build_object('experiments', coalesce(jsonb_agg(jsonb_build_object('key', p.key, 'id', p.id,
                'status', cohort.effective_status(p.key), 'kind', p.kind, 'origin', p.origin, 'flag', p.flag, 'description', p.description,
-               'owner', p.owner, 'created_at', cohort.rfc3339(p.created_at), 'started_at', cohort.rfc3339(p.started_at),
+               'owner', p.owner, 'team', p.team, 'tags', to_jsonb(p.tags), 'layer', p.layer, 'iteration', p.iteration,
+               'created_at', cohort.rfc3339(p.created_at), 'started_at', cohort.rfc3339(p.started_at),
                'stopped_at', cohort.rfc3339(p.stopped_at), 'archived_at', cohort.rfc3339(p.archived_at)) order by p.key)
                filter (where lim is null or p.n <= lim), '[]'),
                'next', case when count(*) > lim then max(p.key) filter (where p.n = lim) end)

@@ -65,3 +65,20 @@ begin
     perform cohort.grant_to('cohort_product', 'execute on function cohort.unit_id(text, text)');
 end $$;
 
+-- The life of an experiment: layers, schedules and ramps are written by people; slots and iterations by the database.
+do $$
+declare
+    r text;
+    t text;
+begin
+    foreach r in array array['cohort_server', 'cohort_product', 'cohort_analyst'] loop
+        foreach t in array array['layer', 'layer_slots', 'phase_closed', 'ramp_step', 'experiment_iteration'] loop
+            perform cohort.grant_to(r, format('select on cohort.%I', t));
+        end loop;
+    end loop;
+    perform cohort.grant_to('cohort_server', 'execute on function cohort.set_step(cohort.experiment, int, text, text), cohort.note_refusal(cohort.experiment, text)');
+    perform cohort.grant_to('cohort_product', 'delete on cohort.layer, cohort.ramp_step');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, description, team), update (description, team) on cohort.layer');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, number, traffic_ppm, shares, wait_s), update (number, traffic_ppm, shares, wait_s) on cohort.ramp_step');
+    perform cohort.grant_to('cohort_product', 'insert (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert), update (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert) on cohort.experiment');
+end $$;

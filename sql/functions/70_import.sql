@@ -79,7 +79,7 @@ declare
 begin
     select * into x from cohort.experiment e
      where e.environment = cohort.current_environment() and e.key = doc->>'experiment';
-    select p.id into phase from cohort.phase p where p.environment = x.environment and p.experiment = x.key;
+    select p.id into phase from cohort.phase p where p.experiment_id = x.id;
     insert into pg_temp.stage_exposure
     select r.unit_id, x.id, v.id, phase, v.share_ppm, 1000000, now(), gen_random_uuid(), null, true, 2
       from pg_temp.import_row r
