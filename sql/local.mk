@@ -55,7 +55,7 @@ SQL_FUNCTIONS += \
 	sql/functions/27_overrides.sql \
 	sql/functions/28_prerequisites.sql \
 	sql/functions/29_teams.sql
-SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/33_rest.sql sql/functions/70_import.sql sql/functions/71_audit.sql
+SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/33_rest.sql sql/functions/34_flags_rest.sql sql/functions/70_import.sql sql/functions/71_audit.sql
 SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/70_import.sql sql/functions/71_audit.sql
 SQL_MIGRATIONS += sql/migrations/0035_conditions.sql
 SQL_MIGRATIONS += sql/migrations/0030_audit.sql sql/migrations/0031_api_keys.sql

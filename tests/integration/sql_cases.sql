@@ -287,6 +287,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('api_key_team_role', '', $$select cohort.create_api_key('events', 'x', 'growth')$$, null, null, null),
 ('page_limit', '', $$select cohort.list_metrics(0)$$, null, null, null),
 ('page_limit', '', $$select cohort.list_audits(1001)$$, null, null, null),
+('flag_document_rules', '', $$select cohort.put_flag('lone', '{"rules": [{"kind": "experiment", "experiment": "nope"}]}')$$, null, null, null),
 ('document_key', '', $$select cohort.put_metric('one', '{"key": "two"}')$$, null, null, null),
 ('audit_fixed', '', $$delete from cohort.audit$$, null, null, null),
 ('api_key_fixed', $$select cohort.create_api_key('client', 'x')$$, $$update cohort.api_key set role = 'admin'$$, null, null, null),
