@@ -41,6 +41,7 @@ create or replace function cohort.plan_variants(environment text) returns table(
     select v.experiment, jsonb_agg(jsonb_build_object('id', v.id, 'key', v.key)
                || case when v.value is null then '{}' else jsonb_build_object('value', v.value) end
                || case when v.gives is null then '{}' else jsonb_build_object('gives', v.gives) end
+               || case when v.is_control then '{"control": true}'::jsonb else '{}' end
                || case when v.dropped_at is null then '{}' else '{"dropped": true}'::jsonb end order by v.position, v.id),
            (array_agg(jsonb_typeof(v.value) order by v.position, v.id) filter (where v.value is not null))[1]
       from cohort.variant v where v.environment = $1 group by v.experiment $$;
@@ -128,7 +129,7 @@ create or replace function cohort.plan_body(environment text) returns jsonb
     language sql stable set jit = off set enable_nestloop = off as $$
     select jsonb_build_object('environment', $1,
                'unit_key', encode(s.unit_key, 'hex'), 'hash_key', encode(s.hash_key, 'hex'),
-               'api_keys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'role', k.role, 'hash', encode(k.hash, 'hex'))
+               'api_keys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'role', k.role, 'team', k.team, 'hash', encode(k.hash, 'hex'))
                                                       order by k.id), '[]')
                               from cohort.api_key k where k.environment = $1 and k.revoked_at is null),
                'events', (select coalesce(jsonb_agg(distinct m.event), '[]') from cohort.metric m where m.environment = $1),

@@ -47,6 +47,32 @@ int32_t int_field(struct reader *r, const json_t *obj, const char *name)
     return 0;
 }
 
+const char *optional_text_field(struct reader *r, const json_t *obj, const char *name)
+{
+    const json_t *v = json_object_get(obj, name);
+    return !v || json_is_null(v) ? NULL : text_field(r, obj, name, NULL);
+}
+
+const json_t *object_field(struct reader *r, const json_t *obj, const char *name)
+{
+    const json_t *v = json_object_get(obj, name);
+    if (!v || json_is_null(v))
+        return NULL;
+    if (!json_is_object(v))
+        refuse(r, name, "an object");
+    return v;
+}
+
+int64_t time_field(struct reader *r, const json_t *obj, const char *name, int64_t absent)
+{
+    const json_t *v = json_object_get(obj, name);
+    if (!v || json_is_null(v))
+        return absent;
+    if (!json_is_integer(v))
+        refuse(r, name, "microseconds since 1970, a whole number");
+    return json_integer_value(v);
+}
+
 bool bool_field(struct reader *r, const json_t *obj, const char *name)
 {
     const json_t *v = json_object_get(obj, name);
@@ -86,6 +112,15 @@ const struct attr *condition_field(struct reader *r, const json_t *obj)
     struct attr *attr = arena_alloc(plan_builder_arena(r->builder), sizeof *attr);
     if (!attr || json_in_attr(plan_builder_arena(r->builder), v, attr, &e) != 0)
         r->no_memory = true; /* depth was bounded by the parser */
+    return attr;
+}
+
+const struct attr *scratch_attr(struct reader *r, const json_t *v)
+{
+    struct error e;
+    struct attr *attr = arena_alloc(r->scratch, sizeof *attr);
+    if (!attr || json_in_attr(r->scratch, v, attr, &e) != 0)
+        r->no_memory = true;
     return attr;
 }
 

@@ -13,83 +13,6 @@
 static const struct json_limits plan_limits = {
     .max_bytes = (size_t)1 << 30, .max_depth = 256, .max_values = UINT_MAX};
 
-/* --- experiments --- */
-
-static const struct variant_def *read_variants(struct reader *r, const json_t *obj, size_t *n)
-{
-    const json_t *list = array_field(r, obj, "variants");
-    size_t size = json_array_size(list);
-    struct variant_def *out = scratch_array(r, size, sizeof *out);
-    for (size_t i = 0; out && i < size; i++) {
-        const json_t *v = json_array_get(list, i);
-        out[i].id = int_field(r, v, "id");
-        out[i].key = text_field(r, v, "key", NULL);
-        out[i].value_json = value_field(r, v, "value");
-    }
-    *n = out ? size : 0;
-    return out;
-}
-
-static const struct phase_variant_def *read_phase_variants(struct reader *r, const json_t *obj, size_t *n)
-{
-    const json_t *list = array_field(r, obj, "variants");
-    size_t size = json_array_size(list);
-    struct phase_variant_def *out = scratch_array(r, size, sizeof *out);
-    for (size_t i = 0; out && i < size; i++) {
-        const json_t *v = json_array_get(list, i);
-        out[i].variant = text_field(r, v, "variant", NULL);
-        out[i].share_ppm = int_field(r, v, "share_ppm");
-        out[i].slots = ranges_field(r, v, "slots", &out[i].n_slots);
-    }
-    *n = out ? size : 0;
-    return out;
-}
-
-static const struct phase_def *read_phases(struct reader *r, const json_t *obj, size_t *n)
-{
-    const json_t *list = array_field(r, obj, "phases");
-    size_t size = json_array_size(list);
-    struct phase_def *out = scratch_array(r, size, sizeof *out);
-    for (size_t i = 0; out && i < size; i++) {
-        const json_t *v = json_array_get(list, i);
-        out[i].id = int_field(r, v, "id");
-        out[i].number = int_field(r, v, "number");
-        salt_field(r, v, out[i].salt);
-        out[i].traffic = ranges_field(r, v, "traffic_slots", &out[i].n_traffic);
-        out[i].variants = read_phase_variants(r, v, &out[i].n_variants);
-    }
-    *n = out ? size : 0;
-    return out;
-}
-
-static enum plan_status status_field(struct reader *r, const json_t *obj)
-{
-    static const char *const words[] = {"draft", "running", "stopped", "archived", NULL};
-    int i = word_field(r, obj, "status", words);
-    return i < 0 ? STATUS_RUNNING : (enum plan_status)i; /* running and refused: shows as quarantined */
-}
-
-static void read_experiment(struct reader *r, const json_t *v)
-{
-    static const char *const exposures[] = {"on_evaluation", "reported", NULL};
-    struct experiment_def def = {0};
-    r->refused = NULL;
-    def.id = int_field(r, v, "id");
-    def.key = text_field(r, v, "key", NULL);
-    def.status = status_field(r, v);
-    def.guard_stopped = bool_field(r, v, "guard_stopped");
-    def.on_evaluation = word_field(r, v, "exposure", exposures) == 0;
-    def.unit_type = text_field(r, v, "unit_type", "user");
-    salt_field(r, v, def.salt);
-    def.condition = condition_field(r, v);
-    def.variants = read_variants(r, v, &def.n_variants);
-    def.phases = read_phases(r, v, &def.n_phases);
-    def.refused = r->refused;
-    if (!r->no_memory)
-        plan_builder_experiment(r->builder, &def);
-    arena_reset(r->scratch);
-}
-
 /* --- flags --- */
 
 static void read_rule(struct reader *r, const json_t *v, struct rule_def *out)
@@ -143,7 +66,9 @@ static void read_api_key(struct reader *r, const json_t *v)
     uint8_t hash[32];
     r->refused = NULL;
     int role = word_field(r, v, "role", roles);
-    struct plan_api_key key = {.id = int_field(r, v, "id"), .role = (enum api_role)(role + ROLE_ADMIN)};
+    struct plan_api_key key = {.id = int_field(r, v, "id"),
+                               .role = (enum api_role)(role + ROLE_ADMIN),
+                               .team = optional_text_field(r, v, "team")};
     if (!hex_bytes(v, "hash", hash, sizeof hash))
         refuse(r, "hash", "64 hexadecimal digits");
     if (r->refused)
@@ -159,6 +84,37 @@ static void read_event(struct reader *r, const json_t *v)
         plan_builder_event(r->builder, json_string_value(v));
     else
         plan_builder_refuse(r->builder, "events", "a name is not a text");
+}
+
+static void read_layer(struct reader *r, const json_t *v)
+{
+    uint8_t salt[SALT_BYTES];
+    r->refused = NULL;
+    const char *key = text_field(r, v, "key", NULL);
+    salt_field(r, v, salt);
+    if (r->refused)
+        plan_builder_refuse(r->builder, key ? key : "layers", "the layer is left out: %s", r->refused);
+    else
+        plan_builder_layer(r->builder, key, salt);
+    arena_reset(r->scratch);
+}
+
+/* A list may have a million entries: it lives in the scratch arena until the builder has copied it. */
+static void read_segment(struct reader *r, const json_t *v)
+{
+    struct segment_def def = {0};
+    r->refused = NULL;
+    def.key = text_field(r, v, "key", NULL);
+    const json_t *list = array_field(r, v, "list");
+    def.condition = list ? NULL : condition_field(r, v);
+    if (list)
+        def.list = scratch_attr(r, list);
+    if (!list && !def.condition)
+        refuse(r, "a segment", "a condition or a list");
+    def.refused = r->refused;
+    if (!r->no_memory)
+        plan_builder_segment(r->builder, &def);
+    arena_reset(r->scratch);
 }
 
 /* --- the document --- */
@@ -222,11 +178,22 @@ static int read_list(struct reader *r, const json_t *doc, const char *name,
     return 0;
 }
 
+/* Lists that the first documents did not have. */
+static int read_new_list(struct reader *r, const json_t *doc, const char *name,
+                         void (*item)(struct reader *, const json_t *), struct error *e)
+{
+    return json_object_get(doc, name) ? read_list(r, doc, name, item, e) : 0;
+}
+
 static int read_body(struct reader *r, const json_t *body, struct plan **out, struct error *e)
 {
     int rc = read_list(r, body, "api_keys", read_api_key, e);
     if (rc == 0)
         rc = read_list(r, body, "events", read_event, e);
+    if (rc == 0)
+        rc = read_new_list(r, body, "layers", read_layer, e);
+    if (rc == 0)
+        rc = read_new_list(r, body, "segments", read_segment, e);
     if (rc == 0)
         rc = read_list(r, body, "experiments", read_experiment, e);
     if (rc == 0)

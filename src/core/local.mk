@@ -5,20 +5,33 @@ libcore_a_SOURCES = \
 	src/core/condition.c src/core/condition.h src/core/condition_private.h \
 	src/core/condition_demand.c \
 	src/core/condition_eval.c \
-	src/core/decide.c src/core/decide.h \
+	src/core/decide.c src/core/decide.h src/core/decide_private.h \
+	src/core/decide_experiment.c \
+	src/core/decide_holdout.c \
+	src/core/decide_prerequisite.c \
+	src/core/decide_sticky.c \
 	src/core/draw.c src/core/draw.h \
 	src/core/error.c src/core/error.h \
 	src/core/fold.c src/core/fold.h \
 	src/core/pattern.c src/core/pattern.h \
 	src/core/plan.c src/core/plan.h src/core/plan_private.h \
 	src/core/plan_build.c src/core/plan_build.h src/core/plan_builder_private.h \
+	src/core/plan_draw.c \
 	src/core/plan_experiment.c \
 	src/core/plan_flag.c \
+	src/core/plan_inputs.c \
 	src/core/plan_link.c \
+	src/core/plan_model.c \
+	src/core/plan_phase.c \
+	src/core/plan_relations.c \
 	src/core/plan_set.c src/core/plan_set.h \
+	src/core/reason.c \
 	src/core/segment.c src/core/segment.h \
 	src/core/semver.c src/core/semver.h \
 	src/core/slots.c src/core/slots.h \
+	src/core/subject.c \
+	src/core/token.c src/core/token.h src/core/token_private.h \
+	src/core/trace.c src/core/trace.h \
 	src/core/unit.c src/core/unit.h \
 	src/core/value_set.c src/core/value_set.h
 libcore_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(SODIUM_CFLAGS)

@@ -129,6 +129,16 @@ bool plan_experiment_exposes(const struct plan_experiment *x)
     return x->exposes;
 }
 
+bool plan_experiment_is_holdout(const struct plan_experiment *x)
+{
+    return x->kind == KIND_HOLDOUT;
+}
+
+bool plan_experiment_sticky(const struct plan_experiment *x)
+{
+    return x->sticky;
+}
+
 const struct plan_variant *plan_variant_find(const struct plan_experiment *x, const char *key, size_t len)
 {
     size_t i = find_key(x->variant_keys, x->n_variants, key, len);
@@ -153,28 +163,6 @@ int32_t plan_phase_id(const struct plan_phase *ph)
 int32_t plan_phase_number(const struct plan_phase *ph)
 {
     return ph->number;
-}
-
-bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
-                   const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm)
-{
-    if (x->quarantined)
-        return false;
-    struct draw d;
-    draw_unit(x->salt, u, &d);
-    uint32_t owner = slots_owner(&x->traffic, slot_of(d.w[DRAW_SELECT]));
-    if (owner == SLOTS_NOBODY)
-        return false;
-    const struct plan_phase *ph = &x->phases[owner];
-    draw_unit(ph->salt, u, &d);
-    owner = slots_owner(&ph->slots, slot_of(d.w[DRAW_VARIANT]));
-    if (owner == SLOTS_NOBODY)
-        return false;
-    *phase = ph;
-    *variant = ph->arms[owner].variant;
-    *propensity_ppm = ph->arms[owner].share_ppm;
-    *inclusion_ppm = (int32_t)x->traffic.total;
-    return true;
 }
 
 bool plan_event_declared(const struct plan *p, const char *name, size_t len)

@@ -14,12 +14,14 @@ struct plan_flag;
 struct plan_experiment;
 struct plan_variant;
 struct plan_phase;
+struct plan_layer;
 
 enum api_role { ROLE_NONE = 0, ROLE_ADMIN, ROLE_PRODUCT, ROLE_ANALYST, ROLE_EVENTS, ROLE_CLIENT };
 
 struct plan_api_key {
     int32_t id;
     enum api_role role;
+    const char *team; /* the plan's; NULL: none */
 };
 
 struct plan *plan_ref(const struct plan *p); /* atomic */
@@ -48,6 +50,8 @@ const char *plan_experiment_key(const struct plan_experiment *x);
 const char *plan_experiment_unit_type(const struct plan_experiment *x);
 /* True when a single evaluation counts as an exposure (exposure = on_evaluation). */
 bool plan_experiment_exposes(const struct plan_experiment *x);
+bool plan_experiment_is_holdout(const struct plan_experiment *x); /* no flag asks it; others are asked */
+bool plan_experiment_sticky(const struct plan_experiment *x);
 
 const struct plan_variant *plan_variant_find(const struct plan_experiment *x, const char *key, size_t len);
 int32_t plan_variant_id(const struct plan_variant *v);
@@ -57,7 +61,10 @@ int32_t plan_phase_id(const struct plan_phase *ph);
 int32_t plan_phase_number(const struct plan_phase *ph); /* 1, 2, … within its experiment */
 
 /* What the contract alone says of a unit: the phase owning its traffic slot, the variant it draws there and
- * both probabilities. False when no phase owns the slot. Ignores status and targeting: it checks reports. */
+ * both probabilities. False when the layer's slot is not the experiment's (asked while it is running or
+ * paused: it gives its slots back at the end) or no phase owns the traffic slot. It checks reports of what
+ * was decided earlier, so it ignores status, targeting, holdouts' arms and dropped arms, and a slot that is
+ * closed now counts: it was open when it was drawn. Of a holdout: the unit's arm. */
 bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
                    const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm);
 

@@ -43,7 +43,8 @@ struct plan_builder *plan_builder_new(const struct plan_header *h)
     }
     b->header = *h;
     b->header.environment = arena_copy(b->arena, h->environment, strlen(h->environment));
-    b->failed = !b->header.environment;
+    b->segments = segments_new(b->arena);
+    b->failed = !b->header.environment || !b->segments;
     return b;
 }
 
@@ -53,6 +54,7 @@ void plan_builder_free(struct plan_builder *b)
         return;
     free(b->flags.items);
     free(b->experiments.items);
+    free(b->layers.items);
     free(b->events.items);
     free(b->api_keys.items);
     free(b->quarantine.items);
@@ -95,12 +97,55 @@ void plan_builder_api_key(struct plan_builder *b, const struct plan_api_key *key
     if (!k)
         return;
     k->key = *key;
+    if (key->team && !(k->key.team = arena_copy(b->arena, key->team, strlen(key->team))))
+        b->failed = true;
     memcpy(k->hash, hash, sizeof k->hash);
 }
 
 void plan_builder_event(struct plan_builder *b, const char *name)
 {
     list_add_pointer(b, &b->events, arena_copy(b->arena, name, strlen(name)));
+}
+
+void plan_builder_layer(struct plan_builder *b, const char *key, const uint8_t salt[SALT_BYTES])
+{
+    if (!plan_key_valid(key)) {
+        plan_builder_refuse(b, "layers", "the key \"%.100s\" is not valid", key ? key : "");
+        return;
+    }
+    struct plan_layer *l = arena_alloc(b->arena, sizeof *l);
+    char *copy = arena_copy(b->arena, key, strlen(key));
+    list_add_pointer(b, &b->layers, l);
+    if (!l || !copy) {
+        b->failed = true;
+        return;
+    }
+    l->key = copy;
+    memcpy(l->salt, salt, SALT_BYTES);
+}
+
+void plan_builder_segment(struct plan_builder *b, const struct segment_def *def)
+{
+    struct error e;
+    error_clear(&e);
+    int rc = 0;
+    if (b->failed)
+        return;
+    if (!plan_key_valid(def->key)) {
+        plan_builder_refuse(b, "segments", "the key \"%.100s\" is not valid", def->key ? def->key : "");
+        return;
+    }
+    if (def->refused)
+        rc = error_set(&e, ERR_INVALID, NULL, "%s", def->refused);
+    else if (def->list)
+        rc = segments_add_list(b->segments, def->key, def->list, &e);
+    else
+        rc = segments_add_condition(b->segments, def->key, def->condition, &e);
+    if (rc == ERR_NOMEM)
+        b->failed = true;
+    else if (rc != 0)
+        plan_builder_refuse(b, def->key, "the segment is left out: %s%s%s", e.place, e.place[0] ? ": " : "",
+                            e.text);
 }
 
 void plan_builder_experiment(struct plan_builder *b, const struct experiment_def *def)
@@ -115,7 +160,9 @@ void plan_builder_experiment(struct plan_builder *b, const struct experiment_def
     }
     struct error e;
     error_clear(&e);
-    struct plan_experiment *x = plan_experiment_compile(b->arena, def, &e);
+    if (b->failed)
+        return;
+    struct plan_experiment *x = plan_experiment_compile(b->arena, b->segments, def, &e);
     list_add_pointer(b, &b->experiments, x);
     if (x && x->quarantined)
         refuse_error(b, x->key, &e);

@@ -12,7 +12,20 @@
 #define PLAN_KEY_MAX 100         /* bytes of a flag's, experiment's or variant's key */
 #define PLAN_QUARANTINE_MAX 1000 /* reasons kept; more are counted in the last one */
 
-enum plan_status { STATUS_DRAFT, STATUS_RUNNING, STATUS_STOPPED, STATUS_ARCHIVED };
+#define PLAN_HOLDOUTS_MAX 8 /* holdouts asked on behalf of one experiment */
+
+enum plan_kind { KIND_AB, KIND_HOLDOUT };
+enum plan_status {
+    STATUS_DRAFT,
+    STATUS_RUNNING,
+    STATUS_STOPPED,
+    STATUS_ARCHIVED,
+    STATUS_SCHEDULED,
+    STATUS_PAUSED,
+    STATUS_SHIPPED
+};
+/* What members of a holdout's arm get, in rising order. */
+enum plan_gives { GIVES_NOTHING, GIVES_RULES, GIVES_SHIPPED, GIVES_EVERYTHING };
 enum plan_value_type { VALUE_BOOLEAN, VALUE_STRING, VALUE_NUMBER, VALUE_OBJECT };
 enum plan_rule_kind { RULE_FORCE, RULE_ROLLOUT, RULE_EXPERIMENT };
 
@@ -24,6 +37,9 @@ struct variant_def {
     int32_t id;
     const char *key;
     const char *value_json;
+    bool control;          /* a holdback keeps it; none marked: the one called "control" */
+    bool dropped;          /* its slots fall back */
+    enum plan_gives gives; /* KIND_HOLDOUT */
 };
 
 struct phase_variant_def {
@@ -38,11 +54,38 @@ struct phase_def {
     uint8_t salt[SALT_BYTES];
     const struct slot_range *traffic;
     size_t n_traffic;
+    const struct slot_range *closed; /* of its traffic: fall back for now */
+    size_t n_closed;
     const struct phase_variant_def *variants;
     size_t n_variants;
 };
 
+struct prerequisite_def {
+    const char *experiment;      /* key */
+    const char *const *variants; /* keys; the subject must be in one of them */
+    size_t n_variants;
+};
+
+struct override_def {
+    bool has_unit;
+    struct unit unit;
+    const char *segment; /* key, when there is no unit */
+    const char *variant; /* key */
+    int64_t expires_us;  /* PLAN_NEVER: never */
+};
+
+struct ship_def {
+    const char *variant; /* key */
+    int32_t holdback_ppm;
+    uint8_t salt[SALT_BYTES];
+};
+
+#define PLAN_ALWAYS INT64_MIN /* no beginning */
+#define PLAN_NEVER INT64_MAX  /* no end */
+
+/* A holdout (KIND_HOLDOUT) has one phase; its arms are drawn by w0 of its own salt in that phase's slots. */
 struct experiment_def {
+    enum plan_kind kind;
     int32_t id;
     const char *key;
     enum plan_status status;
@@ -55,6 +98,28 @@ struct experiment_def {
     size_t n_variants;
     const struct phase_def *phases;
     size_t n_phases;
+    const char *layer; /* key; NULL: none */
+    const struct slot_range *layer_slots;
+    size_t n_layer_slots;
+    bool has_window;
+    int64_t starts_us,
+        ends_us; /* read when has_window: decided from starts (inclusive) to ends (exclusive) */
+    bool sticky;
+    const struct ship_def *shipped; /* STATUS_SHIPPED */
+    const struct prerequisite_def *prerequisites;
+    size_t n_prerequisites;
+    const struct override_def *overrides;
+    size_t n_overrides;
+    const int32_t *holdouts; /* ids, in the order asked */
+    size_t n_holdouts;
+    const char *refused;
+};
+
+/* A list (copied) or a condition, which must live in plan_builder_arena. */
+struct segment_def {
+    const char *key;
+    const struct attr *list; /* an array; NULL: a condition */
+    const struct attr *condition;
     const char *refused;
 };
 
@@ -93,6 +158,11 @@ struct arena *plan_builder_arena(struct plan_builder *b);
 
 void plan_builder_api_key(struct plan_builder *b, const struct plan_api_key *key, const uint8_t hash[32]);
 void plan_builder_event(struct plan_builder *b, const char *name);
+/* Experiments may be added before their layer. Of two with one key one is used. */
+void plan_builder_layer(struct plan_builder *b, const char *key, const uint8_t salt[SALT_BYTES]);
+/* Before the experiments and flags whose conditions name them. One that can't be read is left out, and with
+ * it what names it. */
+void plan_builder_segment(struct plan_builder *b, const struct segment_def *def);
 void plan_builder_experiment(struct plan_builder *b, const struct experiment_def *def);
 /* A force or rollout rule that can't be compiled ends the flag's evaluation where it stands: what it was
  * there to keep from the rules behind it must not reach them. */

@@ -3,6 +3,7 @@
 #define COHORT_CORE_PLAN_BUILDER_PRIVATE_H
 
 #include "core/plan_build.h"
+#include "core/segment.h"
 
 /* A growing array of pointers or keys. */
 struct list {
@@ -12,8 +13,9 @@ struct list {
 
 struct plan_builder {
     struct arena *arena;
+    struct segments *segments; /* in the arena */
     struct plan_header header;
-    struct list flags, experiments, events, api_keys, quarantine;
+    struct list flags, experiments, layers, events, api_keys, quarantine;
     bool failed; /* out of memory */
 };
 
@@ -21,5 +23,20 @@ struct plan_builder {
 void *list_add(struct plan_builder *b, struct list *l, size_t item);
 /* NULL means that making it failed. */
 void list_add_pointer(struct plan_builder *b, struct list *l, const void *p);
+
+void sort_pointers(struct list *l, int (*order)(const void *, const void *));
+int text_order(const void *a, const void *b); /* of const char * */
+
+/* The flag's inputs: the attributes its rules look at, without those that are raw ids (plan_inputs.c). */
+void plan_set_inputs(struct plan_builder *b, struct plan *p);
+/* Layers, holdouts and prerequisites of experiments become pointers (plan_relations.c). What can't be found
+ * quarantines the experiment. */
+void plan_link_layers(struct plan_builder *b, struct plan *p);
+void plan_link_holdouts(struct plan_builder *b, struct plan *p);
+void plan_link_prerequisites(struct plan_builder *b, struct plan *p);
+
+/* Quarantines an experiment with a reason. */
+void quarantine(struct plan_builder *b, struct plan_experiment *x, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -80,7 +80,8 @@ static int compile_rule(struct plan_builder *b, const struct rule_def *def, enum
         return error_set(e, ERR_INVALID, NULL, "%s", def->refused);
     if (def->kind == RULE_EXPERIMENT && !out->experiment_key)
         return error_set(e, ERR_INVALID, NULL, "it names no experiment");
-    int rc = def->condition ? condition_compile(b->arena, def->condition, NULL, &out->condition, e) : 0;
+    int rc =
+        def->condition ? condition_compile(b->arena, def->condition, b->segments, &out->condition, e) : 0;
     if (rc == 0 && def->kind != RULE_EXPERIMENT)
         rc = compile_value_rule(b, def, type, out, e);
     return rc;

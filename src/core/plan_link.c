@@ -1,9 +1,11 @@
 /* The last step: everything added becomes one plan; names become pointers. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/plan_builder_private.h"
 #include "core/plan_private.h"
+#include "core/token_private.h"
 
 static int flag_order(const void *a, const void *b)
 {
@@ -19,16 +21,28 @@ static int experiment_order(const void *a, const void *b)
     return order ? order : ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-static int text_order(const void *a, const void *b)
+int text_order(const void *a, const void *b)
 {
     const char *const *x = a, *const *y = b;
     return strcmp(*x, *y);
 }
 
-static void sort_pointers(struct list *l, int (*order)(const void *, const void *))
+void sort_pointers(struct list *l, int (*order)(const void *, const void *))
 {
     if (l->n > 1)
         qsort(l->items, l->n, sizeof(void *), order);
+}
+
+void quarantine(struct plan_builder *b, struct plan_experiment *x, const char *fmt, ...)
+{
+    char text[768];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    plan_builder_refuse(b, x->key, "%s", text);
+    x->quarantined = true;
+    x->condition = NULL;
 }
 
 /* Of two flags with one key the older stays. */
@@ -51,13 +65,10 @@ static void drop_duplicate_experiments(struct plan_builder *b)
     struct plan_experiment **x = b->experiments.items;
     size_t kept = 0;
     for (size_t i = 0; i < b->experiments.n; i++) {
-        if (kept > 0 && strcmp(x[kept - 1]->key, x[i]->key) == 0) {
-            x[kept - 1]->quarantined = true;
-            x[kept - 1]->condition = NULL;
-            plan_builder_refuse(b, x[i]->key, "two experiments have this key");
-        } else {
+        if (kept > 0 && strcmp(x[kept - 1]->key, x[i]->key) == 0)
+            quarantine(b, x[kept - 1], "two experiments have this key");
+        else
             x[kept++] = x[i];
-        }
     }
     b->experiments.n = kept;
 }
@@ -72,9 +83,8 @@ static void check_values(struct plan_builder *b, const struct plan_flag *f, stru
         const char *json = x->variants[i].value_json;
         if (!json || plan_value_has_type(json, f->type))
             continue;
-        x->quarantined = true;
-        plan_builder_refuse(b, x->key, "the value of variant %s is not of the type of flag %s, %s",
-                            x->variants[i].key, f->key, plan_type_name(f->type));
+        quarantine(b, x, "the value of variant %s is not of the type of flag %s, %s", x->variants[i].key,
+                   f->key, plan_type_name(f->type));
         return;
     }
 }
@@ -90,55 +100,14 @@ static void link_rules(struct plan_builder *b, struct plan *p, struct plan_flag 
         r->experiment = x;
         if (x) {
             check_values(b, f, x);
+            if (!x->flag && !f->archived)
+                x->flag = f;
         } else if (!r->broken) {
             r->broken = true;
             plan_builder_refuse(b, f->key, "rule %zu of the flag: there is no experiment %s", i + 1,
                                 r->experiment_key);
         }
     }
-}
-
-/* --- inputs: the attributes a flag looks at, without those that are raw ids --- */
-
-static void collect_unit_types(struct plan_builder *b, const struct plan *p, struct list *types)
-{
-    list_add_pointer(b, types, "user");
-    list_add_pointer(b, types, "targetingKey");
-    for (size_t i = 0; i < p->n_experiments; i++)
-        list_add_pointer(b, types, p->experiments[i]->unit_type);
-    for (size_t i = 0; i < p->n_flags; i++)
-        for (size_t k = 0; k < p->flags[i]->n_rules; k++)
-            if (p->flags[i]->rules[k].unit_type)
-                list_add_pointer(b, types, p->flags[i]->rules[k].unit_type);
-    sort_pointers(types, text_order);
-}
-
-static void collect_attributes(struct plan_builder *b, const struct condition *c, const struct list *types,
-                               struct list *names)
-{
-    for (size_t i = 0; i < condition_input_count(c); i++) {
-        const char *name = condition_input(c, i);
-        if (!bsearch(&name, types->items, types->n, sizeof name, text_order))
-            list_add_pointer(b, names, name);
-    }
-}
-
-static void set_inputs(struct plan_builder *b, struct plan_flag *f, const struct list *types)
-{
-    struct list names = {0};
-    for (size_t i = 0; i < f->n_rules; i++) {
-        collect_attributes(b, f->rules[i].condition, types, &names);
-        if (f->rules[i].experiment)
-            collect_attributes(b, f->rules[i].experiment->condition, types, &names);
-    }
-    sort_pointers(&names, text_order);
-    f->inputs = arena_alloc(b->arena, names.n * sizeof *f->inputs);
-    b->failed = b->failed || !f->inputs;
-    const char **sorted = names.items;
-    for (size_t i = 0; i < names.n && f->inputs; i++)
-        if (i == 0 || strcmp(sorted[i - 1], sorted[i]) != 0)
-            f->inputs[f->n_inputs++] = sorted[i];
-    free(names.items);
 }
 
 /* --- the plan --- */
@@ -174,6 +143,7 @@ static void fill(struct plan_builder *b, struct plan *p)
     p->environment = h->environment;
     unit_key_init(&p->unit_key, h->unit_key, sizeof h->unit_key);
     crypto_auth_hmacsha256_init(&p->hash_key, h->hash_key, sizeof h->hash_key);
+    token_key_init(&p->token_key, h->hash_key, sizeof h->hash_key);
     sort_pointers(&b->flags, flag_order);
     sort_pointers(&b->experiments, experiment_order);
     sort_pointers(&b->events, text_order);
@@ -191,15 +161,27 @@ static void fill(struct plan_builder *b, struct plan *p)
         set_keys(b, p);
 }
 
-static void link_flags(struct plan_builder *b, struct plan *p)
+static void note_emptying_holdouts(struct plan_flag *f)
 {
-    struct list types = {0};
+    for (size_t i = 0; i < f->n_rules; i++) {
+        const struct plan_experiment *x = f->rules[i].experiment;
+        for (size_t k = 0; x && !x->quarantined && k < x->n_holdouts; k++)
+            if (x->holdouts[k]->in_ppm[GIVES_RULES] < SLOTS)
+                f->holdouts_may_empty_it = true;
+    }
+}
+
+static void link_names(struct plan_builder *b, struct plan *p)
+{
     for (size_t i = 0; i < p->n_flags; i++)
         link_rules(b, p, p->flags[i]);
-    collect_unit_types(b, p, &types);
-    for (size_t i = 0; i < p->n_flags && !b->failed; i++)
-        set_inputs(b, p->flags[i], &types);
-    free(types.items);
+    plan_link_layers(b, p);
+    plan_link_holdouts(b, p);
+    plan_link_prerequisites(b, p);
+    for (size_t i = 0; i < p->n_flags; i++)
+        note_emptying_holdouts(p->flags[i]);
+    if (!b->failed)
+        plan_set_inputs(b, p);
 }
 
 int plan_builder_finish(struct plan_builder *b, struct plan **out, struct error *e)
@@ -210,7 +192,7 @@ int plan_builder_finish(struct plan_builder *b, struct plan **out, struct error 
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     fill(b, p);
     if (!b->failed)
-        link_flags(b, p);
+        link_names(b, p);
     p->n_quarantine = b->quarantine.n;
     p->quarantine = move_to_arena(b, &b->quarantine, sizeof *p->quarantine);
     if (b->failed) {

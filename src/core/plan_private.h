@@ -14,6 +14,13 @@ struct plan_variant {
     int32_t id;
     const char *key;
     const char *value_json; /* NULL: the code's default */
+    bool dropped;
+    enum plan_gives gives; /* of a holdout's arm */
+};
+
+struct plan_layer {
+    const char *key;
+    uint8_t salt[SALT_BYTES];
 };
 
 /* A variant as a phase offers it. */
@@ -30,8 +37,29 @@ struct plan_phase {
     struct slots slots; /* owner: index into arms */
 };
 
+struct plan_prerequisite {
+    const char *key;
+    const struct plan_experiment *experiment;
+    const char **variant_keys; /* until they are linked */
+    const struct plan_variant **variants;
+    size_t n_variants;
+};
+
+struct unit_override {
+    struct unit unit;
+    const struct plan_variant *variant;
+    int64_t expires_us;
+};
+
+struct segment_override {
+    const struct condition *condition;
+    const struct plan_variant *variant;
+    int64_t expires_us;
+};
+
 struct plan_experiment {
     int32_t id;
+    enum plan_kind kind;
     const char *key;
     const char *unit_type;
     enum plan_status status;
@@ -46,8 +74,54 @@ struct plan_experiment {
     size_t n_variants;
     struct plan_phase *phases; /* by number */
     size_t n_phases;
-    struct slots traffic; /* owner: index into phases */
+    struct slots traffic;  /* owner: index into phases */
+    struct slots closed;   /* of the traffic; the same owners */
+    uint32_t open_ppm;     /* traffic without closed */
+    const char *layer_key; /* NULL: in no layer */
+    const struct plan_layer *layer;
+    struct slots layer_slots; /* owner: 0 */
+    int64_t starts_us, ends_us;
+    bool sticky;
+    const struct plan_variant *shipped, *control; /* NULL: none */
+    uint32_t holdback_ppm;
+    uint8_t ship_salt[SALT_BYTES];
+    struct plan_prerequisite *prerequisites;
+    size_t n_prerequisites;
+    struct unit_override *unit_overrides; /* by unit */
+    size_t n_unit_overrides;
+    struct segment_override *segment_overrides;
+    size_t n_segment_overrides;
+    int32_t holdout_ids[PLAN_HOLDOUTS_MAX];
+    const struct plan_experiment *holdouts[PLAN_HOLDOUTS_MAX];
+    size_t n_holdouts;
+    uint32_t in_ppm[GIVES_EVERYTHING + 1]; /* of a holdout: shares of arms that give at least this */
+    const struct plan_flag *flag;          /* the first that asks it and is not archived, or NULL */
 };
+
+/* What the draws say of a unit, statuses and targeting aside. */
+enum drawn { DRAWN, DRAWN_NOT_IN_LAYER, DRAWN_NOT_IN_TRAFFIC, DRAWN_CLOSED, DRAWN_DROPPED };
+
+struct lot {
+    const struct plan_phase *phase; /* from DRAWN_CLOSED on */
+    const struct arm *arm;
+    /* Slots; -1: not drawn, because one owner has them all or an earlier step ended it. */
+    int32_t layer_slot, traffic_slot, variant_slot;
+};
+
+/* The whole draw of a unit in an experiment that is not a holdout. layer_slot: the unit's slot of the
+ * experiment's layer when it is known, else -1. full: draw also where one owner has every slot. */
+enum drawn plan_draw(const struct plan_experiment *x, const struct unit *u, int32_t layer_slot, bool full,
+                     struct lot *out);
+
+/* True when the unit's layer slot matters: in a layer, whose slots are not all the experiment's, and still
+ * held. */
+bool plan_in_layer(const struct plan_experiment *x);
+
+/* The arm of a holdout at a slot of w0 of its salt, or NULL. */
+const struct arm *plan_holdout_arm(const struct plan_experiment *holdout, uint32_t slot);
+
+/* ppm x share, rounded down. */
+uint32_t ppm_times(uint32_t ppm, uint32_t share);
 
 struct plan_rule {
     enum plan_rule_kind kind;
@@ -71,6 +145,7 @@ struct plan_flag {
     size_t n_rules;
     const char **inputs;
     size_t n_inputs;
+    bool holdouts_may_empty_it; /* some holdout asked for one of its experiments has an arm giving nothing */
 };
 
 struct stored_key {
@@ -84,13 +159,15 @@ struct plan {
     int64_t version, stop_version;
     const char *environment;
     struct unit_key unit_key;
-    crypto_auth_hmacsha256_state hash_key;
+    crypto_auth_hmacsha256_state hash_key, token_key;
     struct plan_flag **flags; /* by key */
     const char **flag_keys;   /* of flags, sorted */
     size_t n_flags;
     struct plan_experiment **experiments; /* by key */
     const char **experiment_keys;         /* of experiments, sorted */
     size_t n_experiments;
+    struct plan_layer **layers; /* by key */
+    size_t n_layers;
     const char **events; /* sorted */
     size_t n_events;
     struct stored_key *api_keys;
@@ -101,8 +178,14 @@ struct plan {
 
 /* The experiment the definition says, in the arena. One that can't be compiled comes back quarantined with
  * the reason in *e; NULL: out of memory. */
-struct plan_experiment *plan_experiment_compile(struct arena *a, const struct experiment_def *def,
-                                                struct error *e);
+struct plan_experiment *plan_experiment_compile(struct arena *a, struct segments *segments,
+                                                const struct experiment_def *def, struct error *e);
+
+/* Its parts: phases and traffic (plan_phase.c); layer, times, shipping, overrides … (plan_model.c). */
+int plan_compile_phases(struct arena *a, const struct experiment_def *def, struct plan_experiment *x,
+                        struct error *e);
+int plan_compile_model(struct arena *a, struct segments *segments, const struct experiment_def *def,
+                       struct plan_experiment *x, struct error *e);
 
 /* Whether a JSON text (not null) has the type of a flag's values, and the type's name. */
 bool plan_value_has_type(const char *json, enum plan_value_type type);

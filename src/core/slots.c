@@ -57,7 +57,8 @@ int slots_build(struct arena *a, const struct slot_range *ranges, size_t n, stru
     return 0;
 }
 
-uint32_t slots_owner(const struct slots *s, uint32_t slot)
+/* The first range that ends behind the slot, or NULL. */
+static const struct slot_range *range_at(const struct slots *s, uint32_t slot)
 {
     size_t lo = 0, hi = s->n;
     while (lo < hi) {
@@ -67,5 +68,23 @@ uint32_t slots_owner(const struct slots *s, uint32_t slot)
         else
             hi = mid;
     }
-    return lo < s->n && s->ranges[lo].lo <= slot ? s->ranges[lo].owner : SLOTS_NOBODY;
+    return lo < s->n ? &s->ranges[lo] : NULL;
+}
+
+uint32_t slots_owner(const struct slots *s, uint32_t slot)
+{
+    const struct slot_range *r = range_at(s, slot);
+    return r && r->lo <= slot ? r->owner : SLOTS_NOBODY;
+}
+
+uint32_t slots_sole_owner(const struct slots *s)
+{
+    /* Neighbours of one owner are joined, so a sole owner has one range. */
+    return s->n == 1 && s->total == SLOTS ? s->ranges[0].owner : SLOTS_NOBODY;
+}
+
+bool slots_contain(const struct slots *s, const struct slot_range *r)
+{
+    const struct slot_range *at = range_at(s, r->lo);
+    return at && at->owner == r->owner && at->lo <= r->lo && r->hi <= at->hi;
 }

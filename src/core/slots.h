@@ -2,6 +2,7 @@
 #ifndef COHORT_CORE_SLOTS_H
 #define COHORT_CORE_SLOTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,5 +30,11 @@ int slots_build(struct arena *a, const struct slot_range *ranges, size_t n, stru
 
 /* The owner of a slot, or SLOTS_NOBODY. */
 uint32_t slots_owner(const struct slots *s, uint32_t slot);
+
+/* The owner of every slot there is, or SLOTS_NOBODY when they have several, or none: then a draw decides. */
+uint32_t slots_sole_owner(const struct slots *s);
+
+/* True when the range's owner owns all of it. */
+bool slots_contain(const struct slots *s, const struct slot_range *r);
 
 #endif

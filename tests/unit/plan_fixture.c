@@ -21,8 +21,8 @@ static const struct slot_range second_half[] = {{SLOTS / 2, SLOTS, 0}};
 struct experiment_def *fixture_experiment(int32_t id, const char *key)
 {
     struct stored *s = &stored[id];
-    s->variants[0] = (struct variant_def){10 * id + 1, "control", "\"c\""};
-    s->variants[1] = (struct variant_def){10 * id + 2, "treatment", "\"t\""};
+    s->variants[0] = (struct variant_def){.id = 10 * id + 1, .key = "control", .value_json = "\"c\""};
+    s->variants[1] = (struct variant_def){.id = 10 * id + 2, .key = "treatment", .value_json = "\"t\""};
     s->arms[0] = (struct phase_variant_def){"control", SLOTS / 2, first_half, 1};
     s->arms[1] = (struct phase_variant_def){"treatment", SLOTS / 2, second_half, 1};
     s->phase = (struct phase_def){.id = 100 * id + 1,

@@ -222,7 +222,7 @@ START_TEST(one_bad_definition_is_quarantined)
     quarantined("\"$in\":[\"DE\",\"FR\"]", "\"$in\":1", "cta: country: $in takes an array");
     quarantined("\"condition\":{\"country\"", "\"condition\":7,\"c\":{\"x\"",
                 "a condition must be an object");
-    quarantined("\"running\"", "\"paused\"", "cta: status must be one of the known words");
+    quarantined("\"running\"", "\"asleep\"", "cta: status must be one of the known words");
     quarantined("\"running\"", "7", "cta: status must be");
     quarantined("\"on_evaluation\"", "\"sometimes\"", "cta: exposure must be");
     quarantined("\"salt\":\"" SALT_1, "\"salt\":\"76", "cta: salt must be 32 hexadecimal digits");

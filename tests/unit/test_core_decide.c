@@ -572,6 +572,12 @@ START_TEST(every_reason_has_its_words)
         [REASON_STOPPED] = "DISABLED",     [REASON_GUARD_STOP] = "DISABLED",
         [REASON_TARGETING] = "DEFAULT",    [REASON_NOT_IN_TRAFFIC] = "DEFAULT",
         [REASON_UNIT_MISSING] = "DEFAULT", [REASON_QUARANTINED] = "DISABLED",
+        [REASON_SCHEDULED] = "DISABLED",   [REASON_PAUSED] = "DISABLED",
+        [REASON_ENDED] = "DISABLED",       [REASON_OVERRIDE] = "TARGETING_MATCH",
+        [REASON_HOLDOUT] = "DEFAULT",      [REASON_PREREQUISITE] = "DEFAULT",
+        [REASON_NOT_IN_LAYER] = "DEFAULT", [REASON_ARM_DROPPED] = "DEFAULT",
+        [REASON_SHIPPED] = "SPLIT",        [REASON_HOLDBACK] = "SPLIT",
+        [REASON_STICKY] = "SPLIT",
     };
     for (int r = 0; r < REASON_COUNT; r++) {
         ck_assert_str_eq(decide_reason_ofrep((enum reason)r), ofrep[r]);

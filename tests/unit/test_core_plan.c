@@ -148,7 +148,7 @@ START_TEST(api_keys_are_found_by_their_hash)
     for (int i = 0; i < 3; i++) {
         uint8_t hash[32];
         hash_key_of(keys[i], hash);
-        plan_builder_api_key(b, &(struct plan_api_key){i + 1, roles[i]}, hash);
+        plan_builder_api_key(b, &(struct plan_api_key){.id = i + 1, .role = roles[i]}, hash);
     }
     struct plan *p = fixture_finish(b);
     for (int i = 0; i < 3; i++) {
@@ -428,8 +428,9 @@ START_TEST(an_unknown_operator_is_named)
     plan_builder_experiment(b, x);
     struct plan *p = fixture_finish(b);
     ck_assert_uint_eq(plan_quarantine_count(p), 1);
-    ck_assert_str_eq(plan_quarantine_at(p, 0),
-                     "cta: $near: unknown operator $near; fields are combined with and");
+    ck_assert_str_eq(
+        plan_quarantine_at(p, 0),
+        "cta: $near: unknown operator $near; conditions are combined by $and, $or, $nor, $not, $segment");
     plan_unref(p);
 }
 END_TEST

@@ -1,0 +1,280 @@
+/* One experiment: may it serve now, is the unit eligible, what does it draw. */
+#include <string.h>
+
+#include "core/decide_private.h"
+
+bool experiment_is_open(const struct plan_experiment *x, int64_t now_us)
+{
+    if (x->guard_stopped)
+        return false;
+    if (x->status == STATUS_SHIPPED)
+        return true;
+    return x->status == STATUS_RUNNING && now_us >= x->starts_us && now_us < x->ends_us;
+}
+
+/* Why it is not open; REASON_VARIANT when it is. A guardrail's stop says more than any other state. */
+static enum reason status_reason(const struct plan_experiment *x, int64_t now_us)
+{
+    if (x->status == STATUS_DRAFT)
+        return REASON_NOT_STARTED;
+    if (x->status == STATUS_SCHEDULED)
+        return REASON_SCHEDULED;
+    if (x->guard_stopped)
+        return REASON_GUARD_STOP;
+    if (x->status == STATUS_STOPPED)
+        return REASON_STOPPED;
+    if (x->status == STATUS_PAUSED)
+        return REASON_PAUSED;
+    if (x->status == STATUS_SHIPPED)
+        return REASON_VARIANT;
+    if (now_us < x->starts_us)
+        return REASON_NOT_STARTED;
+    return now_us < x->ends_us ? REASON_VARIANT : REASON_ENDED;
+}
+
+/* --- overrides --- */
+
+static const struct plan_variant *unit_override(const struct question *q, const struct plan_experiment *x)
+{
+    struct unit u;
+    size_t lo = 0, hi = x->n_unit_overrides;
+    if (hi == 0 || !subject_unit(q->plan, q->subject, x->unit_type, &u))
+        return NULL;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const struct unit_override *o = &x->unit_overrides[mid];
+        int order = memcmp(u.bytes, o->unit.bytes, sizeof u.bytes);
+        if (order == 0)
+            return q->now_us < o->expires_us ? o->variant : NULL;
+        if (order > 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+static const struct plan_variant *segment_override(const struct question *q, const struct plan_experiment *x)
+{
+    for (size_t i = 0; i < x->n_segment_overrides; i++) {
+        const struct segment_override *o = &x->segment_overrides[i];
+        if (q->now_us < o->expires_us && condition_eval(o->condition, q->subject->attributes))
+            return o->variant;
+    }
+    return NULL;
+}
+
+/* A unit's own override comes before its segments'. */
+static bool overridden(const struct question *q, const struct plan_experiment *x, struct answer *out)
+{
+    const char *by = "unit";
+    const struct plan_variant *v = unit_override(q, x);
+    if (!v) {
+        by = "segment";
+        v = segment_override(q, x);
+    }
+    if (!v)
+        return false;
+    NOTE(q, .code = TRACE_OVERRIDE, .ok = true, .name = v->key, .other = by);
+    subject_unit(q->plan, q->subject, x->unit_type, &out->unit);
+    serve_variant(v, out);
+    return true;
+}
+
+/* --- draws --- */
+
+static void note_lot(const struct question *q, const struct plan_experiment *x, const struct lot *lot,
+                     enum drawn drawn)
+{
+    if (lot->layer_slot >= 0)
+        NOTE(q, .code = TRACE_LAYER, .ok = drawn != DRAWN_NOT_IN_LAYER, .name = x->layer->key,
+             .number = lot->layer_slot);
+    if (drawn == DRAWN_NOT_IN_LAYER)
+        return;
+    int32_t phase = lot->phase ? lot->phase->number : 0;
+    NOTE(q, .code = TRACE_TRAFFIC, .ok = drawn != DRAWN_NOT_IN_TRAFFIC && drawn != DRAWN_CLOSED,
+         .number = lot->traffic_slot, .limit = drawn == DRAWN_CLOSED ? -phase : phase);
+    if (lot->arm && drawn != DRAWN_CLOSED)
+        NOTE(q, .code = TRACE_VARIANT, .ok = drawn != DRAWN_DROPPED, .name = lot->arm->variant->key,
+             .number = lot->variant_slot);
+}
+
+static enum drawn draw(const struct question *q, const struct plan_experiment *x, const struct unit *u,
+                       struct lot *lot)
+{
+    bool full = q->subject->trace != NULL;
+    int32_t slot = plan_in_layer(x) ? (int32_t)subject_layer_slot(q->subject, x->layer, u) : -1;
+    enum drawn drawn = plan_draw(x, u, slot, full, lot);
+    if (full)
+        note_lot(q, x, lot, drawn);
+    return drawn;
+}
+
+/* layer x traffic, of what passed the holdouts. */
+static uint32_t inclusion(const struct plan_experiment *x, uint32_t holdouts_ppm)
+{
+    uint32_t ppm = x->layer_slots.n > 0 ? ppm_times(holdouts_ppm, x->layer_slots.total) : holdouts_ppm;
+    return ppm_times(ppm, x->open_ppm);
+}
+
+static enum reason draw_variant(const struct question *q, const struct plan_experiment *x,
+                                uint32_t holdouts_ppm, struct answer *out)
+{
+    struct lot lot;
+    enum drawn drawn = draw(q, x, &out->unit, &lot);
+    if (drawn == DRAWN) {
+        serve_variant(lot.arm->variant, out);
+        out->phase = lot.phase;
+        out->propensity_ppm = lot.arm->share_ppm;
+        out->inclusion_ppm = (int32_t)inclusion(x, holdouts_ppm);
+        return REASON_VARIANT;
+    }
+    out->counterfactual = lot.arm ? lot.arm->variant : NULL;
+    if (drawn == DRAWN_NOT_IN_LAYER)
+        return REASON_NOT_IN_LAYER;
+    return drawn == DRAWN_DROPPED ? REASON_ARM_DROPPED : REASON_NOT_IN_TRAFFIC;
+}
+
+/* After shipping: everybody, but for the share held back. Neither layer nor traffic matters any more. */
+static enum reason draw_shipped(const struct question *q, const struct plan_experiment *x,
+                                uint32_t holdouts_ppm, struct answer *out)
+{
+    struct draw d;
+    int32_t slot = -1;
+    if (x->holdback_ppm > 0) {
+        draw_unit(x->ship_salt, &out->unit, &d);
+        slot = (int32_t)slot_of(d.w[DRAW_SELECT]);
+    }
+    bool back = slot >= 0 && slot < (int32_t)x->holdback_ppm;
+    NOTE(q, .code = TRACE_SHIPPED, .ok = !back, .name = back ? x->control->key : x->shipped->key,
+         .number = slot, .limit = (int32_t)x->holdback_ppm);
+    serve_variant(back ? x->control : x->shipped, out);
+    out->counterfactual = back ? x->shipped : NULL;
+    out->propensity_ppm = (int32_t)(back ? x->holdback_ppm : SLOTS - x->holdback_ppm);
+    out->inclusion_ppm = (int32_t)holdouts_ppm;
+    return back ? REASON_HOLDBACK : REASON_SHIPPED;
+}
+
+/* --- eligible, and enrolled --- */
+
+static bool targeted(const struct question *q, const struct plan_rule *r)
+{
+    return rule_meets(q, r) && condition_eval(r->experiment->condition, q->subject->attributes);
+}
+
+/* What would have been served becomes the counterfactual of a holdout's member. */
+static void hold_out(const struct asked *a, const struct plan_experiment *x, struct answer *out)
+{
+    const struct arm *arm = a->list[a->n - 1].arm;
+    out->holdout = a->list[a->n - 1].holdout;
+    out->holdout_variant = arm->variant;
+    out->counterfactual = out->variant;
+    out->variant = NULL;
+    out->phase = NULL;
+    out->propensity_ppm = arm->share_ppm;
+    out->inclusion_ppm =
+        (int32_t)(x->status == STATUS_SHIPPED ? a->inclusion_ppm : inclusion(x, a->inclusion_ppm));
+    out->flag_emptied = arm->variant->gives == GIVES_NOTHING;
+}
+
+/* Everything that must hold but the holdouts; the variant, or what is missing. */
+static enum reason eligible(const struct question *q, const struct plan_rule *r, uint32_t holdouts_ppm,
+                            struct answer *out)
+{
+    const struct plan_experiment *x = r->experiment;
+    if (!prerequisites_met(q, x))
+        return REASON_PREREQUISITE;
+    bool meets = targeted(q, r);
+    NOTE(q, .code = TRACE_TARGETING, .ok = meets, .name = x->key);
+    if (!meets)
+        return REASON_TARGETING;
+    bool present = subject_unit(q->plan, q->subject, x->unit_type, &out->unit);
+    if (x->status == STATUS_SHIPPED && (present || x->holdback_ppm == 0))
+        return draw_shipped(q, x, holdouts_ppm, out);
+    if (!present) {
+        NOTE(q, .code = TRACE_UNIT_MISSING, .name = x->unit_type);
+        return REASON_UNIT_MISSING;
+    }
+    return draw_variant(q, x, holdouts_ppm, out);
+}
+
+static bool enrolled(enum reason r)
+{
+    return r == REASON_VARIANT || r == REASON_SHIPPED || r == REASON_HOLDBACK;
+}
+
+static enum reason enrol(const struct question *q, const struct plan_rule *r, struct answer *out)
+{
+    const struct plan_experiment *x = r->experiment;
+    struct asked asked = {.inclusion_ppm = SLOTS};
+    struct question as_if = *q;
+    if (x->n_holdouts > 0) {
+        /* Untargeted units are the many, and the cheap ones: nothing of theirs is drawn. */
+        if (x->n_prerequisites == 0 && !q->subject->trace && !targeted(q, r))
+            return REASON_TARGETING;
+        holdouts_ask(q, x, &asked);
+        if (asked.held)
+            as_if.ignored = asked.list[asked.n - 1].holdout;
+    }
+    enum reason reason = eligible(&as_if, r, asked.inclusion_ppm, out);
+    if (!enrolled(reason))
+        return reason;
+    holdouts_expose(q, &asked);
+    if (!asked.held)
+        return reason;
+    hold_out(&asked, x, out);
+    return REASON_HOLDOUT;
+}
+
+/* Who keeps a variant by a token is in the experiment like anyone else: holdouts are asked, and told, but
+ * they let it be. */
+static bool stick(const struct question *q, const struct plan_experiment *x, struct answer *out)
+{
+    struct asked asked;
+    if (!x->sticky || x->status != STATUS_RUNNING || !sticky_variant(q, x, out))
+        return false;
+    holdouts_ask(q, x, &asked);
+    holdouts_expose(q, &asked);
+    if (out->phase)
+        out->inclusion_ppm = (int32_t)inclusion(x, asked.inclusion_ppm);
+    return true;
+}
+
+/* What a targeted subject of an experiment that is not open would have got, were it open. */
+static void set_counterfactual(const struct question *q, const struct plan_rule *r, enum reason reason,
+                               struct answer *out)
+{
+    const struct plan_experiment *x = r->experiment;
+    struct lot lot;
+    bool was_open = reason == REASON_GUARD_STOP || reason == REASON_STOPPED || reason == REASON_PAUSED ||
+                    reason == REASON_ENDED;
+    if (!was_open || x->quarantined || r->broken || !targeted(q, r))
+        return;
+    if (subject_unit(q->plan, q->subject, x->unit_type, &out->unit) && draw(q, x, &out->unit, &lot) == DRAWN)
+        out->counterfactual = lot.arm->variant;
+}
+
+enum reason decide_experiment(const struct question *q, const struct plan_rule *r, struct answer *out)
+{
+    const struct plan_experiment *x = r->experiment;
+    if (!x)
+        return REASON_QUARANTINED;
+    out->experiment = x;
+    if (x->status == STATUS_ARCHIVED) {
+        NOTE(q, .code = TRACE_STATUS, .name = decide_reason_name(REASON_ARCHIVED));
+        return REASON_ARCHIVED;
+    }
+    if (!x->quarantined && overridden(q, x, out))
+        return REASON_OVERRIDE;
+    enum reason reason = status_reason(x, q->now_us);
+    NOTE(q, .code = TRACE_STATUS, .ok = reason == REASON_VARIANT, .name = decide_reason_name(reason));
+    if (reason != REASON_VARIANT) {
+        set_counterfactual(q, r, reason, out);
+        return reason;
+    }
+    if (x->quarantined || r->broken) {
+        NOTE(q, .code = TRACE_BROKEN, .name = x->key);
+        return REASON_QUARANTINED;
+    }
+    return stick(q, x, out) ? REASON_STICKY : enrol(q, r, out);
+}
