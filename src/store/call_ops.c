@@ -41,7 +41,7 @@ static const struct call_op ops[] = {
     {"stop", "to_jsonb(cohort.stop($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
     {"archive", "to_jsonb(cohort.archive($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
     {"results", "cohort.results_json($1)", 200, KEY_BODY, NULL, NULL},
-    {"audit", "cohort.list_audit($1::int, $2::bigint)", 200, LIMIT_AFTER, NULL, NULL},
+    {"rotate", "cohort.rotate_key($1)", 201, KEY_BODY, NULL, NULL},
     {"audit_head", "cohort.get_audit_head()", 200, KEY_BODY, NULL, NULL},
 };
 

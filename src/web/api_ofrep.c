@@ -10,34 +10,15 @@
 #include "core/decide.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
+#include "web/decision_json.h"
 #include "web/decision_log.h"
 #include "web/etag.h"
+#include "web/query.h"
+#include "web/subject_read.h"
 
 #define JSON "application/json"
 
 static const struct json_limits context_limits = {64 * 1024, 32, 2000};
-
-/* Runs a writer with the worker's buffer, again with more room when the first was too small. */
-typedef void write_fn(struct json_out *o, void *arg);
-
-static bool write_json(struct buffer *b, write_fn *write, void *arg)
-{
-    size_t cap = b->cap > 4096 ? b->cap : 4096;
-    for (;;) {
-        struct json_out o;
-        buffer_clear(b);
-        char *to = (char *)buffer_reserve(b, cap);
-        if (!to)
-            return false;
-        json_out_init(&o, to, cap);
-        write(&o, arg);
-        if (!o.overflow) {
-            b->len = o.len;
-            return true;
-        }
-        cap = o.len > cap ? o.len + 4096 : cap * 2;
-    }
-}
 
 struct error_answer {
     const char *key, *code, *details;
@@ -61,7 +42,7 @@ static void write_error(struct json_out *o, void *arg)
 void ofrep_error(const struct api_context *c, int status, const char *code, const char *details)
 {
     struct error_answer a = {c->name, code, details};
-    if (write_json(&c->w->out, write_error, &a))
+    if (json_write(&c->w->out, write_error, &a))
         http_reply(c->r, status, JSON, c->w->out.data, c->w->out.len);
     else
         http_reply(c->r, 500, NULL, NULL, 0);
@@ -72,6 +53,7 @@ void ofrep_error(const struct api_context *c, int status, const char *code, cons
 static bool read_subject(struct api_context *c, struct attr *attributes, struct subject *s)
 {
     struct error e;
+    struct subject_refusal why;
     json_t *doc = NULL;
     size_t len;
     const char *body = http_body(c->r, &len);
@@ -81,84 +63,30 @@ static bool read_subject(struct api_context *c, struct attr *attributes, struct 
         ofrep_error(c, 400, "PARSE_ERROR", text);
         return false;
     }
-    const json_t *context = json_object_get(doc, "context");
-    const json_t *id = json_object_get(context, "targetingKey");
-    const char *code = NULL, *why = NULL;
-    struct attr copy;
-    if (!json_is_object(context)) {
-        code = "INVALID_CONTEXT";
-        why = "The body needs \"context\", an object: {\"context\": {\"targetingKey\": \"…\"}}.";
-    } else if (!json_is_string(id) || json_string_length(id) == 0) {
-        code = "TARGETING_KEY_MISSING";
-        why = "The context needs \"targetingKey\", a string that names the user.";
-    } else if (unit_raw_check(json_string_value(id), json_string_length(id), &e) != ERR_OK) {
-        code = "INVALID_CONTEXT";
-        why = e.text;
-    } else if (json_in_attr(c->w->arena, context, &copy, &e) != ERR_OK) {
-        code = "INVALID_CONTEXT";
-        why = e.text;
-    }
+    bool ok = subject_read(c->w->arena, json_object_get(doc, "context"), attributes, s, &why);
     json_decref(doc);
-    if (code) {
-        ofrep_error(c, 400, code, why);
-        return false;
-    }
-    *attributes = copy;
-    const struct attr *key = attr_get(attributes, "targetingKey", 12);
-    subject_init(s, key->u.string.s, key->u.string.len, attributes);
-    return true;
+    if (!ok)
+        ofrep_error(c, 400, why.code, why.error.text);
+    return ok;
 }
 
-static void write_metadata(struct json_out *o, const struct plan *p, const struct decision *d,
-                           const uint8_t decision_id[16])
+/* ?enroll=false: decided and logged, but not an exposure. -1 when it is neither true nor false. */
+static int enrolls(const struct api_context *c)
 {
-    json_out_key(o, "metadata");
-    json_out_begin_object(o);
-    json_out_key(o, "decisionId");
-    json_out_uuid(o, decision_id);
-    json_out_key(o, "reason");
-    json_out_string(o, decide_reason_name(d->reason));
-    if (d->experiment) {
-        json_out_key(o, "experiment");
-        json_out_string(o, plan_experiment_key(d->experiment));
+    const char *query = http_query(c->r);
+    struct query_param p;
+    int enroll = 1;
+    while (*query && query_next(&query, &p) == 1) {
+        if (strcmp(p.name, "enroll") != 0)
+            continue;
+        enroll = strcmp(p.value, "true") == 0 ? 1 : strcmp(p.value, "false") == 0 ? 0 : -1;
     }
-    if (d->phase) {
-        json_out_key(o, "phase");
-        json_out_int(o, plan_phase_number(d->phase));
-    }
-    if (d->propensity_ppm >= 0) {
-        json_out_key(o, "propensity");
-        json_out_int(o, d->propensity_ppm);
-    }
-    if (d->inclusion_ppm >= 0) {
-        json_out_key(o, "inclusion");
-        json_out_int(o, d->inclusion_ppm);
-    }
-    json_out_key(o, "planVersion");
-    json_out_int(o, plan_version(p));
-    json_out_end_object(o);
-}
-
-static void write_flag(struct json_out *o, const struct plan *p, const struct decision *d,
-                       const uint8_t decision_id[16])
-{
-    json_out_begin_object(o);
-    json_out_key(o, "key");
-    json_out_string(o, plan_flag_key(d->flag));
-    json_out_key(o, "reason");
-    json_out_string(o, decide_reason_ofrep(d->reason));
-    json_out_key(o, "variant");
-    json_out_string(o, d->variant_name);
-    if (d->value_json) {
-        json_out_key(o, "value");
-        json_out_raw(o, d->value_json);
-    }
-    write_metadata(o, p, d, decision_id);
-    json_out_end_object(o);
+    return enroll;
 }
 
 struct single {
     const struct plan *plan;
+    int64_t now_us;
     struct decision decision;
     uint8_t id[16];
 };
@@ -166,7 +94,7 @@ struct single {
 static void write_single(struct json_out *o, void *arg)
 {
     const struct single *s = arg;
-    write_flag(o, s->plan, &s->decision, s->id);
+    decision_json(o, s->plan, &s->decision, s->id, s->now_us);
 }
 
 void ofrep_single(struct api_context *c)
@@ -174,6 +102,11 @@ void ofrep_single(struct api_context *c)
     const struct plan *p = c->plan;
     struct attr attributes;
     struct subject subject;
+    int enroll = enrolls(c);
+    if (enroll < 0) {
+        ofrep_error(c, 400, "PARSE_ERROR", "The parameter enroll is true or false.");
+        return;
+    }
     if (!read_subject(c, &attributes, &subject))
         return;
     const struct plan_flag *flag = plan_flag_find(p, c->name, c->name_len);
@@ -183,20 +116,21 @@ void ofrep_single(struct api_context *c)
         return;
     }
     int64_t now = clock_wall_us();
-    struct single s = {.plan = p};
+    struct single s = {.plan = p, .now_us = now};
     decide(p, flag, &subject, now, &s.decision);
     uuid7(now, s.id);
     counter_add(c->w->services.counters, decisions, 1);
-    if (!write_json(&c->w->out, write_single, &s)) {
+    if (!json_write(&c->w->out, write_single, &s)) {
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
         return;
     }
-    decision_log(c, &s.decision, s.id, now, MODE_SINGLE, &attributes);
+    decision_log(c, &s.decision, s.id, now, enroll ? MODE_SINGLE : MODE_READ, &attributes);
     http_reply(c->r, 200, JSON, c->w->out.data, c->w->out.len);
 }
 
 struct bulk {
     const struct plan *plan;
+    int64_t now_us;
     size_t n;
     struct decision *decisions;
     uint8_t (*ids)[16];
@@ -209,7 +143,7 @@ static void write_bulk(struct json_out *o, void *arg)
     json_out_key(o, "flags");
     json_out_begin_array(o);
     for (size_t i = 0; i < b->n; i++)
-        write_flag(o, b->plan, &b->decisions[i], b->ids[i]);
+        decision_json(o, b->plan, &b->decisions[i], b->ids[i], b->now_us);
     json_out_end_array(o);
     json_out_key(o, "metadata");
     json_out_begin_object(o);
@@ -270,12 +204,12 @@ void ofrep_bulk(struct api_context *c)
 {
     struct attr attributes;
     struct subject subject;
-    struct bulk b = {.plan = c->plan};
-    char etag[40];
     int64_t now = clock_wall_us();
+    struct bulk b = {.plan = c->plan, .now_us = now};
+    char etag[40];
     if (!read_subject(c, &attributes, &subject))
         return;
-    if (!decide_all(c, &subject, now, &b) || !write_json(&c->w->out, write_bulk, &b)) {
+    if (!decide_all(c, &subject, now, &b) || !json_write(&c->w->out, write_bulk, &b)) {
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
         return;
     }

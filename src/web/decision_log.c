@@ -41,24 +41,41 @@ static struct record_text inputs_used(const struct decision *d, const struct att
     return (struct record_text){text, o.len};
 }
 
-static void log_exposure(const struct api_context *c, const struct decision *d, const uint8_t id[16],
+static void log_exposure(const struct api_context *c, struct record_exposure x, const uint8_t id[16],
                          int64_t now_us)
 {
-    struct record_exposure x = {
-        .unit = d->unit,
-        .experiment_id = plan_experiment_id(d->experiment),
-        .variant_id = plan_variant_id(d->variant),
-        .phase_id = plan_phase_id(d->phase),
-        .propensity_ppm = d->propensity_ppm,
-        .inclusion_ppm = d->inclusion_ppm,
-        .ts_us = now_us,
-        .has_decision = true,
-        .trusted = auth_trusted(c->key),
-        .origin = ORIGIN_EVALUATED,
-    };
+    x.ts_us = now_us;
+    x.has_decision = true;
+    x.trusted = auth_trusted(c->key);
+    x.origin = ORIGIN_EVALUATED;
     memcpy(x.event_id, id, 16);
     memcpy(x.decision_id, id, 16);
     records_exposure(c->w->records, &x);
+}
+
+static void log_exposures(const struct api_context *c, const struct decision *d, const uint8_t id[16],
+                          int64_t now_us)
+{
+    if (d->variant && d->phase && d->experiment && plan_experiment_exposes(d->experiment))
+        log_exposure(c,
+                     (struct record_exposure){.unit = d->unit,
+                                              .experiment_id = plan_experiment_id(d->experiment),
+                                              .variant_id = plan_variant_id(d->variant),
+                                              .phase_id = plan_phase_id(d->phase),
+                                              .propensity_ppm = d->propensity_ppm,
+                                              .inclusion_ppm = d->inclusion_ppm},
+                     id, now_us);
+    for (size_t i = 0; i < d->n_holdouts; i++) {
+        const struct holdout_exposure *h = &d->holdouts[i];
+        log_exposure(c,
+                     (struct record_exposure){.unit = h->unit,
+                                              .experiment_id = plan_experiment_id(h->experiment),
+                                              .variant_id = plan_variant_id(h->variant),
+                                              .phase_id = plan_phase_id(h->phase),
+                                              .propensity_ppm = h->propensity_ppm,
+                                              .inclusion_ppm = h->inclusion_ppm},
+                     id, now_us);
+    }
 }
 
 void decision_log(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
@@ -82,10 +99,10 @@ void decision_log(const struct api_context *c, const struct decision *d, const u
         .mode = mode,
         .plan_version = plan_version(c->plan),
         .inputs = inputs_used(d, attributes, text),
+        .holdout_id = d->holdout ? plan_experiment_id(d->holdout) : 0,
     };
     memcpy(rec.decision_id, decision_id, 16);
     records_decision(c->w->records, &rec);
-    if (mode == MODE_SINGLE && d->variant && d->phase && d->experiment &&
-        plan_experiment_exposes(d->experiment))
-        log_exposure(c, d, decision_id, now_us);
+    if (mode == MODE_SINGLE)
+        log_exposures(c, d, decision_id, now_us);
 }

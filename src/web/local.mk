@@ -28,14 +28,17 @@ web_apis = \
 	src/web/api_health.c src/web/api_health.h \
 	src/web/api_ofrep.c src/web/api_ofrep.h \
 	src/web/api_openapi.c src/web/api_openapi.h src/web/openapi_data.h \
+	src/web/api_preview.c src/web/api_preview.h \
 	src/web/auth.c src/web/auth.h \
 	src/web/cors.c src/web/cors.h \
+	src/web/decision_json.c src/web/decision_json.h \
 	src/web/decision_log.c src/web/decision_log.h \
 	src/web/etag.c src/web/etag.h \
 	src/web/event_item.c src/web/event_item.h \
 	src/web/query.c src/web/query.h \
 	src/web/records.c src/web/records.h \
-	src/web/router.c src/web/router.h
+	src/web/router.c src/web/router.h \
+	src/web/subject_read.c src/web/subject_read.h
 
 # The API's description travels in the binary.
 nodist_libweb_a_SOURCES = src/web/openapi_data.c

@@ -9,6 +9,7 @@
 #include "web/api_health.h"
 #include "web/api_ofrep.h"
 #include "web/api_openapi.h"
+#include "web/api_preview.h"
 #include "web/auth.h"
 #include "web/cors.h"
 #include "web/problem.h"
@@ -59,6 +60,8 @@ static const struct route routes[] = {
     EVENTS("/v1/outcomes", events_outcomes),
     EVENTS("/v1/exposures", events_exposures),
 
+    {HTTP_POST, "/v1/preview", preview_post, MAY_READ, ERRORS_PROBLEM, false, DECISION_BODY, NULL, NULL},
+
     LIST("/v1/experiments", MAY_READ, "experiment"),
     GET_PUT_DELETE("/v1/experiments/{key}", MAY_READ, MAY_EDIT, "experiment"),
     PATCH("/v1/experiments/{key}", MAY_EDIT, "experiment"),
@@ -106,7 +109,7 @@ static const struct route routes[] = {
     DEFINE(HTTP_GET, "/v1/keys/{key}", definitions_get, MAY_ADMIN, "get", "key"),
     DEFINE(HTTP_DELETE, "/v1/keys/{key}", definitions_delete, MAY_ADMIN, "delete", "key"),
     DEFINE(HTTP_POST, "/v1/keys/{key}/rotate", actions_do, MAY_ADMIN, "rotate", "key"),
-    DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "audit", "audit"),
+    DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "list", "audit"),
     READ_ADMIN("/v1/audit/head", "audit_head", "audit"),
 
     OPEN("/", health_root),
