@@ -21,12 +21,15 @@ struct call_op {
 };
 
 #define SHOW "cohort.get_%1$s($1)"
-#define REASON "$2::jsonb ->> 'reason'"
-#define PATCH                                                                                                \
-    "(select cohort.put_%1$s($1, cohort.merge_patch(g, $2::jsonb)) from (select " SHOW                       \
-    " as g offset 0) x where g is not null)"
+#define PATCH "cohort.patch_%1$s($1, $2::jsonb)"
 /* The body of a part is an object with that part alone. */
 #define PART "d -> (select k from jsonb_object_keys($2::jsonb) k)"
+
+/* Members of an action's body; the web has checked their types. */
+#define TEXT(name) "$2::jsonb ->> '" name "'"
+#define NUMBER(name) "($2::jsonb ->> '" name "')::int"
+#define OBJECT(name) "nullif($2::jsonb -> '" name "', 'null')"
+#define STATUS(fn) "to_jsonb(cohort." fn "($1, " TEXT("reason") "))"
 
 static const struct call_op ops[] = {
     {"get", SHOW, 200, KEY_BODY, NULL, NULL},
@@ -37,11 +40,36 @@ static const struct call_op ops[] = {
     {"put_part", PATCH, 200, KEY_BODY, NULL, PART},
     {"delete", "to_jsonb(cohort.delete_%1$s($1))", 204, KEY_BODY, NULL, NULL},
     {"create", "cohort.create_%1$s($1::jsonb)", 201, BODY_ONLY, NULL, NULL},
-    {"start", "to_jsonb(cohort.start($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
-    {"stop", "to_jsonb(cohort.stop($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
-    {"archive", "to_jsonb(cohort.archive($1, " REASON "))", 200, KEY_BODY, SHOW, NULL},
-    {"results", "cohort.results_json($1)", 200, KEY_BODY, NULL, NULL},
+    {"start", STATUS("start"), 200, KEY_BODY, SHOW, NULL},
+    {"stop", STATUS("stop"), 200, KEY_BODY, SHOW, NULL},
+    {"pause", STATUS("pause"), 200, KEY_BODY, SHOW, NULL},
+    {"resume", STATUS("resume"), 200, KEY_BODY, SHOW, NULL},
+    {"archive", STATUS("archive"), 200, KEY_BODY, SHOW, NULL},
+    {"restart", "to_jsonb(cohort.restart($1, " TEXT("reason") ", " OBJECT("changes") "))", 200, KEY_BODY,
+     SHOW, NULL},
+    {"ramp", "to_jsonb(cohort.ramp($1, " NUMBER("traffic_ppm") ", " OBJECT("shares") ", " TEXT("reason") "))",
+     200, KEY_BODY, SHOW, NULL},
+    {"grow", "to_jsonb(cohort.grow($1, " NUMBER("layer_ppm") ", " TEXT("reason") "))", 200, KEY_BODY, SHOW,
+     NULL},
+    {"drop_arm", "to_jsonb(cohort.drop_arm($1, " TEXT("variant") ", " TEXT("reason") "))", 200, KEY_BODY,
+     SHOW, NULL},
+    {"ship",
+     "to_jsonb(cohort.ship($1, " TEXT("variant") ", coalesce(" NUMBER("holdback_ppm") ", 0), " TEXT(
+         "reason") "))",
+     200, KEY_BODY, SHOW, NULL},
+    {"clone", "cohort.clone($1, " TEXT("key") ")", 201, KEY_BODY, NULL, NULL},
+    {"validate",
+     "(select jsonb_build_object('startable', count(*) = 0, 'problems', coalesce(jsonb_agg(to_jsonb(v)), "
+     "'[]')) from cohort.validate($1) v)",
+     200, KEY_BODY, NULL, NULL},
+    {"promote", "cohort.promote($1, cohort.current_environment(), " TEXT("to") ")", 201, KEY_BODY, NULL,
+     NULL},
     {"rotate", "cohort.rotate_key($1)", 201, KEY_BODY, NULL, NULL},
+    {"map",
+     "(select jsonb_agg(jsonb_build_object('experiment', m.experiment, 'slots', cohort.slots_json(m.slots), "
+     "'ppm', m.ppm)) from cohort.layer_map($1) m)",
+     200, KEY_BODY, NULL, NULL},
+    {"results", "cohort.results_json($1)", 200, KEY_BODY, NULL, NULL},
     {"audit_head", "cohort.get_audit_head()", 200, KEY_BODY, NULL, NULL},
 };
 

@@ -26,6 +26,7 @@ static const struct action {
     {"drop_arm", {{"variant", TEXT, true}}},
     {"grow", {{"layer_ppm", NUMBER, true}}},
     {"clone", {{"key", TEXT, true}}},
+    {"restart", {{"changes", OBJECT, false}}},
     {"promote", {{"to", TEXT, true}}},
 };
 

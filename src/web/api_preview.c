@@ -77,14 +77,14 @@ static void write_preview(struct json_out *o, void *arg)
 
 static void refuse(struct api_context *c, int status, const char *code, const char *field, const char *detail)
 {
-    problem_reply(c->r,
-                  &(struct problem){.status = status,
-                                    .title = status == 404 ? "Not found" : "The body can't be used",
-                                    .detail = detail,
-                                    .hint = "Send {\"flag\": \"checkout_cta\", \"context\": {\"targetingKey\": "
-                                            "\"c-17\"}}, with \"at\": a time where it matters.",
-                                    .pointer = field,
-                                    .code = code});
+    problem_reply(
+        c->r, &(struct problem){.status = status,
+                                .title = status == 404 ? "Not found" : "The body can't be used",
+                                .detail = detail,
+                                .hint = "Send {\"flag\": \"checkout_cta\", \"context\": {\"targetingKey\": "
+                                        "\"c-17\"}}, with \"at\": a time where it matters.",
+                                .pointer = field,
+                                .code = code});
 }
 
 /* False after an answer was given. */

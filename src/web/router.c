@@ -52,6 +52,7 @@
     DEFINE(HTTP_GET, path, definitions_get_part, MAY_READ, "get_part", thing),                               \
         DEFINE(HTTP_PUT, path, definitions_put_part, MAY_EDIT, "put_part", thing)
 #define ACTION(path, may, op) DEFINE(HTTP_POST, path, actions_do, may, op, "experiment")
+#define HOLDOUT_ACTION(op) DEFINE(HTTP_POST, "/v1/holdouts/{key}/" op, actions_do, MAY_EDIT, op, "holdout")
 #define EXPERIMENT_ACTION(op) ACTION("/v1/experiments/{key}/" op, MAY_EDIT, op)
 
 static const struct route routes[] = {
@@ -84,6 +85,10 @@ static const struct route routes[] = {
 
     LIST("/v1/holdouts", MAY_READ, "holdout"),
     GET_PUT_DELETE("/v1/holdouts/{key}", MAY_READ, MAY_EDIT, "holdout"),
+    READ("/v1/holdouts/{key}/results", "results", "holdout"),
+    HOLDOUT_ACTION("start"),
+    HOLDOUT_ACTION("stop"),
+    HOLDOUT_ACTION("archive"),
     LIST("/v1/layers", MAY_READ, "layer"),
     GET_PUT_DELETE("/v1/layers/{key}", MAY_READ, MAY_EDIT, "layer"),
     PATCH("/v1/layers/{key}", MAY_EDIT, "layer"),

@@ -115,6 +115,8 @@ ROLES = {
 }
 ROLES.update({f"POST /v1/experiments/{{key}}/{action}": EDIT for action in (
     "start", "stop", "pause", "resume", "ramp", "grow", "drop_arm", "ship", "restart", "archive", "clone", "validate")})
+ROLES.update({f"POST /v1/holdouts/{{key}}/{action}": EDIT for action in ("start", "stop", "archive")})
+ROLES["GET /v1/holdouts/{key}/results"] = READ
 for part in ("variants", "guardrails"):
     ROLES.update({f"GET /v1/experiments/{{key}}/{part}": READ, f"PUT /v1/experiments/{{key}}/{part}": EDIT})
 for things in ("experiments", "holdouts", "layers", "segments", "metrics", "flags", "overrides", "environments", "teams"):
