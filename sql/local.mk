@@ -53,8 +53,11 @@ SQL_FUNCTIONS += \
 	sql/functions/23_holdouts.sql \
 	sql/functions/24_targeting.sql \
 	sql/functions/27_overrides.sql \
+	sql/functions/26_environments.sql \
 	sql/functions/28_prerequisites.sql \
-	sql/functions/29_teams.sql
+	sql/functions/29_teams.sql \
+	sql/functions/34_model_documents.sql \
+	sql/functions/38_holdout_documents.sql
 SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/33_rest.sql sql/functions/34_flags_rest.sql sql/functions/70_import.sql sql/functions/71_audit.sql
 SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/70_import.sql sql/functions/71_audit.sql
 SQL_MIGRATIONS += sql/migrations/0035_conditions.sql

@@ -62,8 +62,10 @@ comment on function cohort.check_transition(cohort.experiment, text) is 'Refuses
 create or replace function cohort.control_of(e cohort.experiment) returns cohort.variant
     language sql stable
     as $$ select v from cohort.variant v where v.environment = e.environment and v.experiment = e.key
-             and (v.is_control or v.key = 'control') order by v.is_control desc limit 1 $$;
-comment on function cohort.control_of(cohort.experiment) is 'The variant the others are compared to: the one marked, else the one called control';
+             and (v.is_control or v.key = 'control' or (e.kind = 'holdout' and v.gives <> 'everything'))
+           order by v.is_control desc, v.key = 'control' desc, v.position, v.id limit 1 $$;
+comment on function cohort.control_of(cohort.experiment) is
+    'The variant the others are compared to: the one marked, else the one called control; in a holdout, else the first arm that is kept out of something';
 
 -- What a start needs, one thing after the other, so that validate() can name all that is missing.
 create or replace function cohort.check_start(e cohort.experiment, what text) returns void
@@ -84,7 +86,7 @@ begin
         perform cohort.check_variants(e.environment, e.key);
     when 'holdout' then
         if e.kind = 'holdout' then
-            perform cohort.prepare_holdout(e);
+            perform cohort.check_holdout_start(e);
         end if;
     when 'control' then
         if (cohort.control_of(e)).key is null then

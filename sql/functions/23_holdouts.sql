@@ -1,7 +1,6 @@
 -- Holdouts: experiments of kind holdout, and which experiments they cover.
 
 insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
-('holdout_known', 'P0002', 404, 'There is no such holdout', 'select key from cohort.experiments where kind = ''holdout'' lists them.', 'key', 'definition'),
 ('holdout_experiment_known', '23503', 422, 'A holdout is an experiment of kind holdout', 'Make it first: insert into cohort.experiment (key, kind) values (…, ''holdout'').', 'experiment', 'definition'),
 ('holdout_unique', '23505', 409, 'The holdout has its scope', 'Update the row that exists.', null, 'definition'),
 ('holdout_plain', '23514', 422, 'A holdout has no flag, condition, layer or share of traffic', 'Leave these out: it covers the experiments its scope names, and its share is that of its variants.', null, 'definition'),
@@ -118,9 +117,7 @@ comment on function cohort.holdout_delete_check() is 'Trigger: only a draft''s s
 create or replace trigger holdout_delete_check before delete on cohort.holdout
     for each row execute function cohort.holdout_delete_check();
 
--- What the start of a holdout needs besides what variants need anywhere. The control, when none is marked, is the first
--- arm that is kept out of something.
-create or replace function cohort.prepare_holdout(e cohort.experiment) returns void
+create or replace function cohort.check_holdout_start(e cohort.experiment) returns void
     language plpgsql as $$
 declare
     name text := format('Holdout %s', cohort.shown(e.key));
@@ -130,21 +127,15 @@ begin
     if not found then
         perform cohort.fail('holdout_missing', format('%s doesn''t say what it covers.', name));
     end if;
-    select count(*) filter (where v.gives = 'everything') as whole, count(*) filter (where v.gives <> 'everything') as kept,
-           count(*) filter (where v.is_control) as controls into total
+    select count(*) filter (where v.gives = 'everything') as whole, count(*) filter (where v.gives <> 'everything') as kept into total
       from cohort.variant v where v.environment = e.environment and v.experiment = e.key;
     if total.whole = 0 then
         perform cohort.fail('holdout_whole', format('%s holds everybody out.', name));
     elsif total.kept = 0 then
         perform cohort.fail('holdout_empty', format('%s holds nobody out.', name));
     end if;
-    if total.controls = 0 then
-        update cohort.variant v set is_control = true
-         where v.id = (select x.id from cohort.variant x where x.environment = e.environment and x.experiment = e.key
-                          and x.gives <> 'everything' order by x.key = 'control' desc, x.position, x.id limit 1);
-    end if;
 end $$;
-comment on function cohort.prepare_holdout(cohort.experiment) is 'Checks what the start of a holdout needs, and marks its control';
+comment on function cohort.check_holdout_start(cohort.experiment) is 'Checks what the start of a holdout needs besides what variants need anywhere';
 
 -- The scope covers the experiment and nothing else is asked; scopes are asked in this order.
 create or replace function cohort.scope_order(scope text) returns int

@@ -1,7 +1,6 @@
 -- Segments: named conditions and lists.
 
 insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
-('segment_known', 'P0002', 404, 'There is no such segment', 'select key from cohort.segment lists them.', 'key', 'definition'),
 ('segment_key_format', '23514', 422, 'A key has 1 to 100 of a-z 0-9 _ . -', 'Use 1 to 100 of the characters a-z 0-9 _ . - and begin with a letter or digit.', 'key', 'definition'),
 ('segment_key_unique', '23505', 409, 'The segment exists', 'Use another key, or update the segment that exists.', 'key', 'definition'),
 ('segment_shape', '23514', 422, 'A segment is a condition or a list', 'Give one of the two: a condition like {"country": "DE"}, or a list like ["a", "b"].', null, 'definition'),

@@ -1,7 +1,6 @@
 -- Overrides: units and segments forced into a variant.
 
 insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
-('override_known', 'P0002', 404, 'There is no such override', 'select key from cohort.override lists them.', 'key', 'definition'),
 ('override_key_format', '23514', 422, 'A key has 1 to 100 of a-z 0-9 _ . -', 'Use 1 to 100 of the characters a-z 0-9 _ . - and begin with a letter or digit.', 'key', 'definition'),
 ('override_key_unique', '23505', 409, 'The override exists', 'Use another key, or update the override that exists.', 'key', 'definition'),
 ('override_target', '23514', 422, 'An override forces a unit or a segment', 'Give one of the two. For a raw id: select cohort.override_unit(''experiment'', ''user'', ''c-1'', ''variant'').', null, 'definition'),

@@ -146,3 +146,58 @@ create or replace trigger required_delete_check before delete on cohort.experime
     for each row execute function cohort.required_delete_check();
 create or replace trigger required_delete_check before delete on cohort.variant
     for each row execute function cohort.required_delete_check();
+
+-- --- as part of an experiment's document ---
+
+create or replace function cohort.doc_prerequisites(doc jsonb) returns setof cohort.prerequisite
+    language plpgsql as $$
+declare
+    list jsonb := coalesce(cohort.doc_field(doc, '$', 'prerequisites', 'array'), '[]');
+    item jsonb;
+    path text;
+    p cohort.prerequisite;
+begin
+    for i in 0 .. jsonb_array_length(list) - 1 loop
+        item := list -> i;
+        path := format('prerequisites[%s]', i);
+        if jsonb_typeof(item) <> 'object' then
+            perform cohort.fail('document_field_type', format('%s must be an object, not %s.', path, cohort.json_noun(item)), path);
+        end if;
+        perform cohort.doc_fields(item, path, 'a prerequisite', array['experiment', 'variants']);
+        p := null;
+        -- The place in the list, so that errors can name it.
+        p.environment := i::text;
+        p.requires := cohort.doc_field(item, path, 'experiment', 'string', true) #>> '{}';
+        if jsonb_path_exists(cohort.doc_field(item, path, 'variants', 'array', true), '$[*] ? (@.type() != "string")') then
+            perform cohort.fail('document_field_type', format('%s.variants must be keys of variants.', path), path || '.variants');
+        end if;
+        p.variants := array(select jsonb_array_elements_text(item -> 'variants'));
+        return next p;
+    end loop;
+end $$;
+comment on function cohort.doc_prerequisites(jsonb) is 'The prerequisites of a document as rows; environment is the place in the list';
+
+create or replace function cohort.put_prerequisites(e cohort.experiment, doc jsonb) returns void
+    language plpgsql as $$
+declare
+    d cohort.prerequisite;
+begin
+    perform set_config('cohort.path', 'prerequisites', true);
+    delete from cohort.prerequisite x where x.environment = e.environment and x.experiment = e.key
+        and not exists (select from cohort.doc_prerequisites(doc) p where (p.requires, p.variants) = (x.requires, x.variants));
+    for d in select distinct on (p.requires, p.variants) p.* from cohort.doc_prerequisites(doc) p
+              where not exists (select from cohort.prerequisite x where x.environment = e.environment and x.experiment = e.key
+                                   and (p.requires, p.variants) = (x.requires, x.variants))
+              order by p.requires, p.variants, p.environment::int loop
+        perform set_config('cohort.path', format('prerequisites[%s]', d.environment), true);
+        insert into cohort.prerequisite (environment, experiment, requires, variants)
+        values (e.environment, e.key, d.requires, d.variants);
+    end loop;
+end $$;
+comment on function cohort.put_prerequisites(cohort.experiment, jsonb) is 'Stores a document''s prerequisites';
+
+create or replace function cohort.experiment_prerequisites(e cohort.experiment) returns jsonb
+    language sql stable as $$
+    select coalesce(jsonb_agg(jsonb_build_object('experiment', p.requires, 'variants', p.variants) order by p.requires), '[]')
+      from cohort.prerequisite p where p.environment = e.environment and p.experiment = e.key $$;
+comment on function cohort.experiment_prerequisites(cohort.experiment) is 'An experiment''s prerequisites as a document has them';

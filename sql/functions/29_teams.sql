@@ -117,14 +117,3 @@ begin
 end $$;
 comment on function cohort.my_teams() is
     'The teams this session acts for: those its user''s roles are members of; in a server''s session, the one of the setting cohort.team';
-
-do $$
-declare
-    t text;
-begin
-    foreach t in array array['team', 'holdout', 'segment', 'override', 'prerequisite'] loop
-        execute format('drop trigger if exists zz_raise_version on cohort.%I', t);
-        execute format('create constraint trigger zz_raise_version after insert or update or delete on cohort.%I
-            deferrable initially deferred for each row execute function cohort.raise_version()', t);
-    end loop;
-end $$;

@@ -209,7 +209,7 @@ comment on function cohort.put_ramp(cohort.experiment, jsonb) is 'Stores the ste
 
 create or replace function cohort.experiment_fields() returns text[]
     language sql immutable
-    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert}'::text[] $$;
+    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,prerequisites}'::text[] $$;
 comment on function cohort.experiment_fields() is 'Fields of an experiment''s document that a PUT can set';
 
 -- The document's own columns as a row of experiment.
@@ -385,6 +385,7 @@ begin
     perform count(v) from cohort.doc_variants(doc) v;
     perform count(g) from cohort.doc_guardrails(doc) g;
     perform count(s) from cohort.doc_ramp(doc) s;
+    perform count(p) from cohort.doc_prerequisites(doc) p;
     -- Two writers of one key take turns; the second sees what the first made.
     perform pg_advisory_xact_lock(hashtextextended('cohort.experiment ' || e.environment || ' ' || coalesce(key, ''), 0));
     perform cohort.doc_read_only(key, doc);
@@ -394,6 +395,7 @@ begin
     perform cohort.put_variants(e, doc);
     perform cohort.put_guardrails(e, doc);
     perform cohort.put_ramp(e, doc);
+    perform cohort.put_prerequisites(e, doc);
     perform set_config('cohort.path', '', true);
     return cohort.get_experiment(key);
 end $$;

@@ -84,22 +84,19 @@ begin
     perform cohort.one_writer('segment', key);
     doc := cohort.get_segment(key);
     if doc is null then
-        perform cohort.fail('segment_known', format('There is no segment %s.', cohort.shown(key)));
+        return null;
     end if;
     return cohort.put_segment(key, cohort.merge_patch(doc - 'entries', patch));
 end $$;
-comment on function cohort.patch_segment(text, jsonb) is 'Changes the fields of a segment that the patch names (JSON merge patch)';
+comment on function cohort.patch_segment(text, jsonb) is 'Changes the fields of a segment that the patch names (JSON merge patch); null when there is none';
 
 create or replace function cohort.delete_segment(key text) returns boolean
     language plpgsql as $$
 begin
     delete from cohort.segment s where s.environment = cohort.current_environment() and s.key = $1;
-    if not found then
-        perform cohort.fail('segment_known', format('There is no segment %s.', cohort.shown(key)));
-    end if;
-    return true;
+    return found;
 end $$;
-comment on function cohort.delete_segment(text) is 'Deletes a segment that nothing uses';
+comment on function cohort.delete_segment(text) is 'Deletes a segment that nothing uses; false when there is none';
 
 -- --- overrides ---
 
@@ -203,9 +200,6 @@ create or replace function cohort.delete_override(key text) returns boolean
     language plpgsql as $$
 begin
     delete from cohort.override o where o.environment = cohort.current_environment() and o.key = $1;
-    if not found then
-        perform cohort.fail('override_known', format('There is no override %s.', cohort.shown(key)));
-    end if;
-    return true;
+    return found;
 end $$;
-comment on function cohort.delete_override(text) is 'Ends an override';
+comment on function cohort.delete_override(text) is 'Ends an override; false when there is none';

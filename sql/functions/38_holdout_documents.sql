@@ -186,9 +186,20 @@ create or replace function cohort.delete_holdout(key text) returns boolean
     language plpgsql as $$
 begin
     delete from cohort.experiment e where e.environment = cohort.current_environment() and e.key = $1 and e.kind = 'holdout';
-    if not found then
-        perform cohort.fail('holdout_known', format('There is no holdout %s.', cohort.shown(key)));
-    end if;
-    return true;
+    return found;
 end $$;
-comment on function cohort.delete_holdout(text) is 'Deletes a holdout that is a draft';
+comment on function cohort.delete_holdout(text) is 'Deletes a holdout that is a draft; false when there is none';
+
+create or replace function cohort.patch_holdout(key text, patch jsonb) returns jsonb
+    language plpgsql as $$
+declare
+    doc jsonb;
+begin
+    perform cohort.one_writer('experiment', key);
+    doc := cohort.get_holdout(key);
+    if doc is null then
+        return null;
+    end if;
+    return cohort.put_holdout(key, cohort.merge_patch(doc - array['id', 'kind', 'status', 'iteration', 'history', 'stop'], patch));
+end $$;
+comment on function cohort.patch_holdout(text, jsonb) is 'Changes the fields of a holdout that the patch names (JSON merge patch); null when there is none';
