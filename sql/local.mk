@@ -40,6 +40,7 @@ SQL_FUNCTIONS += \
 	sql/functions/48_recount.sql \
 	sql/functions/50_guardrails.sql \
 	sql/functions/52_stops.sql \
+	sql/functions/53_ramp_pass.sql \
 	sql/functions/60_distributions.sql \
 	sql/functions/62_results.sql \
 	sql/functions/64_results_json.sql \

@@ -8,6 +8,7 @@
 #include "codec/plan_json.h"
 #include "cohortd/link.h"
 #include "cohortd/thread.h"
+#include "store/chores.h"
 #include "store/definitions.h"
 #include "store/leader.h"
 #include "store/monitor.h"
@@ -139,7 +140,8 @@ static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct
             return code;
         lead(c, epoch, won);
     }
-    return monitor_pass(p, *epoch, c->o.node, c->o.counters, &result, e);
+    int code = monitor_pass(p, *epoch, c->o.node, c->o.counters, &result, e);
+    return code == ERR_OK ? chores_run(p, *epoch, e) : code;
 }
 
 /* An error of one pass that the next may not have (a lock, a time-out) costs no leadership. */

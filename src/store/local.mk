@@ -2,6 +2,7 @@ noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
 	src/store/call_ops.c src/store/call_ops.h \
 	src/store/caller.c src/store/caller.h \
+	src/store/chores.c src/store/chores.h \
 	src/store/copy_binary.c src/store/copy_binary.h \
 	src/store/definitions.c src/store/definitions.h \
 	src/store/migrate.c src/store/migrate.h \

@@ -1,0 +1,75 @@
+-- May a step of a ramp open? Only when each guardrail has had its chance to speak: its upper bound lies below what the
+-- experiment tolerates, or harm of twice the events would have been found by now with a probability of 80 % (power, kept
+-- by the monitor in guardrail_state). Called by the leader after its verdicts.
+
+-- Why each guardrail of an experiment holds the ramp, in words; no rows when none does.
+create or replace function cohort.ramp_reasons(experiment_id int) returns setof text
+    language sql stable
+    as $$ select case
+            when s.guardrail_id is null then format('%s with %s: nothing has been counted yet', a.metric, a.treatment)
+            else format('%s with %s: the risk ratio may be %s (tolerated: %s), and a doubling would have been found with %s %% so far (80 %% needed)',
+                a.metric, a.treatment,
+                case when a.direction = 'up' then coalesce('up to ' || round(s.upper::numeric, 2), 'anything')
+                     else coalesce('down to ' || round(s.lower::numeric, 2), 'anything') end,
+                case when a.direction = 'up' then 'below ' || trim_scale(e.ramp_tolerance) else 'above ' || round(1 / e.ramp_tolerance, 3) end,
+                round(100 * coalesce((s.detail ->> 'power')::numeric, 0))) end
+        from cohort.experiment e
+        join cohort.guardrail_arm a on a.experiment_id = e.id
+        join cohort.variant t on t.id = a.treatment_id and t.dropped_at is null
+        left join cohort.guardrail_state s on s.guardrail_id = a.guardrail_id and s.treatment_id = a.treatment_id and s.iteration = e.iteration
+       where e.id = $1
+         and not coalesce(case a.direction when 'up' then s.upper < e.ramp_tolerance else s.lower > 1 / e.ramp_tolerance end, false)
+         and coalesce((s.detail ->> 'power')::numeric, 0) < 0.8
+       order by a.guardrail_id, a.treatment_id $$;
+comment on function cohort.ramp_reasons(int) is 'Why the guardrails of an experiment hold its ramp, in words; no rows when none does';
+
+-- What an alert since the last step says; null when there was none.
+create or replace function cohort.ramp_alert(experiment_id int) returns text
+    language sql stable
+    as $$ select al.sentence
+            from cohort.experiment e
+            join cohort.alert_event al on al.experiment_id = e.id and al.iteration = e.iteration
+           where e.id = $1
+             and al.at >= coalesce((select max(s.done_at) from cohort.ramp_step s
+                                     where s.environment = e.environment and s.experiment = e.key and s.state = 'done'), e.started_at)
+           order by al.at desc limit 1 $$;
+comment on function cohort.ramp_alert(int) is 'The sentence of the newest alert since the last step of the ramp; null when there is none';
+
+create or replace function cohort.ramp_pass(epoch bigint)
+    returns table (environment text, experiment text, step int, done text, note text)
+    language plpgsql as $$
+#variable_conflict use_column
+declare
+    x record;
+    home text := coalesce(current_setting('cohort.environment', true), '');
+begin
+    perform cohort.assert_epoch(epoch);
+    -- An alert takes the last step back, whether or not another one is due.
+    for x in select e.id, e.environment as env, e.key, cohort.ramp_alert(e.id) as alert,
+                    (select max(s.number) from cohort.ramp_step s
+                      where s.environment = e.environment and s.experiment = e.key and s.state = 'done') as last
+               from cohort.experiment e
+              where e.status = 'running' and e.ramp_on_alert = 'roll_back'
+                and exists (select from cohort.alert_event al where al.experiment_id = e.id and al.iteration = e.iteration)
+                and exists (select from cohort.ramp_step s where s.environment = e.environment and s.experiment = e.key and s.state = 'done') loop
+        perform set_config('cohort.environment', x.env, true);
+        if x.alert is not null and cohort.ramp_roll_back(epoch, x.id, x.alert) then
+            return query select x.env, x.key, x.last, 'rolled back'::text, x.alert;
+        end if;
+    end loop;
+    for x in select d.*, coalesce('an alert holds it: ' || cohort.ramp_alert(d.experiment_id),
+                                  (select string_agg(r, '; ') from cohort.ramp_reasons(d.experiment_id) r)) as reason
+               from cohort.ramp_due() d loop
+        perform set_config('cohort.environment', x.environment, true);
+        if x.reason is null then
+            if cohort.ramp_advance(epoch, x.experiment_id, x.step, 'every guardrail allows it') then
+                return query select x.environment, x.experiment, x.step, 'opened'::text, format('traffic %s ppm', x.traffic_ppm);
+            end if;
+        elsif cohort.ramp_hold(epoch, x.experiment_id, x.step, x.reason) and x.state = 'waiting' then
+            return query select x.environment, x.experiment, x.step, 'held'::text, x.reason;
+        end if;
+    end loop;
+    perform set_config('cohort.environment', home, true);
+end $$;
+comment on function cohort.ramp_pass(bigint) is
+    'Opens, holds or rolls back the steps of ramps that are due; returns what was done, for the log. The leader calls it after its verdicts';
