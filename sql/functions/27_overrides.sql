@@ -146,7 +146,9 @@ create or replace function cohort.expire_overrides() returns int
 declare
     n int;
 begin
-    delete from cohort.override o where o.expires_at <= clock_timestamp();
+    -- One that somebody is editing waits for the next pass: nothing may delay the leader.
+    delete from cohort.override o where o.id in (select x.id from cohort.override x where x.expires_at <= clock_timestamp()
+                                                    for update skip locked);
     get diagnostics n = row_count;
     return n;
 end $$;

@@ -18,7 +18,7 @@ static const struct {
              " from cohort.ramp_pass($1)"},
     {"overrides", "select format('%s overrides have expired', n), null from cohort.expire_overrides() n"
                   " where $1::bigint > 0 and n > 0"},
-    {"audit", "select null, null from cohort.audit_seal_pending($1) where false"},
+    {"audit", "select null, null from cohort.audit_seal_pending($1) n where n < 0"},
 };
 
 static int run(struct pg *p, const char *part, const char *sql, const char *epoch, struct pg_error *e)
