@@ -1,4 +1,5 @@
--- The roll-up, last part: the sums, and the pass as a whole.
+-- The roll-up, last part: the sums, and the pass as a whole. The first pass of a day makes the partitions of the days
+-- to come, so that no shipper has to at midnight.
 
 create or replace function cohort.rollup_store() returns void
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -81,12 +82,18 @@ create or replace function cohort.rollup(epoch bigint, max_batches int default 2
 #variable_conflict use_column
 declare
     moment timestamptz := clock_timestamp();
+    today date := (moment at time zone 'UTC')::date;
     this_pass bigint;
+    last_day date;
     s record;
     behind bigint;
 begin
     perform cohort.assert_epoch($1);
-    update cohort.leader_state l set pass = l.pass + 1 returning l.pass into this_pass;
+    update cohort.leader_state l set pass = l.pass + 1
+    returning l.pass, (l.as_of at time zone 'UTC')::date into this_pass, last_day;
+    if last_day is distinct from today then
+        perform cohort.ensure_partitions(today - 8, today + 2);
+    end if;
     perform cohort.rollup_tables();
     perform cohort.rollup_pairs(moment);
     select * into s from cohort.rollup_collect(this_pass, moment, max_batches);

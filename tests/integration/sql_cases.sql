@@ -196,6 +196,8 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('metric_window', '', $$insert into cohort.metric (key, event, window_start_s, window_end_s) values ('x', 'x', 10, 10)$$, null, null, null),
 ('metric_version_fixed', '', $$update cohort.metric set version = 7 where key = 'refund'$$, null, null, null),
 ('metric_running_fixed', :'r', $$update cohort.metric set window_end_s = 5 where key = 'unsubscribe'$$, null, null, null),
+('experiment_metric_experiment_known', '', $$insert into cohort.experiment_metric (experiment, metric) values ('exp', 'unsubscribe')$$, null, null, null),
+('experiment_metric_metric_known', :'e', $$insert into cohort.experiment_metric (experiment, metric) values ('exp', 'unsubscribes')$$, null, null, null),
 ('metric_in_use', :'d', $$delete from cohort.metric where key = 'unsubscribe'$$, null, null, null),
 ('guardrail_experiment_known', '', $$insert into cohort.guardrail (experiment, metric) values ('nope', 'refund')$$, null, null, null),
 ('guardrail_metric_known', :'e', $$insert into cohort.guardrail (experiment, metric) values ('exp', 'unsubscribes')$$,

@@ -6,6 +6,10 @@ begin
     perform setseed(spool / 10.0);
     for i in 1..batches loop
         perform t.stage_random(150, 60, 60);
+        -- a day nobody has made yet, the same for all of them
+        insert into pg_temp.stage_outcome values (t.uuid(7, 1), t.uuid(spool, i), '2027-01-01 12:00+00'::timestamptz + i * interval '1 day',
+            'nobody_counts_this', null, null, null, true);
+        insert into t.sent_outcome select * from pg_temp.stage_outcome where event_id = t.uuid(spool, i);
         perform t.ship(spool);
         commit;
     end loop;
