@@ -108,9 +108,9 @@ create function t.same_as_plain() returns boolean language sql stable set jit = 
     select not exists (select * from t.plain except select * from t.counted)
        and not exists (select * from t.counted except select * from t.plain) and exists (select from t.counted) $$;
 
-call t.history(0.1, 30);
-call t.history(0.2, 30);
-call t.history(0.3, 30);
+call t.history(0.1, 22);
+call t.history(0.2, 22);
+call t.history(0.3, 22);
 select t.ok('histories had everything in them', (select count(*) > 50 and count(distinct old_batch_id) > 10 from cohort.exposure_replaced)
     and (select sum(matured_event_units) > 10 and sum(units - matured_units) > 10 from cohort.metric_stat)
     and (select count(*) > 20 from cohort.switches) and (select count(*) > 3 from cohort.maturity)
@@ -134,6 +134,6 @@ update cohort.exposure_stat set units = 0;
 select t.ok('damage shows', t.differences() > 0);
 select cohort.repair(key) from cohort.experiment \g /dev/null
 select t.ok('repair() restores the numbers', t.differences() = 0 and t.same_as_plain());
-call t.history(0.4, 20);
+call t.history(0.4, 12);
 -- From here on ids grow again, above all that were used.
 select setval(pg_get_serial_sequence('cohort.ingest_batch', 'batch_id'), 200000) \g /dev/null
