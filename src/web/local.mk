@@ -29,6 +29,7 @@ web_apis = \
 	src/web/auth.c src/web/auth.h \
 	src/web/cors.c src/web/cors.h \
 	src/web/decision_log.c src/web/decision_log.h \
+	src/web/event_batch.c src/web/event_batch.h \
 	src/web/event_item.c src/web/event_item.h \
 	src/web/records.c src/web/records.h \
 	src/web/router.c src/web/router.h
