@@ -146,3 +146,10 @@ create or replace trigger refuse_edit before update or delete on cohort.phase_va
     for each row execute function cohort.refuse_edit();
 create or replace trigger refuse_edit before update or delete on cohort.status_change
     for each row execute function cohort.refuse_edit();
+-- Nor all at once: TRUNCATE fires no trigger of rows, and one of cohort.experiment cascades to these.
+create or replace trigger refuse_truncate before truncate on cohort.phase
+    for each statement execute function cohort.refuse_edit();
+create or replace trigger refuse_truncate before truncate on cohort.phase_variant
+    for each statement execute function cohort.refuse_edit();
+create or replace trigger refuse_truncate before truncate on cohort.status_change
+    for each statement execute function cohort.refuse_edit();

@@ -188,6 +188,8 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('phase_fixed', :'r', $$update cohort.phase set traffic_slots = '{[0,5)}'$$, null, null, null),
 ('phase_fixed', :'r', $$delete from cohort.phase_variant$$, null, null, null),
 ('history_fixed', :'r', $$update cohort.status_change set actor = 'nobody'$$, null, null, null),
+('history_fixed', '', $$truncate cohort.status_change$$, null, null, null),
+('phase_fixed', '', $$truncate cohort.phase cascade$$, null, null, null),
 ('metric_key_format', '', $$insert into cohort.metric (key, event) values ('Bad', 'x')$$, null, null, null),
 ('metric_key_unique', '', $$insert into cohort.metric (key, event) values ('refund', 'x')$$, null, null, null),
 ('metric_event_format', '', $$insert into cohort.metric (key, event) values ('x', 'a b')$$, null, null, null),
