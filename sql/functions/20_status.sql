@@ -301,3 +301,10 @@ end $$;
 comment on function cohort.phase_belong() is 'Trigger: a phase belongs to the current iteration';
 create or replace trigger phase_belong before insert on cohort.phase
     for each row execute function cohort.phase_belong();
+-- Nor all at once: TRUNCATE fires no trigger of rows, and one of cohort.experiment cascades to these.
+create or replace trigger refuse_truncate before truncate on cohort.phase
+    for each statement execute function cohort.refuse_edit();
+create or replace trigger refuse_truncate before truncate on cohort.phase_variant
+    for each statement execute function cohort.refuse_edit();
+create or replace trigger refuse_truncate before truncate on cohort.status_change
+    for each statement execute function cohort.refuse_edit();

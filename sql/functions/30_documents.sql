@@ -250,7 +250,7 @@ declare
 begin
     if doc -> 'key' <> to_jsonb(key) then
         perform cohort.fail('document_field_read_only', format('The document''s key is %s; the experiment''s is %s.',
-            left(doc ->> 'key', 60), cohort.shown(key)), 'key');
+            cohort.shown(doc ->> 'key'), cohort.shown(key)), 'key');
     end if;
     if cardinality(given) > 0 then
         current := coalesce(cohort.get_experiment(key), '{}');

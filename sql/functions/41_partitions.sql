@@ -12,9 +12,10 @@ begin
     if to_regclass('cohort.' || quote_ident(part)) is not null then
         return false;
     end if;
-    -- One maker at a time, taken before any row is locked; whoever waited finds the table made.
+    -- One maker at a time, taken before any row is locked; whoever waited finds the table made. The catalogue is read
+    -- itself: to_regclass() remembers that there was none.
     perform pg_advisory_xact_lock(hashtextextended('cohort.make_partition', 0));
-    if to_regclass('cohort.' || quote_ident(part)) is not null then
+    if exists (select from pg_class c where c.relnamespace = 'cohort'::regnamespace and c.relname = part) then
         return false;
     end if;
     execute format('create table cohort.%I (like cohort.%I including all)', part, parent);

@@ -1,4 +1,5 @@
--- The roll-up, last part: the sums, and the pass as a whole.
+-- The roll-up, last part: the sums, and the pass as a whole. The first pass of a day makes the partitions of the days
+-- to come, so that no shipper has to at midnight.
 
 create or replace function cohort.rollup_store() returns void
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -53,11 +54,13 @@ comment on function cohort.rollup_track(bigint) is
     'Part of rollup(): writes down how far each pair has matured, and counts pairs that are new to an experiment from its rows';
 
 -- The block-range indexes learn of new blocks here, so that a pass stays cheap where no vacuum runs. A vacuum at
--- work is not disturbed: it does the same.
-create or replace function cohort.rollup_summarise(from_ts timestamptz, to_ts timestamptz) returns void
-    language plpgsql security definer set search_path = cohort, pg_temp set lock_timeout = '50ms' as $$
+-- work is not disturbed (it does the same): the next pass tries again.
+drop function if exists cohort.rollup_summarise(timestamptz, timestamptz);
+create function cohort.rollup_summarise(from_ts timestamptz, to_ts timestamptz) returns boolean
+    language plpgsql security definer set search_path = cohort, pg_temp set lock_timeout = '5ms' as $$
 declare
     idx regclass;
+    done boolean := true;
 begin
     for idx in
         select i.indexrelid::regclass
@@ -68,25 +71,34 @@ begin
                  from generate_series(date_trunc('day', from_ts, 'UTC'), to_ts, interval '24 hours') d
                union all select 'cohort.exposure'::regclass))
     loop
-        perform brin_summarize_new_values(idx);
+        begin
+            perform brin_summarize_new_values(idx);
+        exception when lock_not_available then
+            done := false;
+        end;
     end loop;
-exception when lock_not_available then
-    null;
+    return done;
 end $$;
 comment on function cohort.rollup_summarise(timestamptz, timestamptz) is
-    'Part of rollup(): brings the block-range indexes of exposure and of these days'' outcomes up to date';
+    'Part of rollup(): brings the block-range indexes of exposure and of these days'' outcomes up to date; false when a vacuum was in the way';
 
 create or replace function cohort.rollup(epoch bigint, max_batches int default 200) returns int
     language plpgsql set search_path = cohort, pg_temp as $$
 #variable_conflict use_column
 declare
     moment timestamptz := clock_timestamp();
+    today date := (moment at time zone 'UTC')::date;
     this_pass bigint;
+    last_day date;
     s record;
     behind bigint;
 begin
     perform cohort.assert_epoch($1);
-    update cohort.leader_state l set pass = l.pass + 1 returning l.pass into this_pass;
+    update cohort.leader_state l set pass = l.pass + 1
+    returning l.pass, (l.as_of at time zone 'UTC')::date into this_pass, last_day;
+    if last_day is distinct from today then
+        perform cohort.ensure_partitions(today - 8, today + 2);
+    end if;
     perform cohort.rollup_tables();
     perform cohort.rollup_pairs(moment);
     select * into s from cohort.rollup_collect(this_pass, moment, max_batches);
@@ -101,8 +113,7 @@ begin
     perform cohort.rollup_track(this_pass);
     update cohort.leader_state l set heartbeat = clock_timestamp(), as_of = moment,
            unsummarised = l.unsummarised + s.rows returning l.unsummarised into behind;
-    if behind >= 20000 then
-        perform cohort.rollup_summarise(coalesce(s.outcomes_from, moment), coalesce(s.outcomes_to, moment));
+    if behind >= 20000 and cohort.rollup_summarise(coalesce(s.outcomes_from, moment), coalesce(s.outcomes_to, moment)) then
         update cohort.leader_state l set unsummarised = 0;
     end if;
     return cardinality(s.ids);

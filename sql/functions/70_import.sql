@@ -71,37 +71,64 @@ end $$;
 comment on function cohort.import_define(jsonb) is
     'Part of import_finish(): the experiment (origin imported, never served), its variants with equal shares, its phase, and its status stopped';
 
-create or replace function cohort.import_stage(doc jsonb, metrics text[]) returns void
+drop function if exists cohort.import_stage(jsonb, text[]), cohort.import_counted(bigint), cohort.import_finish(jsonb);
+
+-- Rows from_row < row <= to_row as staged events of one moment.
+create or replace function cohort.import_stage(experiment text, metrics text[], from_row bigint, to_row bigint) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
 declare
     x cohort.experiment;
     phase int;
+    n bigint;
 begin
-    select * into x from cohort.experiment e
-     where e.environment = cohort.current_environment() and e.key = doc->>'experiment';
+    select * into x from cohort.experiment e where e.environment = cohort.current_environment() and e.key = $1;
     select p.id into phase from cohort.phase p where p.experiment_id = x.id;
     insert into pg_temp.stage_exposure
     select r.unit_id, x.id, v.id, phase, v.share_ppm, 1000000, now(), gen_random_uuid(), null, true, 2
       from pg_temp.import_row r
-      join cohort.variant v on v.environment = x.environment and v.experiment = x.key and v.position = r.variant;
-    if (select count(*) from pg_temp.stage_exposure) <> (select count(*) from pg_temp.import_row) then
-        perform cohort.fail('import_rows_known', 'A row names a variant that the import''s list does not have.');
-    end if;
-    perform 1 from pg_temp.import_row r where cardinality(r.amounts) <> cardinality(metrics);
-    if found then
-        perform cohort.fail('import_rows_known', format('A row has not the %s amounts of the import''s metrics.', cardinality(metrics)));
+      join cohort.variant v on v.environment = x.environment and v.experiment = x.key and v.position = r.variant
+     where r.row > from_row and r.row <= to_row;
+    get diagnostics n = row_count;
+    if n <> (select count(*) from pg_temp.import_row r
+              where r.row > from_row and r.row <= to_row and cardinality(r.amounts) = cardinality(metrics)) then
+        perform cohort.fail('import_rows_known', 'A row names a variant that the import''s list does not have, or lacks an amount.');
     end if;
     insert into pg_temp.stage_outcome
     select r.unit_id, gen_random_uuid(), now(), m.event, case when m.kind = 'mean' then a.amount end, null, null, true
       from pg_temp.import_row r
      cross join unnest(r.amounts) with ordinality a(amount, i)
       join cohort.metric m on m.environment = x.environment and m.key = metrics[a.i]
-     where a.amount <> 0;
+     where r.row > from_row and r.row <= to_row and a.amount <> 0;
 end $$;
-comment on function cohort.import_stage(jsonb, text[]) is
+comment on function cohort.import_stage(text, text[], bigint, bigint) is
     'Part of import_finish(): an exposure per row and an outcome per amount that is not zero, as staged events of one moment';
 
-create or replace function cohort.import_finish(doc jsonb, out batch_id bigint, out exposures int, out outcomes int, out metrics jsonb)
+-- In batches, so that the roll-up takes them in passes between which the guardrails of live experiments are
+-- looked at.
+create or replace function cohort.import_store(experiment text, metrics text[], out spool uuid, out exposures bigint, out outcomes bigint)
+    language plpgsql set search_path = cohort, pg_temp as $$
+#variable_conflict use_column
+declare
+    size constant bigint := 25000;
+    last bigint;
+begin
+    create index on pg_temp.import_row (row);
+    analyze pg_temp.import_row;
+    select coalesce(max(r.row), 0) into last from pg_temp.import_row r;
+    spool := gen_random_uuid();
+    for part in 0 .. (last - 1) / size loop
+        perform cohort.import_stage($1, $2, part * size, (part + 1) * size);
+        perform cohort.ingest(spool, 'import of ' || $1, part + 1, part + 1);
+        truncate pg_temp.stage_exposure, pg_temp.stage_outcome;
+    end loop;
+    select sum(b.exposures), sum(b.outcomes) into exposures, outcomes
+      from cohort.ingest_batch b where b.spool_id = spool;
+end $$;
+comment on function cohort.import_store(text, text[]) is
+    'Part of import_finish(): stores the rows as batches of a queue of their own';
+
+create or replace function cohort.import_finish(doc jsonb, out spool uuid, out exposures bigint, out outcomes bigint, out metrics jsonb)
     language plpgsql set search_path = cohort, pg_temp as $$
 declare
     names text[] := '{}';
@@ -113,14 +140,25 @@ begin
         names := names || cohort.import_metric(doc->>'experiment', m->>'key', m->>'kind');
         metrics := metrics || jsonb_build_object('column', m->>'column', 'metric', names[cardinality(names)]);
     end loop;
-    perform cohort.import_stage(doc, names);
-    select i.batch_id into import_finish.batch_id
-      from cohort.ingest(gen_random_uuid(), 'import of ' || (doc->>'experiment'), 1, 1) i;
-    select b.exposures, b.outcomes into import_finish.exposures, import_finish.outcomes
-      from cohort.ingest_batch b where b.batch_id = import_finish.batch_id;
+    select i.spool, i.exposures, i.outcomes into import_finish.spool, import_finish.exposures, import_finish.outcomes
+      from cohort.import_store(doc->>'experiment', names) i;
 end $$;
 comment on function cohort.import_finish(jsonb) is
-    'Ends an import: defines the experiment of the document {experiment, unit_type, file, variants: [{key, name, control}], metrics: [{column, key, kind}]}, stores the rows of import_row as one batch, and returns it with the metrics'' keys';
+    'Ends an import: defines the experiment of the document {experiment, unit_type, file, variants: [{key, name, control}], metrics: [{column, key, kind}]}, stores the rows of import_row, and returns the queue whose batches they are, what was stored, and the metrics'' keys';
+
+-- A leader at work on a large batch has no time for a heartbeat; but it holds its lock (see cohort.lead()).
+create or replace function cohort.import_counted(spool uuid, out counted bigint, out batches bigint, out leader boolean)
+    language sql stable set search_path = cohort, pg_temp as $$
+    select count(b.applied_at), count(*),
+           exists (select from pg_locks l
+                    where l.locktype = 'advisory' and l.granted
+                      and l.database = (select d.oid from pg_database d where d.datname = current_database())
+                      and (l.classid::bigint << 32 | l.objid::bigint) = 7165064744911531778)
+      from cohort.ingest_batch b where b.spool_id = $1
+$$;
+comment on function cohort.import_counted(uuid) is
+    'How many of an import''s batches have been counted, how many there are, and whether a server leads that could count them';
 
 revoke execute on function cohort.import_begin(text), cohort.import_metric(text, text, text), cohort.import_define(jsonb),
-    cohort.import_stage(jsonb, text[]), cohort.import_finish(jsonb) from public;
+    cohort.import_stage(text, text[], bigint, bigint), cohort.import_store(text, text[]), cohort.import_finish(jsonb),
+    cohort.import_counted(uuid) from public;

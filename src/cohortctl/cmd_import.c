@@ -51,7 +51,7 @@ static int load(struct pg *p, struct import *m, struct import_loaded *loaded, st
             m->request->experiment);
     say_rounded(m);
     say_names(loaded);
-    rc = import_db_wait(p, m, loaded->batch, e);
+    rc = import_db_wait(p, m, loaded->spool, e);
     free(loaded->metrics);
     return rc;
 }

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 
 #define SECOND_US INT64_C(1000000)
-#define PATIENCE_US (20 * SECOND_US) /* without a leader's sign of life */
+#define PATIENCE_US (20 * SECOND_US) /* without a leader */
 
 /* A database's error as one text: sentence and hint. */
 static int told(const struct pg_error *from, struct error *e)
@@ -115,12 +115,12 @@ int import_db_finish(struct pg *p, const struct import *m, struct import_loaded 
     if (!doc)
         return error_set(e, ERR_INVALID, "", "a name is not valid UTF-8, or there is no memory left");
     const char *params[] = {doc};
-    rc = run(p, "select batch_id, exposures, outcomes, metrics from cohort.import_finish($1::jsonb)", 1,
-             params, &res, e);
+    rc = run(p, "select spool, exposures, outcomes, metrics from cohort.import_finish($1::jsonb)", 1, params,
+             &res, e);
     free(doc);
     if (rc < 0)
         return rc;
-    out->batch = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    snprintf(out->spool, sizeof out->spool, "%s", PQgetvalue(res, 0, 0));
     out->exposures = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
     out->outcomes = strtoll(PQgetvalue(res, 0, 2), NULL, 10);
     out->metrics = strdup(PQgetvalue(res, 0, 3));
@@ -131,50 +131,45 @@ int import_db_finish(struct pg *p, const struct import *m, struct import_loaded 
     return rc;
 }
 
-/* *counted: the batch is in; *leader: somebody is counting. */
-static int look(struct pg *p, int64_t batch, bool *counted, bool *leader, struct error *e)
+/* How far the leader is. */
+struct progress {
+    int64_t counted, batches;
+    bool leader; /* somebody counts */
+};
+
+static int look(struct pg *p, const char *spool, struct progress *out, struct error *e)
 {
-    char number[24];
-    const char *params[] = {number};
     PGresult *res = NULL;
-    snprintf(number, sizeof number, "%" PRId64, batch);
-    int rc = run(
-        p,
-        "select b.applied_at is not null, coalesce((select l.heartbeat > clock_timestamp() - interval '10 s' "
-        "from cohort.leader_state l), false) from cohort.ingest_batch b where b.batch_id = $1",
-        1, params, &res, e);
+    int rc = run(p, "select counted, batches, leader from cohort.import_counted($1)", 1, &spool, &res, e);
     if (rc < 0)
         return rc;
-    *counted = PQntuples(res) == 0 || *PQgetvalue(res, 0, 0) == 't';
-    *leader = PQntuples(res) > 0 && *PQgetvalue(res, 0, 1) == 't';
+    out->counted = strtoll(PQgetvalue(res, 0, 0), NULL, 10);
+    out->batches = strtoll(PQgetvalue(res, 0, 1), NULL, 10);
+    out->leader = *PQgetvalue(res, 0, 2) == 't';
     PQclear(res);
     return 0;
 }
 
-int import_db_wait(struct pg *p, const struct import *m, int64_t batch, struct error *e)
+int import_db_wait(struct pg *p, const struct import *m, const char *spool, struct error *e)
 {
     int64_t start = clock_monotonic_us(), sign = start, told_at = start;
-    for (;;) {
-        bool counted, leader;
-        int rc = look(p, batch, &counted, &leader, e);
-        if (rc < 0)
-            return rc;
+    struct progress at;
+    int rc;
+    while ((rc = look(p, spool, &at, e)) == 0 && at.counted < at.batches) {
         int64_t now = clock_monotonic_us();
-        if (counted)
-            break;
-        if (leader)
-            sign = now;
+        sign = at.leader ? now : sign;
         if (now - sign > PATIENCE_US)
             return error_set(
                 e, ERR_UNAVAILABLE, "",
                 "everything is loaded, but no cohortd is counting; start one, then: cohortctl results %s",
                 m->request->experiment);
         if (m->terminal || now - told_at >= 5 * SECOND_US) {
-            import_progress(m, "waiting for the server to count, %" PRId64 " s", (now - start) / SECOND_US);
+            import_progress(m, "the server has counted %" PRId64 " of %" PRId64 " batches, %" PRId64 " s",
+                            at.counted, at.batches, (now - start) / SECOND_US);
             told_at = now;
         }
         usleep(50000);
     }
     import_progress_end(m);
-    return 0;
+    return rc;
 }

@@ -10,8 +10,9 @@
 
 /* The outcome of a finished import. */
 struct import_loaded {
-    int64_t batch, exposures, outcomes;
-    char *metrics; /* JSON array of {"column","metric"}; free it */
+    int64_t exposures, outcomes;
+    char spool[37]; /* the queue whose batches they are */
+    char *metrics;  /* JSON array of {"column","metric"}; free it */
 };
 
 /* Begins the transaction, refuses an experiment key that is taken, reads the environment's unit key and opens
@@ -22,8 +23,8 @@ int import_db_row(void *arg, const char *text, size_t len, struct error *e);
 /* Ends the COPY, stores everything and commits. */
 int import_db_finish(struct pg *p, const struct import *m, struct import_loaded *out, struct error *e);
 
-/* Waits until the leader has counted the batch, and says so on standard error. ERR_UNAVAILABLE when nobody
- * counts. */
-int import_db_wait(struct pg *p, const struct import *m, int64_t batch, struct error *e);
+/* Waits until the leader has counted the batches of that queue, and says how far it is on standard error.
+ * ERR_UNAVAILABLE when nobody counts. */
+int import_db_wait(struct pg *p, const struct import *m, const char *spool, struct error *e);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cohortd/cluster.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sodium.h>
@@ -67,7 +68,13 @@ static int check_version(const char *pg, const char *bindir, int major, struct e
         return code;
     text[strcspn(text, "\n")] = '\0';
     int found = atoi(text);
-    if (found != major)
+    if (found <= 0)
+        code = error_set(
+            e, ERR_DAMAGED, "data",
+            "%s/PG_VERSION is damaged, it holds no version: restore the directory from a backup, or "
+            "choose another --data",
+            pg);
+    else if (found != major)
         code =
             error_set(e, ERR_STATE, "data",
                       "%s was made by PostgreSQL %.16s, and the programs in %s are version %d: name those of "
@@ -87,12 +94,15 @@ static int check_owner(const char *pg, const struct stat *st, const struct os_us
                      pg, (long)st->st_uid, u->name, (long)u->uid);
 }
 
-static int check_space(const char *dir, struct error *e)
+unsigned long long cluster_free_mb(const char *dir)
 {
     struct statvfs v;
-    if (statvfs(dir, &v) != 0)
-        return ERR_OK; /* initdb will say what is wrong */
-    unsigned long long free_mb = (unsigned long long)v.f_bavail * v.f_frsize >> 20;
+    return statvfs(dir, &v) == 0 ? (unsigned long long)v.f_bavail * v.f_frsize >> 20 : ULLONG_MAX;
+}
+
+static int check_space(const char *dir, struct error *e)
+{
+    unsigned long long free_mb = cluster_free_mb(dir);
     if (free_mb >= NEEDED_MB)
         return ERR_OK;
     return error_set(e, ERR_STATE, "data",

@@ -12,6 +12,9 @@
 int cluster_prepare(const char *dir, const char *bindir, const struct os_user *u, bool (*stopping)(void),
                     struct error *e);
 
+/* Megabytes that dir's disk has left; a large number when nobody can say. */
+unsigned long long cluster_free_mb(const char *dir);
+
 /* Waits for a server that still runs on dir/pg to end, as one does whose cohortd was killed, and removes what
  * a dead one left. ERR_STATE: it goes on running. stopping: ends the wait early. */
 int cluster_wait_free(const char *dir, bool (*stopping)(void), struct error *e);

@@ -21,6 +21,7 @@
 #define START_SECONDS 60     /* for its first answer of any kind */
 #define RECOVERY_SECONDS 600 /* while it says that it is starting up */
 #define STOP_SECONDS 60
+#define START_MB 16 /* a start writes a segment of its log */
 #define LOG_MAX_BYTES (16 << 20)
 
 struct embedded {
@@ -48,10 +49,11 @@ static int open_log(const char *dir, struct error *e)
     return fd;
 }
 
-/* The last FATAL or PANIC the server wrote since `from`. */
+/* What the server wrote since `from` about why it ended. */
 static void read_complaint(int fd, off_t from, char *out, size_t cap)
 {
     char text[8192];
+    bool found = false;
     off_t end = lseek(fd, 0, SEEK_END);
     if (end - from > (off_t)sizeof text - 1)
         from = end - ((off_t)sizeof text - 1);
@@ -61,9 +63,29 @@ static void read_complaint(int fd, off_t from, char *out, size_t cap)
     for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
         char *why = strstr(line, "FATAL:");
         why = why ? why : strstr(line, "PANIC:");
-        if (why)
-            snprintf(out, cap, "%s", why);
+        if (why && strstr(why, "the database system is "))
+            continue; /* an answer to our own asking */
+        /* Before its log is set up, its words have no level. */
+        if (why || (!found && strncmp(line, "postgres: ", 10) == 0))
+            snprintf(out, cap, "%s", why ? why : line);
+        found = found || why;
     }
+}
+
+static int did_not_start(struct embedded *m, int log_fd, off_t log_from, struct error *e)
+{
+    char why[512];
+    unsigned long long free_mb = cluster_free_mb(m->o.dir);
+    if (free_mb < START_MB)
+        return error_set(
+            e, ERR_IO, "data",
+            "the embedded database in %s/pg did not start: its disk has %llu MB free, and it needs "
+            "%d MB: make room",
+            m->o.dir, free_mb, START_MB);
+    read_complaint(log_fd, log_from, why, sizeof why);
+    return error_set(e, ERR_IO, "data",
+                     "the embedded database in %s/pg did not start: %s (its log is %s/postgres.log)",
+                     m->o.dir, why, m->o.dir);
 }
 
 static int launch(struct embedded *m, int log_fd, struct error *e)
@@ -111,18 +133,13 @@ bool embedded_ended(struct embedded *m, int *status)
 static int wait_ready(struct embedded *m, int log_fd, off_t log_from, struct error *e)
 {
     int64_t start = clock_monotonic_us();
-    char why[512];
     int status;
     for (;;) {
         PGPing answer = PQping(m->admin_conninfo);
         if (answer == PQPING_OK)
             return ERR_OK;
-        if (embedded_ended(m, &status)) {
-            read_complaint(log_fd, log_from, why, sizeof why);
-            return error_set(e, ERR_IO, "data",
-                             "the embedded database in %s/pg did not start: %s (its log is %s/postgres.log)",
-                             m->o.dir, why, m->o.dir);
-        }
+        if (embedded_ended(m, &status))
+            return did_not_start(m, log_fd, log_from, e);
         int64_t limit_s = answer == PQPING_REJECT ? RECOVERY_SECONDS : START_SECONDS;
         if (clock_monotonic_us() - start > limit_s * 1000000)
             return error_set(

@@ -81,11 +81,11 @@ static void set_message(struct pg_error *e, int code, const char *message)
     char line[sizeof e->error.text];
     size_t n = 0;
     for (const char *p = message; *p && n < sizeof line - 3; p++) {
-        if (*p != '\n') {
-            line[n++] = *p;
-        } else if (p[1] != '\0') {
+        if (*p == '\n' && p[1] != '\0') {
             line[n++] = ';';
             line[n++] = ' ';
+        } else if (*p != '\n' && *p != '\t') { /* a tab only indents a further line */
+            line[n++] = *p;
         }
     }
     line[n] = '\0';

@@ -5,27 +5,21 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "codec/json_in.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
+#include "web/event_batch.h"
 #include "web/event_item.h"
 #include "web/problem.h"
 
-#define EVENTS_MAX 1000
 #define VALUE_MAX 9.2e12 /* times a million still fits 64 bits */
 
 /* One event to records; n_records counts them. */
 typedef int accept_fn(const json_t *v, const struct event_rules *rules, struct buffer *out,
                       unsigned *n_records, struct event_refusal *why);
 
-/* A detail may quote what was sent; a raw id must not get into a dead letter that way, so it is quoted only
- * when it has a key's shape. */
-static const char *printable(const json_t *v)
+static const char *quotable(const json_t *v)
 {
-    const char *s = json_string_value(v);
-    if (!s || json_string_length(v) > 100 || s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789_.-")] != '\0')
-        return "(not a key)";
-    return s;
+    return event_quotable(json_string_value(v), json_string_length(v));
 }
 
 static int read_value(const json_t *v, struct record_outcome *out, struct event_refusal *why)
@@ -62,7 +56,7 @@ static int accept_outcome(const json_t *v, const struct event_rules *rules, stru
         return event_refuse(
             why, "unknown_event",
             "No metric counts an event named \"%s\"; is it a typo? Define a metric for it first.",
-            printable(name));
+            quotable(name));
     if ((rc = read_value(v, o, why)) != ERR_OK)
         return rc;
     memcpy(o->event_id, item.id, 16);
@@ -91,7 +85,7 @@ static int check_draw(const json_t *v, const struct plan_experiment *x, struct r
         !plan_variant_find(x, json_string_value(variant), json_string_length(variant)))
         return event_refuse(why, variant ? "bad_field" : "missing_field",
                             "\"variant\" must be one of the experiment's variants, not \"%s\".",
-                            printable(variant));
+                            quotable(variant));
     if (!plan_expected(x, &out->unit, &phase, &drawn, &out->propensity_ppm, &out->inclusion_ppm))
         return event_refuse(why, "contradicts_draw", "No phase of \"%s\" owns this unit's traffic slot.",
                             plan_experiment_key(x));
@@ -122,7 +116,7 @@ static int accept_exposure(const json_t *v, const struct event_rules *rules, str
             : NULL;
     if (!experiment)
         return event_refuse(why, key ? "unknown_experiment" : "missing_field",
-                            "\"experiment\" must be the key of an experiment, not \"%s\".", printable(key));
+                            "\"experiment\" must be the key of an experiment, not \"%s\".", quotable(key));
     const char *type = plan_experiment_unit_type(experiment);
     size_t i = 0;
     while (i < item.n_units && strcmp(item.units[i].type, type) != 0)
@@ -228,8 +222,19 @@ static void add_result(struct batch *b, size_t index, const json_t *v, const str
     json_array_append_new(json_object_get(b->answer, "results"), entry);
 }
 
-static int accept_all(struct api_context *c, const json_t *list, const char *kind, accept_fn *accept,
-                      struct batch *b, unsigned *n_records)
+/* unread: NULL, or an event whose text was no JSON. */
+static int accept_one(accept_fn *accept, const json_t *v, const struct event_unread *unread,
+                      const struct event_rules *rules, struct buffer *out, unsigned *n,
+                      struct event_refusal *why)
+{
+    if (!unread || !unread->text)
+        return accept(v, rules, out, n, why);
+    return event_refuse(why, "bad_json", "The event is not JSON: %s (%s of the event).", unread->error.text,
+                        unread->error.place);
+}
+
+static int accept_all(struct api_context *c, const json_t *list, const struct event_unread *unread,
+                      const char *kind, accept_fn *accept, struct batch *b, unsigned *n_records)
 {
     struct buffer *out = &c->w->out;
     struct event_rules rules = {c->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key)};
@@ -240,12 +245,14 @@ static int accept_all(struct api_context *c, const json_t *list, const char *kin
         struct event_refusal why;
         size_t before = out->len;
         unsigned n = 0;
-        int rc = accept(v, &rules, out, &n, &why);
+        const struct event_unread *u = unread ? &unread[i] : NULL;
+        int rc = accept_one(accept, v, u, &rules, out, &n, &why);
         if (rc == ERR_INVALID) {
             out->len = before;
             n = 1;
             add_result(b, i, v, &why);
-            rc = event_bury(out, v, kind, &rules, &why);
+            rc = u && u->text ? event_bury_text(out, u->text, u->len, kind, &rules, &why)
+                              : event_bury(out, v, kind, &rules, &why);
         } else {
             add_result(b, i, v, NULL);
         }
@@ -258,7 +265,8 @@ static int accept_all(struct api_context *c, const json_t *list, const char *kin
     return ERR_OK;
 }
 
-static void take_batch(struct api_context *c, const json_t *list, const char *kind, accept_fn *accept)
+static void take_batch(struct api_context *c, const json_t *list, const struct event_unread *unread,
+                       const char *kind, accept_fn *accept)
 {
     struct batch *b = calloc(1, sizeof *b);
     unsigned n = 0;
@@ -272,7 +280,7 @@ static void take_batch(struct api_context *c, const json_t *list, const char *ki
                         .answer = json_pack("{s[]}", "results"),
                         .exposures = accept == accept_exposure};
     if (b->answer)
-        rc = accept_all(c, list, kind, accept, b, &n);
+        rc = accept_all(c, list, unread, kind, accept, b, &n);
     if (rc == ERR_OK)
         rc = c->w->services.push(c->w->services.arg, c->w->out.data, c->w->out.len, n, on_durable, b);
     if (rc == ERR_OK)
@@ -286,12 +294,12 @@ static void take_batch(struct api_context *c, const json_t *list, const char *ki
 
 static void take(struct api_context *c, const char *kind, accept_fn *accept)
 {
-    struct json_limits limits = {c->w->options.max_body, 32, 40 * EVENTS_MAX};
+    struct event_unread *unread;
     struct error e;
     json_t *doc = NULL;
     size_t len;
     const char *body = http_body(c->r, &len);
-    if (json_in_parse(body, len, &limits, &doc, &e) != ERR_OK) {
+    if (event_batch_parse(body, len, c->w->options.max_body, &doc, &unread, &e) != ERR_OK) {
         problem_reply(c->r, &(struct problem){.status = 400,
                                               .title = "The body is not JSON",
                                               .detail = e.text,
@@ -301,7 +309,8 @@ static void take(struct api_context *c, const char *kind, accept_fn *accept)
     }
     const json_t *list = events_of(c, doc);
     if (list)
-        take_batch(c, list, kind, accept);
+        take_batch(c, list, unread, kind, accept);
+    free(unread);
     json_decref(doc);
 }
 

@@ -16,6 +16,17 @@ int event_refuse(struct event_refusal *why, const char *code, const char *fmt, .
     return ERR_INVALID;
 }
 
+static bool looks_like_key(const char *s, size_t len)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
+    return s && len > 0 && len <= 100 && strspn(s, allowed) == len;
+}
+
+const char *event_quotable(const char *s, size_t len)
+{
+    return looks_like_key(s, len) ? s : "(not a key)";
+}
+
 static int check_fields(const json_t *v, const char *const *fields, struct event_refusal *why)
 {
     const char *name;
@@ -30,8 +41,8 @@ static int check_fields(const json_t *v, const char *const *fields, struct event
         char known[200] = "";
         for (i = 0; fields[i]; i++)
             snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", fields[i]);
-        return event_refuse(why, "unknown_field", "Unknown field \"%.60s\"; an event here has %s.", name,
-                            known);
+        return event_refuse(why, "unknown_field", "Unknown field \"%s\"; an event here has %s.",
+                            event_quotable(name, strlen(name)), known);
     }
     return ERR_OK;
 }
@@ -121,12 +132,9 @@ int event_append(struct buffer *out, const struct record *rec)
     return ERR_OK;
 }
 
-static bool looks_like_key(const json_t *v)
+static bool is_key(const json_t *v)
 {
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_.-";
-    const char *s = json_string_value(v);
-    size_t n = json_string_length(v);
-    return s && n > 0 && n <= 100 && strspn(s, allowed) == n;
+    return looks_like_key(json_string_value(v), json_string_length(v));
 }
 
 static void keep(json_t *out, const json_t *v, const char *field, bool ok)
@@ -151,9 +159,9 @@ static char *body_to_keep(const json_t *v, const struct event_rules *rules)
              time_parse(json_string_value(ts_json), json_string_length(ts_json), &ts) == 0);
     keep(out, v, "value", json_is_number(json_object_get(v, "value")));
     keep(out, v, "phase", json_is_integer(json_object_get(v, "phase")));
-    keep(out, v, "name", looks_like_key(json_object_get(v, "name")));
-    keep(out, v, "experiment", looks_like_key(json_object_get(v, "experiment")));
-    keep(out, v, "variant", looks_like_key(json_object_get(v, "variant")));
+    keep(out, v, "name", is_key(json_object_get(v, "name")));
+    keep(out, v, "experiment", is_key(json_object_get(v, "experiment")));
+    keep(out, v, "variant", is_key(json_object_get(v, "variant")));
     if (read_units(json_object_get(v, "units"), rules, &item, &ignored) == ERR_OK) {
         json_t *units = json_object();
         for (size_t i = 0; i < item.n_units; i++) {
@@ -168,26 +176,41 @@ static char *body_to_keep(const json_t *v, const struct event_rules *rules)
     return text;
 }
 
+static int append_letter(struct buffer *out, struct record *rec, const char *sent, size_t len,
+                         const char *kind, const struct event_rules *rules, const struct event_refusal *why)
+{
+    struct record_dead_letter *d = &rec->u.dead_letter;
+    rec->kind = RECORD_DEAD_LETTER;
+    d->received_us = rules->now_us;
+    d->kind = (struct record_text){kind, strlen(kind)};
+    d->reason = (struct record_text){why->code, strlen(why->code)};
+    d->detail = (struct record_text){why->text, strlen(why->text)};
+    d->body_length = (int32_t)len;
+    crypto_hash_sha256(d->body_hash, (const unsigned char *)sent, len);
+    return event_append(out, rec);
+}
+
+int event_bury_text(struct buffer *out, const char *text, size_t len, const char *kind,
+                    const struct event_rules *rules, const struct event_refusal *why)
+{
+    struct record rec = {.u.dead_letter.body = {"{}", 2}};
+    return append_letter(out, &rec, text, len, kind, rules, why);
+}
+
 int event_bury(struct buffer *out, const json_t *v, const char *kind, const struct event_rules *rules,
                const struct event_refusal *why)
 {
     const json_t *id = json_object_get(v, "id");
     char *sent = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
     char *kept = body_to_keep(v, rules);
-    struct record rec = {.kind = RECORD_DEAD_LETTER};
+    struct record rec = {0};
     struct record_dead_letter *d = &rec.u.dead_letter;
     int rc = ERR_NOMEM;
     if (sent && kept) {
-        d->received_us = rules->now_us;
-        d->kind = (struct record_text){kind, strlen(kind)};
-        d->reason = (struct record_text){why->code, strlen(why->code)};
-        d->detail = (struct record_text){why->text, strlen(why->text)};
         d->has_event_id = json_is_string(id) &&
                           uuid_parse(json_string_value(id), json_string_length(id), d->event_id) == ERR_OK;
         d->body = (struct record_text){kept, strlen(kept)};
-        d->body_length = (int32_t)strlen(sent);
-        crypto_hash_sha256(d->body_hash, (const unsigned char *)sent, strlen(sent));
-        rc = event_append(out, &rec);
+        rc = append_letter(out, &rec, sent, strlen(sent), kind, rules, why);
     }
     free(sent);
     free(kept);

@@ -44,6 +44,10 @@ struct event_item {
 int event_item_read(const json_t *v, const struct event_rules *rules, const char *const *fields,
                     struct event_item *out, struct event_refusal *why);
 
+/* What was sent, for a refusal's sentence. A refusal is kept, and a raw id must not be kept that way, so only
+ * what has a key's shape is quoted. */
+const char *event_quotable(const char *s, size_t len);
+
 /* Sets *why and returns ERR_INVALID. */
 int event_refuse(struct event_refusal *why, const char *code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -54,5 +58,8 @@ int event_append(struct buffer *out, const struct record *rec);
 /* Appends the dead letter of a refused event: its known fields with hashed units, never a raw id. */
 int event_bury(struct buffer *out, const json_t *v, const char *kind, const struct event_rules *rules,
                const struct event_refusal *why);
+/* The same for one that is no JSON: only its hash and length are kept. */
+int event_bury_text(struct buffer *out, const char *text, size_t len, const char *kind,
+                    const struct event_rules *rules, const struct event_refusal *why);
 
 #endif

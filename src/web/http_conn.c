@@ -2,6 +2,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -127,6 +128,14 @@ void conn_refuse(struct http_conn *c, int status, const char *detail)
     problem_reply(&c->request, &p);
 }
 
+void conn_refuse_body(struct http_conn *c)
+{
+    char detail[96];
+    snprintf(detail, sizeof detail, "The body is larger than the %zu bytes that this path takes.",
+             c->body_max);
+    conn_refuse(c, 413, detail);
+}
+
 void conn_expired(struct http_conn *c)
 {
     conn_enter(c);
@@ -173,7 +182,10 @@ static bool fill(struct http_conn *c)
 
 static void refuse(struct http_conn *c, const struct http_refusal *why)
 {
-    conn_refuse(c, why->status, why->detail);
+    if (why->status == 413)
+        conn_refuse_body(c);
+    else
+        conn_refuse(c, why->status, why->detail);
 }
 
 static void dispatch(struct http_conn *c)

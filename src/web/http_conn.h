@@ -117,6 +117,8 @@ void conn_set_state(struct http_conn *c, enum conn_state state);
 void conn_close(struct http_conn *c);
 /* Answers with the layer's own problem and closes. */
 void conn_refuse(struct http_conn *c, int status, const char *detail);
+/* Refuses a body that is larger than c->body_max, with that number. */
+void conn_refuse_body(struct http_conn *c);
 /* Its deadline has passed. */
 void conn_expired(struct http_conn *c);
 /* Takes requests from what has arrived until there is no whole one, or a handler answers later. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Events in: answers per event, dead letters, trust, durability over restarts, and that no raw id is kept anywhere."""
+import json
 import os
 import signal
 import sys
@@ -66,8 +67,31 @@ def batches(s, c):
             ("1001 events", [event() for _ in range(1001)], 400), ("1000 events", [event() for _ in range(1000)], 202)):
         a = s.post("/v1/outcomes", body, "events")
         c.check(f"{what}: {status}", a.status == status and (status == 202 or a.json["detail"]), a)
+    a = s.post("/v1/outcomes", b"[" + b" " * (4 << 20), "events")
+    c.check("too large a body is told the limit", a.status == 413 and "4194304 bytes" in a.json["detail"], a)
     c.equal("errors are problem+json", s.post("/v1/outcomes", b"[", "events").headers["content-type"],
             "application/problem+json")
+
+
+def unreadable(s, c):
+    """An event that is no JSON costs only itself, where it can be told from its neighbours."""
+    good = json.dumps(event("c-9")).encode()
+    bad = [b'{"id": 1, "id": 2}', b'{"units": {"user": "a\\u0000b"}}', b'{"name": "\xff"}', b'{"value": 1e999}', b"nonsense",
+           b'{"id": "]},{[\\"", x}', b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", b'{"name": "a\0b"}', b"[" + b"0," * 50 + b"0]"]
+    before = int(s.value("select count(*) from cohort.dead_letter where reason = 'bad_json'"))
+    for body in (b"[" + b", ".join([good, *bad, good]) + b"]", b' {"events": [' + b",".join([good, *bad, good]) + b"]}\n"):
+        a = s.post("/v1/outcomes", body, "events")
+        c.check("only the unreadable events are rejected", a.status == 202 and a.json["accepted"] == 2
+                and [r["index"] for r in a.json["results"] if r.get("code") == "bad_json"] == list(range(1, len(bad) + 1))
+                and all("column" in r["reason"] for r in a.json["results"][1:-1]), a.body)
+    s.until(lambda: int(s.value("select count(*) from cohort.dead_letter where reason = 'bad_json' and body = '{}'"))
+            == before + 2 * len(bad), "their dead letters")
+    c.equal("a dead letter has the hash of what was sent", s.value(
+        "select count(*) from cohort.dead_letter where body_hash = sha256('nonsense') and body_length = 8"), "2")
+    for body in (b"[{}, {\"id\": ]", b"[{},]", b"[,{}]", b"[{\"a\": 1e999}", b"{\"events\": [1e999], \"x\": 1}", b"[1e999] x",
+                 b"{\"events\": [1e999]", b"[\"\\", b"[" + b"1e999," * 1000 + b"1]", b"[]]", b"[}]"):
+        a = s.post("/v1/outcomes", body, "events")
+        c.check(f"{body[:24]!r}: nothing can be told apart, 400", a.status == 400 and a.json["code"] == "bad_json", a)
 
 
 def trust(s, c):
@@ -119,9 +143,14 @@ def restart(s, c):
 
 
 def no_raw_id(s, c):
+    # A field's name may be an id, too, and a cut through it may not spoil the sentence.
+    odd = [event(**{name: 1}) for name in ("Some.Body@example.org", "a" + "é" * 100)]
+    answer = s.post("/v1/outcomes", odd, "events").json["results"]
+    c.check("an unknown field is quoted only when it can be no raw id", all(
+        r["code"] == "unknown_field" and "(not a key)" in r["reason"] for r in answer), answer)
     mark = "Nobody.May.Keep+%s@example.org" % uuid.uuid4().hex
     s.evaluate("cta", mark, user=mark, email=mark)
-    s.post("/v1/outcomes", [event(mark), event(mark, name="nonsense"), event(mark, extra=mark), event(mark, name=mark),
+    s.post("/v1/outcomes", [event(mark), event(mark, name="nonsense"), event(mark, extra=mark), event(**{mark: 1}), event(mark, name=mark),
                             event({"user": mark}), event(mark, id=mark), mark], "events")
     s.post("/v1/exposures", [{"id": str(uuid.uuid4()), "units": {"user": mark}, "experiment": mark}], "client")
     before = s.value("select count(*) from cohort.dead_letter where received_at > now() - interval '1 minute'")
@@ -154,7 +183,7 @@ def main():
         for key in ("cta", "quiet"):
             s.until(lambda k=key: s.post("/ofrep/v1/evaluate/flags/" + k, {"context": {"targetingKey": "w"}},
                                          "client").json.get("reason") == "SPLIT", key + " is served")
-        for part in (answers, batches, trust, exposures, restart, no_raw_id):
+        for part in (answers, batches, unreadable, trust, exposures, restart, no_raw_id):
             part(s, c)
     c.done()
 

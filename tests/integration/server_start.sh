@@ -152,6 +152,8 @@ step "another version of PostgreSQL, no PostgreSQL, no data directory"
 version=$(cat "$D/pg/PG_VERSION")
 echo 9 >"$D/pg/PG_VERSION"
 refused 1 "was made by PostgreSQL 9, and the programs in $bindir are version" serve --data "$D"
+echo nine >"$D/pg/PG_VERSION"
+refused 1 "PG_VERSION is damaged" serve --data "$D"
 echo "$version" >"$D/pg/PG_VERSION"
 refused 1 "install the package postgresql-15" serve --data "$WORK/none" --pg-bindir "$WORK"
 refused 1 "the directory above it does not exist" serve --data "$WORK/a/b/c" \
@@ -159,6 +161,11 @@ refused 1 "the directory above it does not exist" serve --data "$WORK/a/b/c" \
 mkdir -p "$WORK/odd/pg"
 if [ "$(id -u)" = 0 ]; then chown postgres "$WORK/odd/pg"; fi
 refused 1 "is no PostgreSQL data directory" serve --data "$WORK/odd"
+mkdir -p "$WORK/bare/pg"
+cp "$D/pg/PG_VERSION" "$WORK/bare/pg"
+chmod 700 "$WORK/bare/pg"
+if [ "$(id -u)" = 0 ]; then chown -R postgres "$WORK/bare/pg"; fi
+refused 1 "did not start: postgres: could not access the server configuration file" serve --data "$WORK/bare"
 echo >"$WORK/plain"
 refused 1 "is not a directory" serve --data "$WORK/plain"
 
@@ -183,6 +190,23 @@ if [ "$(id -u)" = 0 ]; then
     cp -a "$D/pg" "$WORK/strange/pg"
     chown daemon "$WORK/strange/pg"
     refused 1 "belongs to the user with number" serve --data "$WORK/strange"
+fi
+
+# on_small_disk KB [DIR]: starts on a disk of its own, which a copy of DIR and a file fill; it goes with the shell.
+on_small_disk() {
+    unshare -m sh -c 'mount -t tmpfs -o "size=$2k,mode=755" none "$1" || exit 99
+        if [ -n "$3" ]; then
+            cp -a "$3" "$1/data" || exit 99
+            dd if=/dev/zero of="$1/fill" bs=4k 2>"$1/data/fill.log"
+        fi
+        exec "$4" --listen 127.0.0.1:0 --data "$1/data"' sh "$WORK/disk" "$1" "$2" "$COHORTD"
+}
+mkdir "$WORK/disk"
+if [ "$(id -u)" = 0 ] && unshare -m mount -t tmpfs none "$WORK/disk" 2>/dev/null; then
+    step "a full disk"
+    refused 1 "MB free and a new database needs 64 MB: make room" on_small_disk 8192 ""
+    refused 1 "did not start: its disk has 0 MB free, and it needs 16 MB: make room" \
+        on_small_disk $(($(du -sk "$D" | cut -f1) + 4096)) "$D"
 fi
 
 step "too few open files"

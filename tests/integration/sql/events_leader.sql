@@ -29,6 +29,8 @@ select t.uuid(11, n), t.uuid(13, n), now(), 'unsubscribe', null, null, null, n <
 select t.ship() \g /dev/null
 commit;
 select t.ok('a pass applies what is there', cohort.rollup(:e2) >= 1);
+select t.ok('the days to come have partitions', to_regclass('cohort.outcome_' || to_char((now() at time zone 'UTC')::date + 2, 'YYYYMMDD')) is not null
+    and to_regclass('cohort.decision_' || to_char((now() at time zone 'UTC')::date - 8, 'YYYYMMDD')) is not null);
 select t.ok('a pass with nothing new does nothing', cohort.rollup(:e2) = 0);
 select t.ok('the counts arrive, trusted ones only', (select (treatment_units, treatment_events, control_units, control_events)
     = (40, 9, 30, 3) from cohort.guardrail_input where experiment_id = :x and metric = 'unsubscribe' and treatment = 'b'));
