@@ -1,7 +1,7 @@
 # Tests of src/core and src/codec, but for records.
 CORE_TESTS = \
 	tests/unit/test_core_condition tests/unit/test_core_decide tests/unit/test_core_draw \
-	tests/unit/test_core_plan tests/unit/test_core_unit
+	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_token tests/unit/test_core_unit
 check_PROGRAMS += $(CORE_TESTS)
 TESTS += $(CORE_TESTS)
 tests_unit_test_core_condition_SOURCES = tests/unit/test_core_condition.c tests/unit/suite.h
@@ -11,6 +11,14 @@ tests_unit_test_core_decide_SOURCES = tests/unit/test_core_decide.c tests/unit/p
 	tests/unit/plan_fixture.h tests/unit/suite.h
 tests_unit_test_core_decide_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_decide_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_core_model_SOURCES = tests/unit/test_core_model.c tests/unit/plan_fixture.c \
+	tests/unit/plan_fixture.h tests/unit/suite.h
+tests_unit_test_core_model_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_model_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_core_token_SOURCES = tests/unit/test_core_token.c tests/unit/plan_fixture.c \
+	tests/unit/plan_fixture.h tests/unit/suite.h
+tests_unit_test_core_token_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_token_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
 tests_unit_test_core_draw_SOURCES = tests/unit/test_core_draw.c tests/unit/suite.h
 tests_unit_test_core_draw_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_draw_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)

@@ -45,6 +45,21 @@ struct experiment_def *fixture_experiment(int32_t id, const char *key)
     return &s->experiment;
 }
 
+struct experiment_def *fixture_holdout(int32_t id, const char *key, uint32_t out_ppm, enum plan_gives gives)
+{
+    static struct slot_range ranges[EXPERIMENTS][2];
+    struct experiment_def *x = fixture_experiment(id, key);
+    struct stored *s = &stored[id];
+    ranges[id][0] = (struct slot_range){0, out_ppm, 0};
+    ranges[id][1] = (struct slot_range){out_ppm, SLOTS, 0};
+    s->variants[0] = (struct variant_def){.id = 10 * id + 1, .key = "out", .gives = gives, .control = true};
+    s->variants[1] = (struct variant_def){.id = 10 * id + 2, .key = "in", .gives = GIVES_EVERYTHING};
+    s->arms[0] = (struct phase_variant_def){"out", (int32_t)out_ppm, &ranges[id][0], 1};
+    s->arms[1] = (struct phase_variant_def){"in", (int32_t)(SLOTS - out_ppm), &ranges[id][1], 1};
+    x->kind = KIND_HOLDOUT;
+    return x;
+}
+
 struct variant_def *fixture_variants(int32_t id)
 {
     return stored[id].variants;

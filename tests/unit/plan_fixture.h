@@ -8,6 +8,9 @@
  * values "c" and "t"; one phase (id 100 * id + 1, number 1). Salts depend on the id. Lives until the next
  * call with the same id, which is 1 to 8. Variants and phases may be changed through the pointers. */
 struct experiment_def *fixture_experiment(int32_t id, const char *key);
+/* A running holdout: "out" (id 10 * id + 1) with the first out_ppm slots and what it gives, "in" the others.
+ */
+struct experiment_def *fixture_holdout(int32_t id, const char *key, uint32_t out_ppm, enum plan_gives gives);
 struct variant_def *fixture_variants(int32_t id);
 struct phase_def *fixture_phase(int32_t id);
 struct phase_variant_def *fixture_arms(int32_t id);
