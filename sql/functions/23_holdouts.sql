@@ -76,6 +76,9 @@ declare
     e cohort.experiment;
     name text := format('holdout %s', cohort.shown(new.experiment));
 begin
+    if tg_op = 'UPDATE' and (new.environment, new.experiment) is distinct from (old.environment, old.experiment) then
+        perform cohort.fail('key_fixed', format('The scope of holdout %s can''t become another''s.', cohort.shown(old.experiment)));
+    end if;
     e := cohort.experiment_draft(new.environment, new.experiment, 'holdout_experiment_known', 'holdout_running_fixed', 'scope');
     if e.kind <> 'holdout' then
         perform cohort.fail('holdout_experiment_known', format('Experiment %s is no holdout.', cohort.shown(new.experiment)));
@@ -86,8 +89,6 @@ begin
         if found then
             perform cohort.fail('holdout_unique', format('The %s has its scope already.', name));
         end if;
-    elsif (new.environment, new.experiment) is distinct from (old.environment, old.experiment) then
-        perform cohort.fail('key_fixed', format('The scope of holdout %s can''t become another''s.', cohort.shown(old.experiment)));
     end if;
     if new.scope is null or new.scope not in ('global', 'layer', 'tag', 'team') then
         perform cohort.fail('holdout_scope_known', format('%s is no scope of a holdout.', cohort.shown(new.scope)));

@@ -317,6 +317,8 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('document_field_read_only', :'d', null, 'exp', '{"status": "running"}', 'status'),
 ('document_field_read_only', '', null, 'exp', '{"key": "other"}', 'key');
 
+\ir sql_cases_model.sql
+
 create temp table seen as
 select c.*, a.rule as sql_rule, a.message, a.hint, a.detail, a.state
   from cases c left join lateral pg_temp.attempt(c.setup, c.sql) a on c.sql is not null;
@@ -348,5 +350,6 @@ select 'ok     every rule of definitions has a case: ' || count(*) from cohort.e
 select case when m.constraint_name is null then 'not ok ' else 'ok     ' end || 'constraint ' || k.conname || ' of ' || c.relname || ' has a sentence'
   from pg_constraint k join pg_class c on c.oid = k.conrelid left join cohort.error_message m on m.constraint_name = k.conname
  where c.relnamespace = 'cohort'::regnamespace and k.contype in ('c', 'u', 'p', 'f')
-   and c.relname in ('environment', 'flag', 'flag_rule', 'experiment', 'variant', 'metric', 'guardrail')
+   and c.relname in ('environment', 'flag', 'flag_rule', 'experiment', 'variant', 'metric', 'guardrail', 'holdout', 'segment', 'override',
+       'prerequisite', 'team', 'team_member')
    and k.conname !~ '_(id_key|pkey)$' and k.conname !~ '_environment_known$' order by 1;
