@@ -109,12 +109,6 @@ static void compile_list(struct compiler *c, const struct attr_field *f, enum te
     *out = (struct node){.test = n == 0 ? TEST_ALL : test, .u.children = {nodes, n}};
 }
 
-static void negate(struct node *n)
-{
-    if (n->test != TEST_NEVER)
-        n->negated = !n->negated;
-}
-
 static void compile_segment(struct compiler *c, const struct attr_field *f, struct node *out)
 {
     struct error e;
@@ -150,10 +144,10 @@ static void compile_entry(struct compiler *c, const struct attr_field *f, struct
         compile_list(c, f, TEST_ANY, out);
     } else if (strcmp(f->name, "$nor") == 0) {
         compile_list(c, f, TEST_ANY, out);
-        negate(out);
+        out->negated = out->test != TEST_NEVER;
     } else if (strcmp(f->name, "$not") == 0) {
         compile_condition(c, &f->value, out);
-        negate(out);
+        out->negated = !out->negated;
     } else if (strcmp(f->name, "$segment") == 0) {
         compile_segment(c, f, out);
     } else if (compile_is_operator(f) && compile_known_operator(f->name)) {

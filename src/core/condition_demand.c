@@ -106,6 +106,10 @@ static void compile_version(struct compiler *c, const struct attr_field *op, str
         return;
     *out = (struct node){.test = TEST_VERSION,
                          .u.version = {(unsigned)met, op->value.u.string.s, op->value.u.string.len}};
+    if (op->value.u.string.len == 0) { /* no version, as on the other side */
+        out->u.version.s = "0";
+        out->u.version.len = 1;
+    }
 }
 
 static void compile_pattern(struct compiler *c, const struct attr_field *op, struct node *out, int caseless)
@@ -180,6 +184,7 @@ static void compile_not(struct compiler *c, const struct attr_field *op, struct 
 {
     (void)unused;
     compile_demand(c, &op->value, out);
+    out->negated = !out->negated;
 }
 
 /* --- the table of them --- */
@@ -220,7 +225,7 @@ static const struct operator operators[] = {
     {"$type", compile_type, 0, false},
     {"$size", compile_size, 0, false},
     {"$elemMatch", compile_element, 0, false},
-    {"$not", compile_not, 0, true},
+    {"$not", compile_not, 0, false},
 };
 
 #define N_OPERATORS (sizeof operators / sizeof *operators)

@@ -202,11 +202,17 @@ static bool order_holds(const struct node *n, const struct attr *v)
 /* The shortest text that reads as the same number, as people write a version. */
 static size_t print_number(double v, char *out, size_t size)
 {
-    for (int precision = 1;; precision++) {
-        int n = snprintf(out, size, "%.*g", precision, v);
-        if (precision == 17 || strtod(out, NULL) == v)
-            return n > 0 ? (size_t)n : 0;
+    int n = 0;
+    if (v > -9e18 && v < 9e18 && v == (double)(int64_t)v) {
+        n = snprintf(out, size, "%.0f", v);
+    } else {
+        for (int precision = 1; precision <= 17; precision++) {
+            n = snprintf(out, size, "%.*g", precision, v);
+            if (strtod(out, NULL) == v)
+                break;
+        }
     }
+    return n > 0 ? (size_t)n : 0;
 }
 
 static bool version_holds(const struct node *n, const struct attr *v)

@@ -48,6 +48,12 @@ pg_load_schema
 cat "$TOP_SRCDIR"/sql/functions/*.sql | PGOPTIONS='-c client_min_messages=warning' psql -X -q -1 -v ON_ERROR_STOP=1 -o /dev/null
 say $? "functions can be loaded again over themselves"
 
+# The servers' compiler and the table know the same operators.
+compiled=$(sed -n 's/^    {"\($[a-zA-Z]*\)", compile_.*/\1/p' "$TOP_SRCDIR/src/core/condition_demand.c" | sort)
+known=$(psql -XAtq -c "select name from cohort.condition_operator where place = 'field'" | sort)
+test "$compiled" = "$known" && test "$(echo "$known" | wc -l)" -gt 20
+say $? "cohort.condition_operator has the operators of the servers"
+
 run_file "$here/sql_cases.sql"
 run_file "$here/sql_state.sql"
 run_file "$here/sql_assignment.sql"

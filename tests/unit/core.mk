@@ -51,3 +51,20 @@ tests_unit_test_codec_memory_SOURCES = tests/unit/test_codec_memory.c tests/unit
 tests_unit_test_codec_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_codec_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 tests_unit_test_codec_memory_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+
+# conditions: patterns, segments, bounds, and a random comparison with another evaluator
+CONDITION_TESTS = \
+	tests/unit/test_core_pattern tests/unit/test_core_segment tests/unit/test_condition_random
+check_PROGRAMS += $(CONDITION_TESTS)
+TESTS += $(CONDITION_TESTS)
+tests_unit_test_core_pattern_SOURCES = tests/unit/test_core_pattern.c tests/unit/suite.h
+tests_unit_test_core_pattern_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_core_pattern_LDADD = libcore.a $(CHECK_LIBS)
+tests_unit_test_core_segment_SOURCES = tests/unit/test_core_segment.c tests/unit/suite.h
+tests_unit_test_core_segment_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_core_segment_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+tests_unit_test_core_segment_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+tests_unit_test_condition_random_SOURCES = tests/unit/test_condition_random.c \
+	tests/unit/condition_reference.c tests/unit/condition_reference.h
+tests_unit_test_condition_random_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_condition_random_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)

@@ -1,6 +1,6 @@
 /* Checks targeting conditions against cases.
  *
- *     conditions [FILE.json]        (default: the project's own file)
+ *     conditions [FILE.json]        (default: the project's own files)
  *
  * FILE: {"cases": [[name, condition, attributes, expected (, {group: [value, …], …})]]}. A condition that is
  * refused counts as what it then evaluates to. One line a failing case, then "N passed, N failed". Exits 1
@@ -51,37 +51,52 @@ static bool case_holds(const json_t *c, size_t i)
     }
     struct arena *a = arena_new();
     bool got = a && evaluate(a, c, &e);
+    const char *name = json_string_value(json_array_get(c, 0));
     bool right = a && got == json_is_true(expected);
     if (!right)
-        printf("case %zu (%s): %s instead of %s%s%s\n", i, json_string_value(json_array_get(c, 0)),
-               got ? "true" : "false", got ? "false" : "true", e.code ? "; refused: " : "", e.text);
+        printf("case %zu (%s): %s instead of %s%s%s\n", i, name ? name : "", got ? "true" : "false",
+               got ? "false" : "true", e.code ? "; refused: " : "", e.text);
     arena_free(a);
     return right;
 }
 
-static json_t *load(const char *given)
+static json_t *load(const char *path)
 {
-    char own[4096];
     json_error_t je;
-    const char *srcdir = getenv("srcdir");
-    snprintf(own, sizeof own, "%s/tests/vectors/conditions.json", srcdir ? srcdir : ".");
-    const char *path = given ? given : own;
     json_t *doc = json_load_file(path, JSON_REJECT_DUPLICATES, &je);
     if (!doc)
         fprintf(stderr, "conditions: %s: line %d: %s\n", path, je.line, je.text);
     return doc;
 }
 
+static bool run_file(const char *path, size_t *passed, size_t *failed)
+{
+    json_t *doc = load(path);
+    const json_t *cases = json_is_array(doc) ? doc : json_object_get(doc, "cases");
+    for (size_t i = 0; i < json_array_size(cases); i++)
+        case_holds(json_array_get(cases, i), i) ? (*passed)++ : (*failed)++;
+    json_decref(doc);
+    return doc != NULL;
+}
+
+static bool run_own_files(size_t *passed, size_t *failed)
+{
+    static const char *const names[] = {"conditions.json", "conditions_more.json"};
+    const char *srcdir = getenv("srcdir");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s/tests/vectors/%s", srcdir ? srcdir : ".", names[i]);
+        if (!run_file(path, passed, failed))
+            return false;
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     size_t passed = 0, failed = 0;
-    json_t *doc = load(argc > 1 ? argv[1] : NULL);
-    if (!doc)
+    if (argc > 1 ? !run_file(argv[1], &passed, &failed) : !run_own_files(&passed, &failed))
         return 2;
-    const json_t *cases = json_is_array(doc) ? doc : json_object_get(doc, "cases");
-    for (size_t i = 0; i < json_array_size(cases); i++)
-        case_holds(json_array_get(cases, i), i) ? passed++ : failed++;
     printf("%zu passed, %zu failed\n", passed, failed);
-    json_decref(doc);
     return failed > 0 || passed == 0;
 }

@@ -16,7 +16,7 @@ tests_vectors_assignment_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_L
 
 check_PROGRAMS += tests/vectors/conditions
 TESTS += tests/vectors/conditions
-EXTRA_DIST += tests/vectors/conditions.json
+EXTRA_DIST += tests/vectors/conditions.json tests/vectors/conditions_more.json
 tests_vectors_conditions_SOURCES = tests/vectors/conditions.c
 tests_vectors_conditions_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_vectors_conditions_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)
