@@ -62,3 +62,18 @@ comment on function cohort.api_key_check() is 'Trigger: rules of API keys';
 create or replace trigger api_key_check before insert or update on cohort.api_key
     for each row execute function cohort.api_key_check();
 
+
+-- The unit key decides who everybody is: another one would move every person in every experiment.
+insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
+('secret_fixed', '55000', 409, 'An environment''s secrets stay as they are', 'Another unit key would draw everybody anew, and other hashes would shut every API key out. Make a new environment.', null, 'definition')
+on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
+    title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
+create or replace function cohort.secret_check() returns trigger
+    language plpgsql as $$
+begin
+    perform cohort.fail('secret_fixed', 'The secrets of an environment can''t be changed.');
+    return null;
+end $$;
+comment on function cohort.secret_check() is 'Trigger: secrets are made once';
+create or replace trigger secret_check before update or delete or truncate on cohort.secret
+    for each statement execute function cohort.secret_check();
