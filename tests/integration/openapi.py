@@ -34,10 +34,17 @@ def described(s, c, doc):
     c.equal("operation ids are unique", len(ids), len(set(ids)))
 
 
+def fields(s, c, doc):
+    """What a definition may have is described: the database's own list of fields against the schema's."""
+    known = set(s.value("select array_to_string(cohort.experiment_fields(), ',')").split(","))
+    shown = set(doc["components"]["schemas"]["Experiment"]["properties"])
+    c.equal("the fields of an experiment", sorted(known ^ shown), [])
+
+
 def references(c, doc):
     """Every $ref leads somewhere, and nothing is described that nobody refers to."""
     text = json.dumps(doc)
-    used = set(re.findall(r'"\$ref": "#/components/(\w+/\w+)"', text))
+    used = set(re.findall(r'"[$]ref": "#/components/(\w+/\w+)"', text))
     made = {f"{kind}/{name}" for kind in ("schemas", "parameters", "responses") for name in doc["components"][kind]}
     c.equal("references lead somewhere", sorted(used - made), [])
     c.equal("nothing is described for nobody", sorted(made - used), [])
@@ -105,6 +112,7 @@ def main():
     references(c, doc)
     with Server() as s:
         described(s, c, doc)
+        fields(s, c, doc)
         answers(s, c, doc)
     validated(c)
     c.done()
