@@ -28,3 +28,9 @@ tests_unit_test_http_conn_LDADD = $(http_bed_libs)
 tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c
 tests_unit_test_http_limits_CFLAGS = $(http_test_cflags)
 tests_unit_test_http_limits_LDADD = $(http_bed_libs)
+
+check_PROGRAMS += tests/unit/test_web_query
+TESTS += tests/unit/test_web_query
+tests_unit_test_web_query_SOURCES = tests/unit/test_web_query.c
+tests_unit_test_web_query_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_web_query_LDADD = libweb.a libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
