@@ -10,7 +10,7 @@
 #define CONDITION_DEPTH_MAX 32   /* conditions and operators within each other, without segments */
 #define CONDITION_INPUTS_MAX 256 /* attributes a condition may look at */
 #define CONDITION_ALL_MAX 1024   /* values of an $all */
-#define CONDITION_STEPS 1000000u /* what one evaluation may cost: about 20 ms, at worst 150 */
+#define CONDITION_STEPS 250000u  /* what one evaluation may cost: about 5 ms, at worst 20 */
 
 struct condition;
 struct segments;
