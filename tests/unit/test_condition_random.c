@@ -267,6 +267,46 @@ static void run_round(struct arena *a, struct tally *t)
     arena_reset(a);
 }
 
+/* Operators and names where they don't belong, with anything behind them. */
+static json_t *random_garbage(unsigned depth)
+{
+    static const char *const names[] = {"$and",  "$or", "$nor", "$not", "$segment",
+                                        "$near", "$",   "a",    "a.b",  "a..b"};
+    if (depth == 0 || below(5) == 0)
+        return below(3) ? random_value(2) : random_pattern();
+    if (below(4) == 0) {
+        json_t *array = json_array();
+        for (uint32_t n = below(4); n > 0; n--)
+            json_array_append_new(array, random_garbage(depth - 1));
+        return array;
+    }
+    json_t *object = json_object();
+    for (uint32_t n = below(4); n > 0; n--)
+        json_object_set_new(object, below(2) ? PICK(operators) : PICK(names), random_garbage(depth - 1));
+    return object;
+}
+
+/* Refused or not, nothing bad happens; what is refused says why. */
+static bool garbage_is_survived(struct arena *a)
+{
+    struct error e;
+    struct attr *definition = arena_alloc(a, sizeof *definition), subject;
+    const struct condition *c;
+    json_t *condition = random_garbage(6), *attributes = random_attributes();
+    error_clear(&e);
+    if (json_in_attr(a, condition, definition, &e) != 0 || json_in_attr(a, attributes, &subject, &e) != 0)
+        abort();
+    int rc = condition_compile(a, definition, NULL, &c, &e);
+    condition_eval(c, &subject);
+    bool right = rc == 0 || (rc == ERR_INVALID && c && e.text[0] != '\0');
+    if (!right)
+        print_case(condition, attributes, false, e.text);
+    json_decref(condition);
+    json_decref(attributes);
+    arena_reset(a);
+    return right;
+}
+
 /* The comparison says nothing of an operator that always answers the same. */
 static size_t one_sided(const struct tally *t)
 {
@@ -287,9 +327,12 @@ int main(int argc, char **argv)
     struct tally t = {0};
     struct arena *a = arena_new();
     state = seed;
-    for (size_t i = 0; a && i < rounds; i++)
+    size_t survived = 0;
+    for (size_t i = 0; a && i < rounds; i++) {
         run_round(a, &t);
+        survived += garbage_is_survived(a);
+    }
     arena_free(a);
     printf("seed %" PRIu64 ": %zu of %zu agree, %zu are met\n", seed, t.agreed, t.rounds, t.met);
-    return t.rounds == 0 || t.agreed != t.rounds || one_sided(&t) > 0;
+    return t.rounds == 0 || t.agreed != t.rounds || survived != t.rounds || one_sided(&t) > 0;
 }
