@@ -62,7 +62,8 @@ create or replace function cohort.inclusion_ppm(e cohort.experiment) returns int
 comment on function cohort.inclusion_ppm(cohort.experiment) is
     'The probability of a unit to be enrolled by layer and traffic, in parts per million';
 
--- Inlined into the query that calls it: a join over many units is one plan.
+-- Inlined into the query that calls it: a join over many units is one plan. The draws come last (offset 0 keeps the
+-- planner from hashing for every phase there is).
 create or replace function cohort.expected_assignment(experiment text, unit uuid)
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
@@ -70,15 +71,16 @@ create or replace function cohort.expected_assignment(experiment text, unit uuid
             from cohort.experiment e
             left join cohort.layer l on l.environment = e.environment and l.key = e.layer
             left join cohort.layer_slots ls on ls.environment = e.environment and ls.experiment = e.key
-            join cohort.phase p on p.experiment_id = e.id
-                               and p.traffic_slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0))
-            left join cohort.phase_closed c on c.phase_id = p.id
-            join cohort.phase_variant pv on pv.phase_id = p.id and pv.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1))
-            join cohort.variant v on v.id = pv.variant_id
+           cross join lateral (select x.id, x.number, x.salt
+                                 from cohort.phase x left join cohort.phase_closed c on c.phase_id = x.id
+                                where x.experiment_id = e.id
+                                  and x.traffic_slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0))
+                                  and not coalesce(c.slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0)), false) offset 0) p
+           cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
+                                where x.phase_id = p.id and x.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1)) offset 0) pv
+            join cohort.variant v on v.id = pv.variant_id and v.dropped_at is null
            where e.environment = cohort.current_environment() and e.key = $1
-             and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0)))
-             and not coalesce(c.slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0)), false)
-             and v.dropped_at is null $$;
+             and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0))) $$;
 comment on function cohort.expected_assignment(text, uuid) is
     'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Targeting and status aside';
 
@@ -87,9 +89,11 @@ create or replace function cohort.drawn_assignment(experiment_id int, unit uuid)
     language sql stable parallel safe rows 1
     as $$ select p.id, p.number, v.id, v.key, pv.share_ppm
             from cohort.experiment_iteration i
-            join cohort.phase p on p.experiment_id = i.experiment_id
-                               and p.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0))
-            join cohort.phase_variant pv on pv.phase_id = p.id and pv.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1))
+           cross join lateral (select x.id, x.number, x.salt from cohort.phase x
+                                where x.experiment_id = i.experiment_id
+                                  and x.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0)) offset 0) p
+           cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
+                                where x.phase_id = p.id and x.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1)) offset 0) pv
             join cohort.variant v on v.id = pv.variant_id
            where i.experiment_id = $1 $$;
 comment on function cohort.drawn_assignment(int, uuid) is

@@ -8,6 +8,8 @@ include tests/integration/cohortctl.mk
 # Definitions in SQL.
 TESTS += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh
 EXTRA_DIST += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh tests/integration/sql_cases.sql tests/integration/sql_cases_model.sql \
+EXTRA_DIST += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh tests/integration/sql_cases.sql \
+	tests/integration/sql_cases_lifecycle.sql \
 	tests/integration/sql_state.sql tests/integration/sql_assignment.sql
 
 # End to end against a real cohortd.
@@ -60,3 +62,7 @@ sql_events_parts = \
 	tests/integration/sql/events_shippers.sql
 TESTS += tests/integration/sql_events.sh
 EXTRA_DIST += tests/integration/sql_events.sh $(sql_events_parts)
+
+# The life of an experiment in SQL.
+TESTS += tests/integration/sql_lifecycle.sh
+EXTRA_DIST += tests/integration/sql_lifecycle.sh tests/integration/sql/lifecycle.sql tests/integration/sql/nobody_moves.sql

@@ -319,6 +319,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('document_field_read_only', '', null, 'exp', '{"key": "other"}', 'key');
 
 \ir sql_cases_model.sql
+\ir sql_cases_lifecycle.sql
 
 create temp table seen as
 select c.*, a.rule as sql_rule, a.message, a.hint, a.detail, a.state
