@@ -201,3 +201,26 @@ comment on function cohort.holdout_moves_check() is 'Trigger: an experiment that
 create or replace trigger holdout_moves_check before update of tags, team, layer on cohort.experiment
     for each row when (old.status in ('running', 'paused', 'shipped') and old.kind <> 'holdout')
     execute function cohort.holdout_moves_check();
+
+-- The product of the holdouts' shares that let units in, in the order they are asked, rounded down after each. A shipped
+-- variant is given by the arms that give what has shipped, too.
+create or replace function cohort.holdout_ppm(experiment text) returns int
+    language plpgsql stable as $$
+declare
+    share bigint;
+    ppm bigint := 1000000;
+begin
+    for share in
+        select coalesce(sum(v.share_ppm) filter (where v.gives = 'everything' or (v.gives = 'shipped' and e.status = 'shipped')), 0)
+          from cohort.holdout_covers c
+          join cohort.experiment e on e.environment = c.environment and e.key = c.experiment
+          join cohort.variant v on v.environment = c.environment and v.experiment = c.holdout
+         where c.environment = cohort.current_environment() and c.experiment = $1
+         group by c.place order by c.place
+    loop
+        ppm := ppm * share / 1000000;
+    end loop;
+    return ppm;
+end $$;
+comment on function cohort.holdout_ppm(text) is
+    'The probability that no holdout keeps a unit out of an experiment, in parts per million: its factor in inclusion';

@@ -12,7 +12,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('segment_reference', '23503', 422, 'There is no such segment', 'Make it first: insert into cohort.segment (key, condition) values (…).', 'condition', 'definition'),
 ('segment_kind', '23514', 422, '$segment names a condition, $inGroup a list', 'Write {"$segment": "key"} for a segment with a condition, {"attribute": {"$inGroup": "key"}} for one with a list.', 'condition', 'definition'),
 ('segment_cycle', '23514', 422, 'Segments don''t contain each other', 'Take one of the references out.', 'condition', 'definition'),
-('segment_depth', '23514', 422, 'Segments contain segments at most 8 deep', 'Write the inner conditions out.', 'condition', 'definition'),
+('segment_depth', '23514', 422, 'At most 7 segments contain each other in a row', 'Write the inner conditions out.', 'condition', 'definition'),
 ('segment_in_use', '23503', 409, 'The segment is in use', 'Take it out of what uses it first, or keep it.', 'key', 'definition')
 on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
     title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
@@ -86,7 +86,7 @@ create or replace function cohort.segment_users(environment text, key text) retu
     select format('override %s', cohort.shown(o.key)) from cohort.override o where o.environment = $1 and o.segment = $2 $$;
 comment on function cohort.segment_users(text, text) is 'What uses a segment: experiments that aren''t archived, rules of flags, other segments, overrides';
 
--- How deep the chain through this segment is, down to what it contains and up to what contains it.
+-- The chain through this segment, down to what it contains and up to what contains it: depth counts its steps.
 create or replace function cohort.check_segment_chain(s cohort.segment) returns void
     language plpgsql as $$
 declare
@@ -103,12 +103,12 @@ begin
             perform cohort.fail('segment_cycle', format('Segment %s would contain itself%s.', cohort.shown(s.key),
                 case when depth > 1 then ' through others' else '' end));
         end if;
-        exit when depth > 8;
+        exit when depth > 6;
         level := array(select distinct c.key from cohort.segment x, cohort.condition_segments(x.condition) c
                         where x.environment = s.environment and x.key = any (level) and c.kind = 'condition');
     end loop;
     level := array[s.key];
-    while depth <= 8 loop
+    while depth <= 6 loop
         level := array(select x.key from cohort.segment x
                         where x.environment = s.environment and strpos(x.condition::text, '"$segment"') > 0
                           and exists (select from cohort.condition_segments(x.condition) c
@@ -116,11 +116,11 @@ begin
         exit when cardinality(level) = 0;
         depth := depth + 1;
     end loop;
-    if depth > 8 then
-        perform cohort.fail('segment_depth', format('With segment %s, segments would contain each other more than 8 deep.', cohort.shown(s.key)));
+    if depth > 6 then
+        perform cohort.fail('segment_depth', format('With segment %s, more than 7 segments would contain each other in a row.', cohort.shown(s.key)));
     end if;
 end $$;
-comment on function cohort.check_segment_chain(cohort.segment) is 'Refuses segments that contain themselves, or each other more than 8 deep';
+comment on function cohort.check_segment_chain(cohort.segment) is 'Refuses segments that contain themselves, and chains of more than 7: the servers'' limit';
 
 create or replace function cohort.check_segment_list(s cohort.segment) returns cohort.segment
     language plpgsql as $$

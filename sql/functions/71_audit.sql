@@ -27,11 +27,14 @@ create or replace function cohort.audit_key(object text, r jsonb) returns text
         else coalesce(r ->> 'key', r ->> 'id', '') end $$;
 comment on function cohort.audit_key(text, jsonb) is 'The key of a row for the audit';
 
--- What must not be read out of the audit either.
+-- What must not be read out of the audit either; and of a segment's list, which may have a million entries, its hash.
 create or replace function cohort.audit_masked(r jsonb) returns jsonb
     language sql immutable
-    as $$ select case when r ?| array['hash', 'unit_key', 'hash_key'] then r - array['hash', 'unit_key', 'hash_key'] else r end $$;
-comment on function cohort.audit_masked(jsonb) is 'A row without secrets';
+    as $$ select case when r ?| array['hash', 'unit_key', 'hash_key'] then r - array['hash', 'unit_key', 'hash_key']
+                      when jsonb_typeof(r -> 'list') = 'array' then r || jsonb_build_object('list',
+                          'sha256 ' || encode(sha256(convert_to((r -> 'list')::text, 'UTF8')), 'hex'))
+                      else r end $$;
+comment on function cohort.audit_masked(jsonb) is 'A row without secrets and long lists';
 
 create or replace function cohort.audit_write() returns trigger
     language plpgsql security definer set search_path = cohort, pg_temp as $$

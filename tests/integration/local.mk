@@ -66,3 +66,6 @@ EXTRA_DIST += tests/integration/sql_events.sh $(sql_events_parts)
 # The life of an experiment in SQL.
 TESTS += tests/integration/sql_lifecycle.sh
 EXTRA_DIST += tests/integration/sql_lifecycle.sh tests/integration/sql/lifecycle.sql tests/integration/sql/nobody_moves.sql
+# The model in SQL: holdouts, segments, overrides, prerequisites, environments, the plan of all of them.
+TESTS += tests/integration/sql_model.sh
+EXTRA_DIST += tests/integration/sql_model.sh tests/integration/sql_model.sql

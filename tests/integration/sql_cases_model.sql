@@ -88,9 +88,8 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('segment_depth', $$insert into cohort.segment (key, condition) values ('s0', '{}');
     insert into cohort.segment (key, condition) values ('s1', '{"$segment": "s0"}'); insert into cohort.segment (key, condition) values ('s2', '{"$segment": "s1"}');
     insert into cohort.segment (key, condition) values ('s3', '{"$segment": "s2"}'); insert into cohort.segment (key, condition) values ('s4', '{"$segment": "s3"}');
-    insert into cohort.segment (key, condition) values ('s5', '{"$segment": "s4"}'); insert into cohort.segment (key, condition) values ('s6', '{"$segment": "s5"}');
-    insert into cohort.segment (key, condition) values ('s7', '{"$segment": "s6"}'); insert into cohort.segment (key, condition) values ('s8', '{"$segment": "s7"}')$$,
-    $$insert into cohort.segment (key, condition) values ('s9', '{"$segment": "s8"}')$$, null, null, null),
+    insert into cohort.segment (key, condition) values ('s5', '{"$segment": "s4"}'); insert into cohort.segment (key, condition) values ('s6', '{"$segment": "s5"}')$$,
+    $$insert into cohort.segment (key, condition) values ('s7', '{"$segment": "s6"}')$$, null, null, null),
 ('segment_in_use', :'sg', $$delete from cohort.segment where key = 'de'$$, null, null, null),
 ('segment_in_use', $$select pg_temp.segments(); insert into cohort.experiment (key, condition) values ('exp', '{"id": {"$inGroup": "vip"}}')$$, $$select cohort.delete_segment('vip')$$, null, null, null),
 ('segment_in_use', $$select pg_temp.segments(); select pg_temp.draft(); insert into cohort.override (experiment, segment, variant) values ('exp', 'dach', 'b')$$,
