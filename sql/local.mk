@@ -78,3 +78,9 @@ SQL_FUNCTIONS += \
 	sql/functions/27_lifecycle.sql \
 	sql/functions/29_schedule.sql \
 	sql/functions/32_clone_validate.sql
+# Who may change what, and the analyst's schema.
+SQL_MIGRATIONS += sql/migrations/0032_row_security.sql
+SQL_FUNCTIONS += \
+	sql/functions/73_team_security.sql \
+	sql/functions/75_recheck.sql \
+	sql/functions/90_roles.sql

@@ -127,8 +127,11 @@ begin
     if e.flag <> e.key then
         perform cohort.fail('experiment_flag_known', format('There is no flag %s.', cohort.shown(e.flag)));
     end if;
-    insert into cohort.flag (environment, key, description, made_by_experiment)
-    values (e.environment, e.flag, left(e.description, 10000), true);
+    if e.team is not null then
+        perform cohort.check_team(e.environment, e.team);
+    end if;
+    insert into cohort.flag (environment, key, description, made_by_experiment, team)
+    values (e.environment, e.flag, left(e.description, 10000), true, e.team);
 end $$;
 comment on function cohort.experiment_flag_check(cohort.experiment) is 'Makes or finds the flag of an experiment';
 
@@ -294,6 +297,10 @@ begin
             and f.made_by_experiment and f.default_value is null
             and not exists (select from experiment e where e.environment = f.environment and e.flag = f.key)
             and not exists (select from flag_rule r where r.environment = f.environment and r.flag = f.key);
+    end if;
+    if tg_op = 'UPDATE' and new.team is distinct from old.team then
+        update flag f set team = new.team where f.environment = new.environment and f.key = new.flag
+            and f.made_by_experiment and f.team is not distinct from old.team;
     end if;
     if (tg_op = 'INSERT' and new.flag is not null) or (tg_op = 'UPDATE' and new.flag <> old.flag) then
         insert into flag_rule (environment, flag, kind, experiment, position)

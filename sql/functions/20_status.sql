@@ -203,6 +203,7 @@ create or replace function cohort.experiment_locked(key text) returns cohort.exp
 declare
     e cohort.experiment;
 begin
+    perform cohort.check_team_of('experiment', key);
     select * into e from cohort.experiment x
      where x.environment = cohort.current_environment() and x.key = experiment_locked.key for no key update;
     if not found then

@@ -123,6 +123,7 @@ declare
     unit uuid := cohort.unit_id(unit_type, raw);
     made text;
 begin
+    perform cohort.check_team_of('experiment', $1);
     select * into e from cohort.experiment x where x.environment = cohort.current_environment() and x.key = $1;
     if not found then
         perform cohort.fail('override_experiment_known', format('There is no experiment %s.', cohort.shown($1)));

@@ -108,8 +108,8 @@ declare
     server boolean := coalesce(pg_has_role(session_user, to_regrole('cohort_server'), 'member'), false)
         or (select pg_has_role(session_user, c.relowner, 'member') from pg_class c where c.oid = 'cohort.team'::regclass);
 begin
-    if named is not null and server then
-        return array[named];
+    if server and (named is not null or coalesce(current_setting('cohort.key_role', true), '') <> '') then
+        return array_remove(array[named], null);
     end if;
     return array(select distinct m.team from team_member m
                   where m.environment = current_environment() and to_regrole(quote_ident(m.role_name)) is not null

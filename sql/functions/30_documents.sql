@@ -390,6 +390,7 @@ begin
     perform pg_advisory_xact_lock(hashtextextended('cohort.experiment ' || e.environment || ' ' || coalesce(key, ''), 0));
     perform cohort.doc_read_only(key, doc);
     perform set_config('cohort.path', '$', true);
+    perform cohort.check_team_of('experiment', key);
     e := cohort.put_columns(e);
     perform cohort.put_type(e, doc ->> 'type');
     perform cohort.put_variants(e, doc);

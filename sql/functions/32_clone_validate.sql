@@ -32,6 +32,7 @@ comment on function cohort.patch_experiment(text, jsonb) is
 create or replace function cohort.delete_experiment(key text) returns boolean
     language plpgsql as $$
 begin
+    perform cohort.check_team_of('experiment', key);
     delete from cohort.experiment e where e.environment = cohort.current_environment() and e.key = delete_experiment.key;
     return found;
 end $$;

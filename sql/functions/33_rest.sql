@@ -135,6 +135,7 @@ declare
     told text;
     owned text;
 begin
+    perform cohort.check_team_of('layer', key);
     perform cohort.check_document('a layer', key, doc, array['key', 'description', 'team']);
     told := coalesce(cohort.doc_field(doc, '$', 'description', 'string') #>> '{}', '');
     owned := cohort.doc_field(doc - case when doc -> 'team' = 'null' then 'team' else '' end, '$', 'team', 'string') #>> '{}';
@@ -162,6 +163,7 @@ comment on function cohort.patch_layer(text, jsonb) is 'Changes some fields of a
 create or replace function cohort.delete_layer(key text) returns boolean
     language plpgsql as $$
 begin
+    perform cohort.check_team_of('layer', key);
     delete from cohort.layer l where l.environment = cohort.current_environment() and l.key = delete_layer.key;
     return found;
 end $$;

@@ -110,6 +110,7 @@ declare
     plain jsonb;
     away boolean;
 begin
+    perform cohort.check_team_of('flag', key);
     perform cohort.check_document('a flag', key, doc, array['key', 'type', 'default', 'description', 'team', 'archived', 'rules']);
     plain := (select coalesce(jsonb_object_agg(k, v), '{}') from jsonb_each(doc) x(k, v) where v <> 'null');
     n.type := cohort.doc_field(plain, '$', 'type', 'string') #>> '{}';
@@ -150,26 +151,8 @@ comment on function cohort.patch_flag(text, jsonb) is 'Changes some fields of a 
 create or replace function cohort.delete_flag(key text) returns boolean
     language plpgsql as $$
 begin
+    perform cohort.check_team_of('flag', key);
     delete from cohort.flag f where f.environment = cohort.current_environment() and f.key = delete_flag.key;
     return found;
 end $$;
 comment on function cohort.delete_flag(text) is 'Deletes a flag no experiment is behind; false when there is none';
-
--- Experiments: what 30 and 31 don't have.
-
-create or replace function cohort.patch_experiment(key text, patch jsonb) returns jsonb
-    language plpgsql as $$
-declare
-    doc jsonb := cohort.get_experiment(key);
-begin
-    return case when doc is null then null else cohort.put_experiment(key, cohort.merge_patch(doc, patch)) end;
-end $$;
-comment on function cohort.patch_experiment(text, jsonb) is 'Changes some fields of an experiment; null when there is none';
-
-create or replace function cohort.delete_experiment(key text) returns boolean
-    language plpgsql as $$
-begin
-    delete from cohort.experiment e where e.environment = cohort.current_environment() and e.key = delete_experiment.key;
-    return found;
-end $$;
-comment on function cohort.delete_experiment(text) is 'Deletes a draft; false when there is none';

@@ -53,6 +53,7 @@ declare
     o cohort.segment;
     n cohort.segment;
 begin
+    perform cohort.check_team_of('segment', $1);
     perform cohort.check_document('a segment', $1, doc, array['key', 'condition', 'list', 'description', 'team', 'entries']);
     n.description := coalesce(cohort.doc_field(doc, '$', 'description', 'string') #>> '{}', '');
     n.team := cohort.doc_field(doc, '$', 'team', 'string') #>> '{}';
@@ -93,6 +94,7 @@ comment on function cohort.patch_segment(text, jsonb) is 'Changes the fields of 
 create or replace function cohort.delete_segment(key text) returns boolean
     language plpgsql as $$
 begin
+    perform cohort.check_team_of('segment', $1);
     delete from cohort.segment s where s.environment = cohort.current_environment() and s.key = $1;
     return found;
 end $$;
@@ -162,6 +164,7 @@ begin
     n.expires_at := cohort.doc_time(doc, 'expires_at', null);
     n.unit_id := cohort.doc_unit(doc, n.experiment);
     n.key := coalesce($1, doc ->> 'key');
+    perform cohort.check_team_of('experiment', n.experiment);
     perform cohort.one_writer('override', n.experiment);
     select * into o from cohort.override x
      where x.environment = cohort.current_environment()
@@ -174,6 +177,7 @@ begin
         values (n.key, n.experiment, n.unit_id, n.segment, n.variant, n.note, n.expires_at) returning key into n.key;
     else
         n.key := o.key;
+        perform cohort.check_team_of('override', o.key);
         if o.experiment <> n.experiment then
             perform cohort.fail('key_fixed', format('Override %s is one of experiment %s.', cohort.shown(o.key), cohort.shown(o.experiment)), 'experiment');
         end if;
@@ -199,6 +203,7 @@ comment on function cohort.create_override(jsonb) is 'The same without a key: an
 create or replace function cohort.delete_override(key text) returns boolean
     language plpgsql as $$
 begin
+    perform cohort.check_team_of('override', $1);
     delete from cohort.override o where o.environment = cohort.current_environment() and o.key = $1;
     return found;
 end $$;

@@ -162,6 +162,7 @@ create or replace function cohort.put_holdout(key text, doc jsonb) returns jsonb
 declare
     e cohort.experiment;
 begin
+    perform cohort.check_team_of('experiment', key);
     perform cohort.check_document('a holdout', key, doc, array['scope', 'scope_key', 'exempts_running', 'unit_type', 'description', 'owner',
         'team', 'tags', 'exposure', 'alpha', 'alert_alpha', 'starts_at', 'ends_at', 'time_zone', 'variants', 'guardrails',
         'key', 'id', 'kind', 'status', 'iteration', 'history', 'stop']);
@@ -185,6 +186,7 @@ comment on function cohort.put_holdout(text, jsonb) is
 create or replace function cohort.delete_holdout(key text) returns boolean
     language plpgsql as $$
 begin
+    perform cohort.check_team_of('experiment', $1);
     delete from cohort.experiment e where e.environment = cohort.current_environment() and e.key = $1 and e.kind = 'holdout';
     return found;
 end $$;

@@ -3,18 +3,19 @@
 drop view if exists cohort.exposures, cohort.switches, cohort.outcomes, cohort.decisions;
 
 create view cohort.exposures as
-select x.unit_id, e.environment, e.key as experiment, v.key as variant, p.number as phase, x.first_ts,
+select x.unit_id, e.environment, e.experiment, e.iteration, v.key as variant, p.number as phase, x.first_ts,
        x.propensity / 1000000.0 as propensity, x.inclusion / 1000000.0 as inclusion,
        case x.origin when 0 then 'evaluated' when 1 then 'reported' when 2 then 'imported' end as origin,
        x.trusted, x.segments, x.event_id, x.decision_id, x.batch_id
   from cohort.exposure x
-  left join cohort.experiment e on e.id = x.experiment_id
+  left join cohort.every_iteration e on e.experiment_id = x.experiment_id
   left join cohort.variant v on v.id = x.variant_id
   left join cohort.phase p on p.id = x.phase_id;
 comment on view cohort.exposures is 'Who saw which variant first: one row per unit and experiment';
 comment on column cohort.exposures.unit_id is 'The unit: cohort.unit_id(type, raw id)';
 comment on column cohort.exposures.environment is 'The environment';
 comment on column cohort.exposures.experiment is 'The experiment';
+comment on column cohort.exposures.iteration is 'Which run of it: 1, 2, …';
 comment on column cohort.exposures.variant is 'The variant the unit counts by';
 comment on column cohort.exposures.phase is 'The number of the phase that drew it';
 comment on column cohort.exposures.first_ts is 'When it was first seen';
@@ -28,12 +29,12 @@ comment on column cohort.exposures.decision_id is 'The decision that was shown';
 comment on column cohort.exposures.batch_id is 'The batch that brought it';
 
 create view cohort.switches as
-select w.unit_id, e.environment, e.key as experiment, f.key as first_variant, fp.number as first_phase, x.first_ts,
+select w.unit_id, e.environment, e.experiment, e.iteration, f.key as first_variant, fp.number as first_phase, x.first_ts,
        v.key as variant, p.number as phase, w.ts, w.event_id
   from cohort.exposure_switch w
   join cohort.exposure x on x.unit_id = w.unit_id and x.experiment_id = w.experiment_id
                         and (x.variant_id, x.phase_id) is distinct from (w.variant_id, w.phase_id)
-  left join cohort.experiment e on e.id = w.experiment_id
+  left join cohort.every_iteration e on e.experiment_id = w.experiment_id
   left join cohort.variant v on v.id = w.variant_id
   left join cohort.phase p on p.id = w.phase_id
   left join cohort.variant f on f.id = x.variant_id
@@ -43,6 +44,7 @@ comment on view cohort.switches is
 comment on column cohort.switches.unit_id is 'The unit';
 comment on column cohort.switches.environment is 'The environment';
 comment on column cohort.switches.experiment is 'The experiment';
+comment on column cohort.switches.iteration is 'Which run of it: 1, 2, …';
 comment on column cohort.switches.first_variant is 'The variant it counts by';
 comment on column cohort.switches.first_phase is 'The number of the phase it counts by';
 comment on column cohort.switches.first_ts is 'When it was first seen';
@@ -67,13 +69,14 @@ comment on column cohort.outcomes.decision_id is 'The decision it followed';
 comment on column cohort.outcomes.batch_id is 'The batch that brought it';
 
 create view cohort.decisions as
-select d.unit_id, d.ts, f.environment, f.key as flag, e.key as experiment, v.key as variant, p.number as phase, d.reason,
+select d.unit_id, d.ts, f.environment, f.key as flag, e.experiment, e.iteration, v.key as variant, p.number as phase, d.reason,
        k.key as counterfactual, d.propensity / 1000000.0 as propensity, d.inclusion / 1000000.0 as inclusion,
-       case d.mode when 0 then 'single' when 1 then 'bulk' end as mode, d.plan_version, d.inputs, d.eligible,
+       h.experiment as holdout, case d.mode when 0 then 'single' when 1 then 'bulk' when 2 then 'read' end as mode, d.plan_version, d.inputs, d.eligible,
        d.decision_id, d.batch_id
   from cohort.decision d
   left join cohort.flag f on f.id = d.flag_id
-  left join cohort.experiment e on e.id = d.experiment_id
+  left join cohort.every_iteration e on e.experiment_id = d.experiment_id
+  left join cohort.every_iteration h on h.experiment_id = d.holdout_id
   left join cohort.variant v on v.id = d.variant_id
   left join cohort.variant k on k.id = d.counterfactual_variant_id
   left join cohort.phase p on p.id = d.phase_id;
@@ -83,13 +86,15 @@ comment on column cohort.decisions.ts is 'When it was decided';
 comment on column cohort.decisions.environment is 'The environment';
 comment on column cohort.decisions.flag is 'The flag that was asked for';
 comment on column cohort.decisions.experiment is 'The experiment that decided; null: none';
+comment on column cohort.decisions.iteration is 'Which run of it: 1, 2, …';
 comment on column cohort.decisions.variant is 'The variant that was served; null: the fallback';
 comment on column cohort.decisions.phase is 'The number of the phase that drew it';
 comment on column cohort.decisions.reason is 'The reason''s code';
 comment on column cohort.decisions.counterfactual is 'The variant the unit would have got otherwise';
 comment on column cohort.decisions.propensity is 'Probability of the variant among the enrolled; null when overridden or none was drawn';
 comment on column cohort.decisions.inclusion is 'Probability of being enrolled; null when overridden or none was drawn';
-comment on column cohort.decisions.mode is 'single, or bulk (a prefetch, never an exposure)';
+comment on column cohort.decisions.holdout is 'The holdout that kept the unit out; null: none';
+comment on column cohort.decisions.mode is 'single; bulk (a prefetch, never an exposure); read (asked for without enrolling)';
 comment on column cohort.decisions.plan_version is 'The version of the definitions that decided';
 comment on column cohort.decisions.inputs is 'The attributes that targeting used';
 comment on column cohort.decisions.eligible is 'The variants that could have been served; null: all of the phase';

@@ -69,3 +69,8 @@ EXTRA_DIST += tests/integration/sql_lifecycle.sh tests/integration/sql/lifecycle
 # The model in SQL: holdouts, segments, overrides, prerequisites, environments, the plan of all of them.
 TESTS += tests/integration/sql_model.sh
 EXTRA_DIST += tests/integration/sql_model.sh tests/integration/sql_model.sql
+# Roles, teams, and assignments computed again.
+TESTS += tests/integration/sql_governance.sh
+EXTRA_DIST += tests/integration/sql_governance.sh tests/integration/sql/governance_roles.sql \
+	tests/integration/sql/governance_teams.sql tests/integration/sql/governance_recheck.sql \
+	tests/integration/sql/governance_patch.sql
