@@ -43,3 +43,17 @@ create or replace function cohort.etag(doc jsonb) returns text
     language sql immutable strict parallel safe
     as $$ select left(encode(sha256(convert_to(doc::text, 'UTF8')), 'hex'), 32) $$;
 comment on function cohort.etag(jsonb) is 'The version of a document, for ETag and If-Match';
+
+-- A server acts as the product role, so it must be a member of it; a superuser is one of everything.
+do $$
+begin
+    if to_regrole('cohort_product') is null then
+        return;
+    end if;
+    perform cohort.grant_to('cohort_server', 'cohort_product');
+    if not pg_has_role(current_user, 'cohort_product', 'member') then
+        execute format('grant cohort_product to %I', current_user);
+    end if;
+exception when insufficient_privilege then
+    raise warning 'Product API keys will be refused: % may not grant the role cohort_product. Let an administrator run: grant cohort_product to %', current_user, current_user;
+end $$;
