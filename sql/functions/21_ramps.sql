@@ -20,18 +20,18 @@ create or replace function cohort.all_slots() returns int4multirange
 comment on function cohort.all_slots() is 'Every slot there is';
 
 create or replace function cohort.owned_slots(experiment_id int) returns int4multirange
-    language sql stable
+    language sql stable parallel safe
     as $$ select coalesce(range_agg(r), '{}') from cohort.phase p, unnest(p.traffic_slots) r where p.experiment_id = $1 $$;
 comment on function cohort.owned_slots(int) is 'The traffic slots that the phases of an iteration own, closed ones too';
 
 create or replace function cohort.closed_slots(experiment_id int) returns int4multirange
-    language sql stable
+    language sql stable parallel safe
     as $$ select coalesce(range_agg(r), '{}') from cohort.phase p
             join cohort.phase_closed c on c.phase_id = p.id, unnest(c.slots) r where p.experiment_id = $1 $$;
 comment on function cohort.closed_slots(int) is 'The closed traffic slots of an iteration';
 
 create or replace function cohort.open_ppm(experiment_id int) returns int
-    language sql stable
+    language sql stable parallel safe
     as $$ select cohort.slots_ppm(cohort.owned_slots($1) - cohort.closed_slots($1)) $$;
 comment on function cohort.open_ppm(int) is 'The traffic of an iteration that is open, in parts per million';
 

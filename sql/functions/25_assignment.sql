@@ -51,19 +51,20 @@ create or replace function cohort.slot(w bigint) returns int
     as $$ select ((w * 1000000) >> 32)::int $$;
 comment on function cohort.slot(bigint) is 'The slot of a word, 0 to 999999';
 
--- The probability of taking part: the layer's slots it owns times the traffic that is open, rounded down after each.
--- Holdouts come first (holdout_ppm).
+-- The probability of taking part: the holdouts' shares (holdout_ppm), times the layer's slots it owns, times the traffic
+-- that is open, rounded down after each.
 create or replace function cohort.inclusion_ppm(e cohort.experiment) returns int
     language sql stable parallel safe
-    as $$ select (case when e.layer is null then 1000000
-                       else coalesce((select cohort.slots_ppm(s.slots) from cohort.layer_slots s
-                                       where s.environment = e.environment and s.experiment = e.key), 0) end::bigint
+    as $$ select (case when e.layer is null then cohort.holdout_ppm(e.key)
+                       else cohort.holdout_ppm(e.key)::bigint
+                            * coalesce((select cohort.slots_ppm(s.slots) from cohort.layer_slots s
+                                         where s.environment = e.environment and s.experiment = e.key), 0) / 1000000 end::bigint
                   * cohort.open_ppm(e.id) / 1000000)::int $$;
 comment on function cohort.inclusion_ppm(cohort.experiment) is
-    'The probability of a unit to be enrolled by layer and traffic, in parts per million';
+    'The probability of an eligible unit to be enrolled, by holdouts, layer and traffic, in parts per million';
 
 -- Inlined into the query that calls it: a join over many units is one plan. The draws come last (offset 0 keeps the
--- planner from hashing for every phase there is).
+-- planner from hashing for every phase there is). A holdout's arm is drawn by w0 of its own salt.
 create or replace function cohort.expected_assignment(experiment text, unit uuid)
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
@@ -77,7 +78,9 @@ create or replace function cohort.expected_assignment(experiment text, unit uuid
                                   and x.traffic_slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0))
                                   and not coalesce(c.slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0)), false) offset 0) p
            cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
-                                where x.phase_id = p.id and x.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1)) offset 0) pv
+                                where x.phase_id = p.id
+                                  and x.slots @> cohort.slot(case e.kind when 'holdout' then cohort.draw_word(e.salt, $2, 0)
+                                                                         else cohort.draw_word(p.salt, $2, 1) end) offset 0) pv
             join cohort.variant v on v.id = pv.variant_id and v.dropped_at is null
            where e.environment = cohort.current_environment() and e.key = $1
              and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0))) $$;
@@ -89,11 +92,14 @@ create or replace function cohort.drawn_assignment(experiment_id int, unit uuid)
     language sql stable parallel safe rows 1
     as $$ select p.id, p.number, v.id, v.key, pv.share_ppm
             from cohort.experiment_iteration i
+            join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
            cross join lateral (select x.id, x.number, x.salt from cohort.phase x
                                 where x.experiment_id = i.experiment_id
                                   and x.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0)) offset 0) p
            cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
-                                where x.phase_id = p.id and x.slots @> cohort.slot(cohort.draw_word(p.salt, $2, 1)) offset 0) pv
+                                where x.phase_id = p.id
+                                  and x.slots @> cohort.slot(case e.kind when 'holdout' then cohort.draw_word(i.salt, $2, 0)
+                                                                         else cohort.draw_word(p.salt, $2, 1) end) offset 0) pv
             join cohort.variant v on v.id = pv.variant_id
            where i.experiment_id = $1 $$;
 comment on function cohort.drawn_assignment(int, uuid) is

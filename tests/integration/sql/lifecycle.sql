@@ -109,6 +109,17 @@ select pg_temp.check('its units get the fallback, nobody else moves', count(*) f
 select pg_temp.check('the contract still draws what was recorded', bool_and((x.phase, x.variant) = (b.phase, b.variant))) from before b, cohort.drawn_assignment(pg_temp.id('plain'), b.unit) x;
 select pg_temp.check('layer and traffic multiply', bool_and(x.inclusion = 62500) and count(*) between 120 and 260) from unit, cohort.expected_assignment('all', unit) x;
 
+-- Holdouts multiply too, and their own arms are drawn by w0.
+begin;
+insert into cohort.experiment (key, kind) values ('kept_out', 'holdout');
+insert into cohort.variant (experiment, key, share_ppm, gives) values ('kept_out', 'out', 50000, 'nothing'), ('kept_out', 'in', 950000, 'everything');
+insert into cohort.holdout (experiment, scope, exempts_running) values ('kept_out', 'global', false);
+select cohort.start('kept_out') as s \gset
+select pg_temp.check('holdouts, layer and traffic multiply, rounded down', bool_and(x.inclusion = 59375)) from unit, cohort.expected_assignment('all', unit) x;
+select pg_temp.check('a holdout''s arm is drawn by w0 of its salt', count(*) = 3000 and bool_and((x.variant = 'out') = (cohort.slot(cohort.draw_word(e.salt, unit, 0)) < 50000)))
+  from cohort.experiment e, unit, cohort.expected_assignment('kept_out', unit) x where e.key = 'kept_out';
+rollback;
+
 -- Shares after a dropped arm: in proportion, the remainder to the first.
 select pg_temp.make('third', '{"traffic_ppm": 1000}') as m, cohort.start('third') as s, cohort.drop_arm('third', 'b') as d, cohort.ramp('third', 2000) as r \gset
 select pg_temp.check('a dropped arm''s share goes to the others', (select string_agg(v.key || ' ' || pv.share_ppm, ', ' order by v.position)
