@@ -101,7 +101,7 @@ create or replace trigger team_member_check before insert or update on cohort.te
     for each row execute function cohort.team_member_check();
 
 -- A server speaks for the team of the API key it was called with; nobody else can say by a setting whose team he is of.
-create or replace function cohort.my_teams() returns text[]
+create or replace function cohort.my_teams(environment text) returns text[]
     language plpgsql stable security definer set search_path = cohort, pg_temp as $$
 declare
     named text := nullif(current_setting('cohort.team', true), '');
@@ -109,11 +109,17 @@ declare
         or (select pg_has_role(session_user, c.relowner, 'member') from pg_class c where c.oid = 'cohort.team'::regclass);
 begin
     if server and (named is not null or coalesce(current_setting('cohort.key_role', true), '') <> '') then
-        return array_remove(array[named], null);
+        return case when my_teams.environment = current_environment() then array_remove(array[named], null) else '{}' end;
     end if;
     return array(select distinct m.team from team_member m
-                  where m.environment = current_environment() and to_regrole(quote_ident(m.role_name)) is not null
+                  where m.environment = my_teams.environment and to_regrole(quote_ident(m.role_name)) is not null
                     and pg_has_role(session_user, to_regrole(quote_ident(m.role_name)), 'member') order by 1);
 end $$;
-comment on function cohort.my_teams() is
-    'The teams this session acts for: those its user''s roles are members of; in a server''s session, the one of the setting cohort.team';
+comment on function cohort.my_teams(text) is
+    'The teams of an environment that this session acts for: those its user''s roles are members of; in a server''s session, the team of the API key it was called with';
+
+create or replace function cohort.my_teams() returns text[]
+    language sql stable as $$ select cohort.my_teams(cohort.current_environment()) $$;
+comment on function cohort.my_teams() is 'The teams of the current environment that this session acts for';
+
+

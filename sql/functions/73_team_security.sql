@@ -18,23 +18,26 @@ begin
 end $$;
 comment on function cohort.bound_to_teams() is 'True when this session may change only what belongs to its teams, or to nobody';
 
-create or replace function cohort.may_edit(team text) returns boolean
+create or replace function cohort.may_edit(environment text, team text) returns boolean
     language plpgsql stable as $$
 begin
-    return team is null or not cohort.bound_to_teams() or team = any (cohort.my_teams());
+    return team is null or not cohort.bound_to_teams() or team = any (cohort.my_teams(environment));
 end $$;
-comment on function cohort.may_edit(text) is 'True when this session may change what belongs to the team; null: to nobody';
+comment on function cohort.may_edit(text, text) is 'True when this session may change what belongs to a team of an environment; null: to nobody';
 
-create or replace function cohort.check_may_edit(name text, team text) returns void
+create or replace function cohort.check_may_edit(name text, environment text, team text) returns void
     language plpgsql stable as $$
+declare
+    mine text[];
 begin
-    if not cohort.may_edit(team) then
+    if not cohort.may_edit(environment, team) then
+        mine := cohort.my_teams(environment);
         perform cohort.fail('team_foreign', format('%s belongs to team %s; you act for %s.', upper(left(name, 1)) || substr(name, 2), cohort.shown(team),
-            case cardinality(cohort.my_teams()) when 0 then 'no team' when 1 then 'team ' || cohort.shown((cohort.my_teams())[1])
-                else 'teams ' || (select string_agg(cohort.shown(t), ', ') from unnest(cohort.my_teams()) t) end));
+            case cardinality(mine) when 0 then 'no team' when 1 then 'team ' || cohort.shown(mine[1])
+                else 'teams ' || (select string_agg(cohort.shown(t), ', ') from unnest(mine) t) end));
     end if;
 end $$;
-comment on function cohort.check_may_edit(text, text) is 'Refuses, in a sentence about the thing named, to change what belongs to another team';
+comment on function cohort.check_may_edit(text, text, text) is 'Refuses, in a sentence about the thing named, to change what belongs to another team';
 
 create or replace function cohort.experiment_team(environment text, experiment text) returns text
     language sql stable
@@ -71,7 +74,7 @@ begin
         team := cohort.experiment_team(env, key);
     end case;
     perform cohort.check_may_edit(case when thing = 'override' then format('experiment %s', cohort.shown(owner_of))
-                                       else format('%s %s', thing, cohort.shown(key)) end, team);
+                                       else format('%s %s', thing, cohort.shown(key)) end, env, team);
 end $$;
 comment on function cohort.check_team_of(text, text) is
     'Refuses when an experiment, flag, layer, segment or override of the current environment belongs to another team';
@@ -89,18 +92,18 @@ begin
     was := case when tg_op <> 'INSERT' then to_jsonb(old) end;
     becomes := case when tg_op <> 'DELETE' then to_jsonb(new) end;
     if tg_argv[0] = 'team' then
-        perform cohort.check_may_edit(format('%s %s', tg_table_name, cohort.shown(r ->> 'key')), r ->> 'team')
+        perform cohort.check_may_edit(format('%s %s', tg_table_name, cohort.shown(r ->> 'key')), r ->> 'environment', r ->> 'team')
            from unnest(array[was, becomes]) r where r is not null;
         if tg_table_name = 'experiment' and becomes is not null and (was is null or was -> 'flag' <> becomes -> 'flag'
                 or (was ->> 'status' in ('draft', 'scheduled') and becomes ->> 'status' in ('scheduled', 'running'))) then
-            perform cohort.check_may_edit('flag ' || cohort.shown(becomes ->> 'flag'),
+            perform cohort.check_may_edit('flag ' || cohort.shown(becomes ->> 'flag'), becomes ->> 'environment',
                                           cohort.flag_team(becomes ->> 'environment', coalesce(becomes ->> 'flag', becomes ->> 'key')));
         end if;
     elsif tg_argv[0] = 'flag' then
-        perform cohort.check_may_edit('flag ' || cohort.shown(r ->> 'flag'), cohort.flag_team(r ->> 'environment', r ->> 'flag'))
+        perform cohort.check_may_edit('flag ' || cohort.shown(r ->> 'flag'), r ->> 'environment', cohort.flag_team(r ->> 'environment', r ->> 'flag'))
            from unnest(array[was, becomes]) r where r is not null;
     else
-        perform cohort.check_may_edit('experiment ' || cohort.shown(r ->> 'experiment'), cohort.experiment_team(r ->> 'environment', r ->> 'experiment'))
+        perform cohort.check_may_edit('experiment ' || cohort.shown(r ->> 'experiment'), r ->> 'environment', cohort.experiment_team(r ->> 'environment', r ->> 'experiment'))
            from unnest(array[was, becomes]) r where r is not null;
     end if;
     return coalesce(new, old);
@@ -119,8 +122,8 @@ begin
             ('prerequisite', 'experiment'), ('ramp_step', 'experiment'), ('holdout', 'experiment'),
             ('experiment_metric', 'experiment')) x(name, place)
     loop
-        mine := case t.place when 'team' then 'cohort.may_edit(team)'
-                             else format('cohort.may_edit(cohort.%s_team(environment, %I))', t.place, t.place) end;
+        mine := case t.place when 'team' then 'cohort.may_edit(environment, team)'
+                             else format('cohort.may_edit(environment, cohort.%s_team(environment, %I))', t.place, t.place) end;
         execute format('drop policy if exists read_all on cohort.%I', t.name);
         execute format('create policy read_all on cohort.%I for select using (true)', t.name);
         execute format('drop policy if exists make_own on cohort.%I', t.name);

@@ -24,6 +24,7 @@ create function g.is(what text, got text, want text) returns text language sql a
 grant usage on schema g to public;
 grant execute on all functions in schema g to public;
 
+create function g.is(what text, got boolean, want boolean) returns text language sql as $$ select g.is(what, got::text, want::text) $$;
 create role ada login;
 create role fay login;
 grant cohort_product to ada, fay;
@@ -150,6 +151,16 @@ begin
 end $$;
 select 'ok     plain updates and deletes reach no row of pay';
 select g.is('and reads all', count(*)::text, '4') from cohort.experiment where team = 'pay';
+reset session authorization;
+-- A team of the same name in another environment is another team.
+insert into cohort.environment (key) values ('staging');
+insert into cohort.team (environment, key) values ('staging', 'pay');
+insert into cohort.team_member (environment, team, role_name) values ('staging', 'pay', 'fay');
+set session authorization fay;
+set cohort.environment = 'staging';
+update cohort.experiment set description = 'mine' where environment = 'production' and team = 'pay';
+select g.is('a team of another environment is refused', g.tried('insert into cohort.variant (environment, experiment, key, share_ppm) values (''production'', ''draft-pay'', ''z'', 1)') ~ '^team_foreign', true);
+reset cohort.environment;
 reset session authorization;
 select g.is('nothing of pay was changed', g.rows(), :'before');
 
