@@ -170,7 +170,7 @@ select pg_temp.check('a holdout: scope, arms, no flag', pg_temp.planned('h_globa
 select pg_temp.check('ids of holdouts in the order they are asked', pg_temp.planned('all_of_it') -> 'holdouts' = (select jsonb_agg(h.id order by h.place) from cohort.holdouts_of('all_of_it') h)
     and jsonb_array_length(pg_temp.planned('all_of_it') -> 'holdouts') = 4);
 select pg_temp.check('times in microseconds', cohort.put_holdout('timed', '{"starts_at": "2031-01-02T03:04:05.000006Z", "ends_at": "2031-02-01T00:00:00Z", "variants": []}') is not null
-    and pg_temp.planned('timed') @> '{"starts_at_us": 1925089445000006, "holdout": {"starts_at_us": 1925089445000006, "ends_at_us": 1927584000000000}}'
+    and pg_temp.planned('timed') @> '{"starts_at_us": 1925089445000006, "holdout": {"starts_at_us": 1925089445000006, "ends_at_us": 1927670400000000}}'
     and pg_temp.planned('whole') @> '{"starts_at_us": null, "ends_at_us": null}');
 select pg_temp.experiment('three', '{"variants": [{"key": "control", "share_ppm": 400000, "value": 1}, {"key": "b", "share_ppm": 300000, "value": 2}, {"key": "c", "share_ppm": 300000, "value": 3}], "guardrails": [{"metric": "refund"}]}') || cohort.start('three') as three \gset
 select cohort.drop_arm('three', 'c'), cohort.ramp('three', 600000) \g /dev/null
