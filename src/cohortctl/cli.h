@@ -44,7 +44,9 @@ struct cli_usage {
     int min_args, max_args;
 };
 
-#define CLI_HELPED 1 /* --help was asked for and printed */
+/* What a command returns beside 0 and errors. */
+#define CLI_HELPED 1  /* --help was asked for and printed */
+#define CLI_DIFFERS 2 /* done, and the answer is no: the program ends with status 1 */
 
 /* Reads argv[1…] into the options' targets and c (the global options may stand anywhere); what is left is
  * moved to argv[0…] and counted in *n_args. 0, CLI_HELPED, or ERR_INVALID with a sentence that names the

@@ -4,13 +4,8 @@
 
 #include "cohortctl/client.h"
 #include "cohortctl/command.h"
+#include "cohortctl/json_text.h"
 #include "cohortctl/table.h"
-
-static const char *text_of(const json_t *o, const char *member)
-{
-    const char *s = json_string_value(json_object_get(o, member));
-    return s ? s : "";
-}
 
 static int print_list(const json_t *list, struct error *e)
 {
@@ -30,11 +25,11 @@ static int print_list(const json_t *list, struct error *e)
     table_add(t, "description");
     json_array_foreach(list, i, x)
     {
-        table_add(t, "%s", text_of(x, "key"));
-        table_add(t, "%s", text_of(x, "status"));
-        table_add(t, "%s", text_of(x, "flag"));
-        table_add(t, "%.16s", text_of(x, "started_at"));
-        table_add(t, "%s", text_of(x, "description"));
+        table_add(t, "%s", json_text_of(x, "key"));
+        table_add(t, "%s", json_text_of(x, "status"));
+        table_add(t, "%s", json_text_of(x, "flag"));
+        table_add(t, "%.16s", json_text_of(x, "started_at"));
+        table_add(t, "%s", json_text_of(x, "description"));
     }
     int rc = table_print(t, stdout, 0);
     table_free(t);
@@ -57,7 +52,7 @@ int command_experiments(struct ctl *c, int argc, char **argv, struct error *e)
     if (rc == 0)
         rc = client_json(client, "GET", "/v1/experiments", NULL, &answer, e);
     if (rc == 0 && as_json)
-        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY), putchar('\n');
+        rc = json_text_print(answer, e);
     else if (rc == 0)
         rc = print_list(json_is_array(answer) ? answer : json_object_get(answer, "experiments"), e);
     json_decref(answer);

@@ -3,6 +3,7 @@
 
 #include "cohortctl/client.h"
 #include "cohortctl/command.h"
+#include "cohortctl/json_text.h"
 #include "cohortctl/path.h"
 #include "cohortctl/report.h"
 
@@ -32,10 +33,9 @@ int command_results(struct ctl *c, int argc, char **argv, struct error *e)
         rc = client_open(&client, c, ROLE_ANALYST, e);
     if (rc == 0)
         rc = path_missing(client_json(client, "GET", path, NULL, &answer, e), argv[0], e);
-    if (rc == 0 && as_json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-        putchar('\n');
-    } else if (rc == 0) {
+    if (rc == 0 && as_json)
+        rc = json_text_print(answer, e);
+    else if (rc == 0) {
         rc = report_results(answer, stdout, e);
     }
     json_decref(answer);

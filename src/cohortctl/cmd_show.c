@@ -3,6 +3,7 @@
 
 #include "cohortctl/client.h"
 #include "cohortctl/command.h"
+#include "cohortctl/json_text.h"
 #include "cohortctl/path.h"
 
 int command_show(struct ctl *c, int argc, char **argv, struct error *e)
@@ -22,10 +23,8 @@ int command_show(struct ctl *c, int argc, char **argv, struct error *e)
         rc = client_open(&client, c, ROLE_ADMIN, e);
     if (rc == 0)
         rc = path_missing(client_json(client, "GET", path, NULL, &answer, e), argv[0], e);
-    if (rc == 0) {
-        json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-        putchar('\n');
-    }
+    if (rc == 0)
+        rc = json_text_print(answer, e);
     json_decref(answer);
     client_close(client);
     return rc;

@@ -3,25 +3,40 @@ noinst_LIBRARIES += libcohortctl.a
 libcohortctl_a_SOURCES = \
 	src/cohortctl/cli.c src/cohortctl/cli.h \
 	src/cohortctl/client.c src/cohortctl/client.h \
+	src/cohortctl/cmd_actions.c \
 	src/cohortctl/cmd_apply.c \
+	src/cohortctl/cmd_audit.c \
 	src/cohortctl/cmd_evaluate.c \
 	src/cohortctl/cmd_experiments.c \
+	src/cohortctl/cmd_export.c \
 	src/cohortctl/cmd_import.c \
+	src/cohortctl/cmd_keys.c \
+	src/cohortctl/cmd_layers.c \
+	src/cohortctl/cmd_preview.c \
 	src/cohortctl/cmd_psql.c \
 	src/cohortctl/cmd_results.c \
 	src/cohortctl/cmd_show.c \
 	src/cohortctl/cmd_simulate.c \
 	src/cohortctl/cmd_status.c \
-	src/cohortctl/cmd_transition.c \
+	src/cohortctl/cmd_validate.c \
 	src/cohortctl/command.h \
+	src/cohortctl/context.c src/cohortctl/context.h \
 	src/cohortctl/csv.c src/cohortctl/csv.h \
+	src/cohortctl/definitions.c src/cohortctl/definitions.h \
+	src/cohortctl/definitions_load.c \
+	src/cohortctl/definitions_private.h \
+	src/cohortctl/definitions_save.c \
+	src/cohortctl/differ.c src/cohortctl/differ.h \
 	src/cohortctl/discover.c src/cohortctl/discover.h \
 	src/cohortctl/import.h \
 	src/cohortctl/import_check.c \
 	src/cohortctl/import_db.c src/cohortctl/import_db.h \
 	src/cohortctl/import_read.c \
+	src/cohortctl/json_text.c src/cohortctl/json_text.h \
+	src/cohortctl/kind.c src/cohortctl/kind.h \
 	src/cohortctl/path.c src/cohortctl/path.h \
 	src/cohortctl/report.c src/cohortctl/report.h \
+	src/cohortctl/request.c src/cohortctl/request.h \
 	src/cohortctl/sim_events.c src/cohortctl/sim_events.h \
 	src/cohortctl/sim_http.c src/cohortctl/sim_http.h \
 	src/cohortctl/sim_model.c src/cohortctl/sim_model.h \

@@ -18,12 +18,28 @@ static const struct command {
     {"status", command_status, "", "the server, its leader, plan and spool"},
     {"experiments", command_experiments, "", "all experiments"},
     {"show", command_show, "KEY", "one experiment's definition and history"},
-    {"apply", command_apply, "FILE.json", "create or change an experiment"},
+    {"apply", command_apply, "DIR|FILE.json", "create or change what files describe"},
+    {"diff", command_diff, "DIR|FILE.json", "what apply would change"},
+    {"export", command_export, "[--dir DIR]", "all definitions as files, for git"},
+    {"validate", command_validate, "KEY", "what a start would be refused for"},
+    {"clone", command_clone, "KEY NEW", "a draft with the same definition"},
     {"start", command_start, "KEY", "start an experiment"},
+    {"pause", command_pause, "KEY", "pause a running experiment"},
+    {"resume", command_resume, "KEY", "resume a paused one"},
+    {"ramp", command_ramp, "KEY --traffic PPM", "let more or less of the traffic in"},
+    {"grow", command_grow, "KEY --layer-ppm PPM", "take more of the layer"},
+    {"drop-arm", command_drop_arm, "KEY VARIANT", "end one variant"},
+    {"ship", command_ship, "KEY VARIANT", "give a variant to everybody"},
     {"stop", command_stop, "KEY", "stop an experiment"},
+    {"restart", command_restart, "KEY", "a new run: drawn and counted anew"},
     {"archive", command_archive, "KEY", "archive a stopped experiment"},
     {"results", command_results, "KEY", "what each variant did"},
     {"evaluate", command_evaluate, "FLAG ID", "what a customer gets now, and why"},
+    {"preview", command_preview, "FLAG ID", "the same step by step, recorded nowhere"},
+    {"layers", command_layers, "", "all layers"},
+    {"layer-map", command_layer_map, "KEY", "who owns what of a layer"},
+    {"keys", command_keys, "ACTION", "list, create, rotate, revoke API keys"},
+    {"audit", command_audit, "[head|verify]", "who changed what; is the record whole?"},
     {"import", command_import, "FILE.csv", "load an experiment that was run elsewhere"},
     {"simulate", command_simulate, "--flag KEY", "play customers against a running server"},
     {"psql", command_psql, "[ARGS]", "psql on the server's database"},
@@ -101,5 +117,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "cohortctl: the output could not be written\n");
         return EXIT_FAILURE;
     }
-    return rc >= 0 ? EXIT_SUCCESS : rc == ERR_INVALID ? 2 : EXIT_FAILURE;
+    if (rc == 0 || rc == CLI_HELPED)
+        return EXIT_SUCCESS;
+    return rc == ERR_INVALID ? 2 : EXIT_FAILURE;
 }

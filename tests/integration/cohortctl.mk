@@ -1,5 +1,6 @@
 # cohortctl and the demo, against a real cohortd
-cohortctl_tests = tests/integration/cohortctl.sh tests/integration/import.sh tests/integration/hillstrom.sh \
-	tests/integration/demo.sh
+cohortctl_tests = tests/integration/cohortctl.sh tests/integration/cohortctl_model.sh \
+	tests/integration/import.sh tests/integration/hillstrom.sh tests/integration/demo.sh
 TESTS += $(cohortctl_tests)
-EXTRA_DIST += $(cohortctl_tests) tests/integration/data/import_good.csv tests/integration/data/import_dirty.csv
+EXTRA_DIST += $(cohortctl_tests) tests/integration/cohortctl_lib.sh \
+	tests/integration/data/import_good.csv tests/integration/data/import_dirty.csv

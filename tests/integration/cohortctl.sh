@@ -1,36 +1,20 @@
 #!/bin/sh
 # cohortctl against a real cohortd: discovery, definitions, customers, and its answers to mistakes.
-. "$(dirname "$0")/server_lib.sh"
-
-CTL=${COHORTCTL:-$(pwd)/cohortctl}
-D=$WORK/data
-ctl() { "$CTL" --data "$D" "$@"; }
-
-# says WORDS COMMAND...: it succeeds and prints them.
-says() {
-    words=$1
-    shift
-    "$@" >"$WORK/out" 2>&1 || fail "status $?: $*"
-    grep -qF -- "$words" "$WORK/out" || fail "\"$words\" is missing in the output of: $*"
-}
-
-# refuses STATUS WORDS COMMAND...: it ends with that status and those words.
-refuses() {
-    want=$1
-    words=$2
-    shift 2
-    "$@" >"$WORK/out" 2>&1
-    got=$?
-    [ $got = "$want" ] || fail "status $got instead of $want: $*"
-    grep -qF -- "$words" "$WORK/out" || fail "\"$words\" is missing in the answer of: $*"
-}
+. "$(dirname "$0")/cohortctl_lib.sh"
 
 step "help and mistakes need no server"
 says "usage: cohortctl" "$CTL" --help
 says "cohortd 0.1" "$CTL" --version
-for command in status experiments show apply start stop archive results evaluate import simulate psql; do
-    says "usage: cohortctl $command" "$CTL" $command --help
-    says "$command" "$CTL" --help
+commands=$("$CTL" --help | sed -n '/^commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
+[ "$(echo "$commands" | wc -l)" -gt 25 ] || fail "few commands: $commands"
+# The manual tells every command and every option, as --help does.
+sed -e 's/\\-/-/g' "${srcdir:-$(dirname "$0")/../..}/docs/cohortctl.1" >"$WORK/man"
+for command in $commands; do
+    says "usage: cohortctl $command" "$CTL" "$command" --help
+    grep -qE "^\.(B|BR|BI) $command( |$)" "$WORK/man" || fail "the manual has no command $command"
+    for option in $(sed -n '/^options:/,/^$/s/^  \(--[a-z-]*\).*/\1/p' "$WORK/out"); do
+        grep -qE -e "$option([^a-z-]|$)" "$WORK/man" || fail "the manual has no $option of $command"
+    done
 done
 refuses 2 "did you mean status?" "$CTL" statsu
 refuses 2 "cohortctl --help lists them" "$CTL" frobnicate
@@ -56,8 +40,8 @@ cat >"$WORK/cta.json" <<'END'
               {"key": "hurry", "share_ppm": 500000, "value": "Hurry!"}],
  "guardrails": [{"metric": "unsubscribe"}]}
 END
-says "cta: draft" ctl apply "$WORK/cta.json"
-says "cta: draft" ctl apply - <"$WORK/cta.json"
+says "experiments/cta: created" ctl apply "$WORK/cta.json"
+says "0 created, 0 changed, 1 as they were" ctl apply - <"$WORK/cta.json"
 says '"share_ppm": 500000' ctl show cta
 echo '{"variants": []}' >"$WORK/bad.json"
 refuses 2 '"key" is missing' ctl apply "$WORK/bad.json"
