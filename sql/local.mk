@@ -60,10 +60,8 @@ SQL_FUNCTIONS += \
 	sql/functions/34_model_documents.sql \
 	sql/functions/38_holdout_documents.sql
 SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/33_rest.sql sql/functions/34_flags_rest.sql sql/functions/70_import.sql sql/functions/71_audit.sql
-SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/70_import.sql sql/functions/71_audit.sql
 SQL_MIGRATIONS += sql/migrations/0035_conditions.sql
 SQL_MIGRATIONS += sql/migrations/0030_audit.sql sql/migrations/0031_api_keys.sql
-SQL_FUNCTIONS += sql/functions/70_import.sql
 SQL_FUNCTIONS += sql/functions/80_rest.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)
 # The life of an experiment: iterations, ramps, layers.
