@@ -4,3 +4,7 @@ cohortctl_tests = tests/integration/cohortctl.sh tests/integration/cohortctl_mod
 TESTS += $(cohortctl_tests)
 EXTRA_DIST += $(cohortctl_tests) tests/integration/cohortctl_lib.sh \
 	tests/integration/data/import_good.csv tests/integration/data/import_dirty.csv
+
+# The guides
+TESTS += tests/integration/docs_sql.sh
+EXTRA_DIST += tests/integration/docs_sql.sh
