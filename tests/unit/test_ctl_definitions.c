@@ -1,0 +1,144 @@
+/* Definitions as cohortctl keeps them in files: their text, their normal form, what two differ in. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cohortctl/differ.h"
+#include "cohortctl/json_text.h"
+#include "cohortctl/kind.h"
+
+static json_t *json(const char *text)
+{
+    json_error_t why;
+    json_t *v = json_loads(text, JSON_DECODE_ANY, &why);
+    ck_assert_msg(v != NULL, "%s: %s", text, why.text);
+    return v;
+}
+
+static const struct kind *kind(const char *name)
+{
+    const struct kind *k = kind_find(name, strlen(name));
+    ck_assert_ptr_nonnull(k);
+    return k;
+}
+
+static void expect_text(const char *in, bool pretty, const char *want)
+{
+    json_t *v = json(in);
+    char *got = json_text(v, pretty);
+    ck_assert_str_eq(got, want);
+    free(got);
+    json_decref(v);
+}
+
+START_TEST(text_has_one_form)
+{
+    expect_text("{\"b\":1,\"key\":\"x\",\"a\":0.05}", false, "{\"key\":\"x\",\"a\":0.05,\"b\":1}");
+    expect_text("[1.0, 5, -0.1, true, null, \"\\u00e9\\n\"]", false, "[1.0,5,-0.1,true,null,\"é\\n\"]");
+    expect_text("{\"a\":[1,2],\"b\":[{}],\"c\":{}}", true,
+                "{\n  \"a\": [1, 2],\n  \"b\": [\n    {}\n  ],\n  \"c\": {}\n}");
+    expect_text("[]", true, "[]");
+    expect_text("\"\\u0001\\u0001\"", false, "\"\\u0001\\u0001\"");
+}
+END_TEST
+
+/* How many fields the two documents of a kind differ in. */
+static size_t differences(const char *kind_name, const char *from, const char *to, char *said, size_t cap)
+{
+    const struct kind *k = kind(kind_name);
+    json_t *x = json(from), *y = json(to);
+    json_t *a = kind_normal(k, "thing", x), *b = kind_normal(k, "thing", y);
+    FILE *f = fmemopen(said, cap, "w");
+    ck_assert(a && b && f);
+    size_t n = differ_documents(a, b, f);
+    fclose(f);
+    json_decref(x);
+    json_decref(y);
+    json_decref(a);
+    json_decref(b);
+    return n;
+}
+
+static void expect_same(const char *kind_name, const char *from, const char *to)
+{
+    char said[1024] = "";
+    ck_assert_msg(differences(kind_name, from, to, said, sizeof said) == 0, "%s", said);
+}
+
+static void expect_difference(const char *kind_name, const char *from, const char *to, const char *want)
+{
+    char said[1024] = "";
+    ck_assert_uint_eq(differences(kind_name, from, to, said, sizeof said), 1);
+    ck_assert_str_eq(said, want);
+}
+
+START_TEST(what_a_server_adds_is_no_difference)
+{
+    expect_same("metrics", "{}",
+                "{\"key\":\"thing\",\"event\":\"thing\",\"kind\":\"binary\",\"version\":3,"
+                "\"direction_good\":\"none\",\"window_start_s\":0,\"window_end_s\":null,"
+                "\"description\":\"\"}");
+    expect_same("experiments",
+                "{\"variants\":[{\"key\":\"control\",\"share_ppm\":1},{\"key\":\"b\",\"share_ppm\":2}],"
+                "\"guardrails\":[{\"metric\":\"m\",\"margin\":1.0}]}",
+                "{\"status\":\"running\",\"history\":[1],\"flag\":\"thing\",\"tags\":[],\"sticky\":false,"
+                "\"traffic_ppm\":1000000,\"alpha\":0.010,\"condition\":{},"
+                "\"variants\":[{\"key\":\"control\",\"share_ppm\":1,\"control\":true},"
+                "{\"key\":\"b\",\"share_ppm\":2,\"dropped\":false},{\"key\":\"c\",\"share_ppm\":0}],"
+                "\"guardrails\":[{\"metric\":\"m\",\"margin\":1,\"weight\":1,\"direction\":\"up\"}]}");
+    expect_same("holdouts", "{}", "{\"scope\":\"global\",\"exempts_running\":true,\"iteration\":1}");
+}
+END_TEST
+
+START_TEST(fields_that_differ)
+{
+    expect_difference("layers", "{\"description\":\"a\"}", "{}", "  description: \"a\" → (not set)\n");
+    expect_difference("experiments", "{\"traffic_ppm\":5}", "{}", "  traffic_ppm: 5 → 1000000\n");
+    expect_difference("experiments", "{\"variants\":[{\"key\":\"a\",\"share_ppm\":1}]}",
+                      "{\"variants\":[{\"key\":\"a\",\"share_ppm\":2}]}", "  variants[0].share_ppm: 1 → 2\n");
+    expect_difference("segments", "{\"list\":[1,2]}", "{\"list\":[1]}", "  list[1]: 2 → (not set)\n");
+    expect_difference("holdouts", "{}", "{\"exempts_running\":false}",
+                      "  exempts_running: true → (not set)\n");
+}
+END_TEST
+
+START_TEST(values_are_compared_to_the_letter)
+{
+    expect_difference("flags", "{\"default\":1}", "{\"default\":1.0}", "  default: 1 → 1.0\n");
+    expect_difference("flags", "{\"default\":{\"a\":\"\"}}", "{\"default\":{}}",
+                      "  default.a: \"\" → (not set)\n");
+    expect_difference("flags", "{}", "{\"default\":false}", "  default: (not set) → false\n");
+    expect_difference("segments", "{\"condition\":{\"a\":false}}", "{\"condition\":{\"a\":true}}",
+                      "  condition.a: false → true\n");
+}
+END_TEST
+
+START_TEST(only_what_can_be_written_is_kept)
+{
+    json_t *doc = json("{\"key\":\"x\",\"entries\":2,\"list\":[1,2],\"team\":null}");
+    json_t *got = kind_writable(kind("segments"), doc), *want = json("{\"key\":\"x\",\"list\":[1,2]}");
+    ck_assert(json_equal(got, want));
+    json_decref(doc);
+    json_decref(got);
+    json_decref(want);
+    ck_assert_ptr_null(kind_find("segment", 7));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("cohortctl definitions");
+    TCase *c = tcase_create("definitions");
+    tcase_add_test(c, text_has_one_form);
+    tcase_add_test(c, what_a_server_adds_is_no_difference);
+    tcase_add_test(c, fields_that_differ);
+    tcase_add_test(c, values_are_compared_to_the_letter);
+    tcase_add_test(c, only_what_can_be_written_is_kept);
+    suite_add_tcase(s, c);
+    SRunner *runner = srunner_create(s);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
