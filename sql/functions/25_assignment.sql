@@ -63,27 +63,26 @@ create or replace function cohort.inclusion_ppm(e cohort.experiment) returns int
 comment on function cohort.inclusion_ppm(cohort.experiment) is
     'The probability of an eligible unit to be enrolled, by holdouts, layer and traffic, in parts per million';
 
--- Inlined into the query that calls it: a join over many units is one plan. The draws come last (offset 0 keeps the
--- planner from hashing for every phase there is). A holdout's arm is drawn by w0 of its own salt.
+-- Inlined into the query that calls it: a join over many units is one plan. "offset 0" keeps its steps in order, each
+-- draw made once: the planner, once it has statistics of these small tables, would draw for every phase there is.
 create or replace function cohort.expected_assignment(experiment text, unit uuid)
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
-    as $$ select p.number, v.key, pv.share_ppm, cohort.inclusion_ppm(e)
-            from cohort.experiment e
-            left join cohort.layer l on l.environment = e.environment and l.key = e.layer
-            left join cohort.layer_slots ls on ls.environment = e.environment and ls.experiment = e.key
-           cross join lateral (select x.id, x.number, x.salt
-                                 from cohort.phase x left join cohort.phase_closed c on c.phase_id = x.id
-                                where x.experiment_id = e.id
-                                  and x.traffic_slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0))
-                                  and not coalesce(c.slots @> cohort.slot(cohort.draw_word(e.salt, $2, 0)), false) offset 0) p
-           cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
-                                where x.phase_id = p.id
-                                  and x.slots @> cohort.slot(case e.kind when 'holdout' then cohort.draw_word(e.salt, $2, 0)
-                                                                         else cohort.draw_word(p.salt, $2, 1) end) offset 0) pv
-            join cohort.variant v on v.id = pv.variant_id and v.dropped_at is null
-           where e.environment = cohort.current_environment() and e.key = $1
-             and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0))) $$;
+    as $$ select p.number, v.key, v.share_ppm, cohort.inclusion_ppm(x.e)
+            from (select e, e.id, cohort.slot(cohort.draw_word(e.salt, $2, 0)) as traffic_slot
+                    from cohort.experiment e
+                    left join cohort.layer l on l.environment = e.environment and l.key = e.layer
+                    left join cohort.layer_slots ls on ls.environment = e.environment and ls.experiment = e.key
+                   where e.environment = cohort.current_environment() and e.key = $1
+                     and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0))) offset 0) x
+           cross join lateral
+                 (select q.id, q.number, cohort.slot(cohort.draw_word(q.salt, $2, 1)) as variant_slot
+                    from cohort.phase q left join cohort.phase_closed c on c.phase_id = q.id
+                   where q.experiment_id = x.id and q.traffic_slots @> x.traffic_slot
+                     and not coalesce(c.slots @> x.traffic_slot, false) offset 0) p
+           cross join lateral
+                 (select w.key, pv.share_ppm from cohort.phase_variant pv join cohort.variant w on w.id = pv.variant_id
+                   where pv.phase_id = p.id and pv.slots @> p.variant_slot and w.dropped_at is null offset 0) v $$;
 comment on function cohort.expected_assignment(text, uuid) is
     'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Targeting and status aside';
 
