@@ -62,7 +62,8 @@ static const struct call_op ops[] = {
      "(select jsonb_build_object('startable', count(*) = 0, 'problems', coalesce(jsonb_agg(to_jsonb(v)), "
      "'[]')) from cohort.validate($1) v)",
      200, KEY_BODY, NULL, NULL},
-    {"promote", "cohort.promote($1, cohort.current_environment(), " TEXT("to") ")", 201, KEY_BODY, NULL,
+    /* Pulled, not pushed: a key may write into its own environment only. */
+    {"promote", "cohort.promote($1, " TEXT("from") ", cohort.current_environment())", 201, KEY_BODY, NULL,
      NULL},
     {"rotate", "cohort.rotate_key($1)", 201, KEY_BODY, NULL, NULL},
     {"map",

@@ -27,7 +27,7 @@ static const struct action {
     {"grow", {{"layer_ppm", NUMBER, true}}},
     {"clone", {{"key", TEXT, true}}},
     {"restart", {{"changes", OBJECT, false}}},
-    {"promote", {{"to", TEXT, true}}},
+    {"promote", {{"from", TEXT, true}}},
 };
 
 static const struct field reason = {"reason", TEXT, false};

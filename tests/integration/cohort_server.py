@@ -110,15 +110,21 @@ class Server:
             return f.read()
 
     def until(self, condition, what="a condition", patience=PATIENCE):
-        """Waits until condition() is true; returns what it returned."""
+        """Waits until condition() is true; returns what it returned. An assertion that fails in it is "not yet"."""
         end = time.monotonic() + patience
         pause = threading.Event()
         while True:
-            got = condition()
+            why = ""
+            try:
+                got = condition()
+            except AssertionError as e:
+                if self.process is None or self.process.poll() is not None:
+                    raise
+                got, why = None, f": {e}"
             if got:
                 return got
             if time.monotonic() > end:
-                raise AssertionError(f"waited {patience} s in vain: {what}")
+                raise AssertionError(f"waited {patience} s in vain: {what}{why}")
             pause.wait(0.02)
 
     # HTTP
