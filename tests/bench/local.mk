@@ -6,3 +6,9 @@ EXTRA_DIST += tests/bench/http_hello.sh
 tests_bench_http_hello_SOURCES = tests/bench/http_hello.c
 tests_bench_http_hello_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_bench_http_hello_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
+
+# Decisions in this process, compiling a plan, its memory: make tests/bench/plan, in a build with -O2.
+EXTRA_PROGRAMS += tests/bench/plan
+tests_bench_plan_SOURCES = tests/bench/plan.c
+tests_bench_plan_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+tests_bench_plan_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS) -lm

@@ -1,7 +1,8 @@
 # Tests of src/core and src/codec, but for records.
 CORE_TESTS = \
 	tests/unit/test_core_condition tests/unit/test_core_decide tests/unit/test_core_draw \
-	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_token tests/unit/test_core_unit
+	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_token \
+	tests/unit/test_core_uniform tests/unit/test_core_unit
 check_PROGRAMS += $(CORE_TESTS)
 TESTS += $(CORE_TESTS)
 tests_unit_test_core_condition_SOURCES = tests/unit/test_core_condition.c tests/unit/suite.h
@@ -26,6 +27,10 @@ tests_unit_test_core_plan_SOURCES = tests/unit/test_core_plan.c tests/unit/plan_
 	tests/unit/plan_fixture.h tests/unit/suite.h
 tests_unit_test_core_plan_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_plan_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_core_uniform_SOURCES = tests/unit/test_core_uniform.c tests/unit/plan_fixture.c \
+	tests/unit/plan_fixture.h tests/unit/suite.h
+tests_unit_test_core_uniform_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_uniform_LDADD = libcore.a libstats.a $(CHECK_LIBS) $(SODIUM_LIBS) -lm
 tests_unit_test_core_unit_SOURCES = tests/unit/test_core_unit.c tests/unit/suite.h
 tests_unit_test_core_unit_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_unit_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
