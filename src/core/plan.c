@@ -141,6 +141,8 @@ bool plan_experiment_sticky(const struct plan_experiment *x)
 
 const struct plan_variant *plan_variant_find(const struct plan_experiment *x, const char *key, size_t len)
 {
+    if (x->quarantined) /* half made, perhaps */
+        return NULL;
     size_t i = find_key(x->variant_keys, x->n_variants, key, len);
     return i < x->n_variants ? x->variants_by_key[i] : NULL;
 }

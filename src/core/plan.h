@@ -53,6 +53,7 @@ bool plan_experiment_exposes(const struct plan_experiment *x);
 bool plan_experiment_is_holdout(const struct plan_experiment *x); /* no flag asks it; others are asked */
 bool plan_experiment_sticky(const struct plan_experiment *x);
 
+/* The variant by key, or NULL; an experiment that was refused has none. */
 const struct plan_variant *plan_variant_find(const struct plan_experiment *x, const char *key, size_t len);
 int32_t plan_variant_id(const struct plan_variant *v);
 const char *plan_variant_key(const struct plan_variant *v);

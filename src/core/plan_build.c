@@ -144,8 +144,7 @@ void plan_builder_segment(struct plan_builder *b, const struct segment_def *def)
     if (rc == ERR_NOMEM)
         b->failed = true;
     else if (rc != 0)
-        plan_builder_refuse(b, def->key, "the segment is left out: %s%s%s", e.place, e.place[0] ? ": " : "",
-                            e.text);
+        plan_builder_refuse(b, def->key, "the segment is left out: %s", e.text);
 }
 
 void plan_builder_experiment(struct plan_builder *b, const struct experiment_def *def)

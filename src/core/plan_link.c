@@ -178,10 +178,11 @@ static void link_names(struct plan_builder *b, struct plan *p)
     plan_link_layers(b, p);
     plan_link_holdouts(b, p);
     plan_link_prerequisites(b, p);
+    if (b->failed)
+        return;
     for (size_t i = 0; i < p->n_flags; i++)
         note_emptying_holdouts(p->flags[i]);
-    if (!b->failed)
-        plan_set_inputs(b, p);
+    plan_set_inputs(b, p);
 }
 
 int plan_builder_finish(struct plan_builder *b, struct plan **out, struct error *e)

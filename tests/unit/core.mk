@@ -37,7 +37,7 @@ tests_unit_test_core_unit_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
 
 CODEC_TESTS = \
 	tests/unit/test_codec_json_in tests/unit/test_codec_memory tests/unit/test_codec_plan_json \
-	tests/unit/test_codec_plan_set tests/unit/test_codec_text
+	tests/unit/test_codec_plan_model tests/unit/test_codec_plan_set tests/unit/test_codec_text
 check_PROGRAMS += $(CODEC_TESTS)
 TESTS += $(CODEC_TESTS)
 tests_unit_test_codec_json_in_SOURCES = tests/unit/test_codec_json_in.c tests/unit/suite.h
@@ -46,13 +46,16 @@ tests_unit_test_codec_json_in_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSS
 tests_unit_test_codec_plan_json_SOURCES = tests/unit/test_codec_plan_json.c tests/unit/suite.h
 tests_unit_test_codec_plan_json_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_codec_plan_json_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+tests_unit_test_codec_plan_model_SOURCES = tests/unit/test_codec_plan_model.c tests/unit/model_document.h tests/unit/suite.h
+tests_unit_test_codec_plan_model_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_codec_plan_model_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
 tests_unit_test_codec_plan_set_SOURCES = tests/unit/test_codec_plan_set.c tests/unit/suite.h
 tests_unit_test_codec_plan_set_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_codec_plan_set_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
 tests_unit_test_codec_text_SOURCES = tests/unit/test_codec_text.c tests/unit/suite.h
 tests_unit_test_codec_text_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_codec_text_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
-tests_unit_test_codec_memory_SOURCES = tests/unit/test_codec_memory.c tests/unit/suite.h
+tests_unit_test_codec_memory_SOURCES = tests/unit/test_codec_memory.c tests/unit/model_document.h tests/unit/suite.h
 tests_unit_test_codec_memory_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_codec_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 tests_unit_test_codec_memory_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)

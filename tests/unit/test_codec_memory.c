@@ -6,6 +6,8 @@
 
 #include "codec/plan_json.h"
 #include "core/decide.h"
+#include "core/token.h"
+#include "model_document.h"
 #include "suite.h"
 
 void *__real_malloc(size_t n);
@@ -81,6 +83,64 @@ START_TEST(each_allocation_fails_in_turn)
 }
 END_TEST
 
+/* The whole model, in a set. */
+START_TEST(each_allocation_of_the_model_fails_in_turn)
+{
+    static const char model[] = MODEL_DOCUMENT;
+    int rc = ERR_NOMEM;
+    long n = 0;
+    for (; rc != 0 && n < 5000; n++) {
+        struct plan_set *s;
+        struct error e;
+        error_clear(&e);
+        until_failure = n;
+        rc = plan_set_from_json(model, sizeof model - 1, &s, &e);
+        until_failure = -1;
+        if (rc == 0) {
+            ck_assert_uint_eq(plan_quarantine_count(plan_set_at(s, 0)), 0);
+            plan_set_unref(s);
+        } else {
+            ck_assert_msg(rc == ERR_NOMEM && e.code == ERR_NOMEM && !s, "allocation %ld: %d, %s", n, rc,
+                          e.text);
+        }
+    }
+    ck_assert_int_eq(rc, 0);
+    ck_assert_int_gt(n, 20);
+}
+END_TEST
+
+START_TEST(deciding_the_model_allocates_nothing)
+{
+    static const char model[] = MODEL_DOCUMENT;
+    static struct trace trace;
+    struct plan_set *set;
+    char token[TOKEN_TEXT + 1] = "";
+    ck_assert_int_eq(plan_set_from_json(model, sizeof model - 1, &set, NULL), 0);
+    const struct plan *p = plan_set_at(set, 0);
+    until_failure = 0;
+    for (int u = 0; u < 300; u++) {
+        struct attr_field f[] = {
+            {"country", 7, {.type = ATTR_STRING, .u.string = {"DE", 2}}},
+            {"cohortTokens", 12, {.type = ATTR_STRING, .u.string = {token, strlen(token)}}}};
+        struct attr object = {.type = ATTR_OBJECT, .u.object = {f, 2}};
+        struct subject s;
+        struct decision d;
+        char user[2] = {(char)('!' + u % 90), '\0'};
+        subject_init(&s, user, 1, &object);
+        s.trace = u % 2 ? &trace : NULL;
+        trace.n = 0;
+        for (size_t i = 0; i < plan_flag_count(p); i++) {
+            decide(p, plan_flag_at(p, i), &s, 1000, &d);
+            token_of_decision(p, &d, 1000, token);
+        }
+    }
+    long left = until_failure;
+    until_failure = -1;
+    ck_assert_int_eq(left, 0);
+    plan_set_unref(set);
+}
+END_TEST
+
 START_TEST(deciding_allocates_nothing)
 {
     struct plan *p;
@@ -103,6 +163,8 @@ int main(void)
 {
     TCase *tc = tcase_create("memory");
     tcase_add_test(tc, each_allocation_fails_in_turn);
+    tcase_add_test(tc, each_allocation_of_the_model_fails_in_turn);
     tcase_add_test(tc, deciding_allocates_nothing);
+    tcase_add_test(tc, deciding_the_model_allocates_nothing);
     return run_case("memory", tc);
 }

@@ -1,0 +1,244 @@
+/* The document of the whole model: read as written, and damaged in every way. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "codec/plan_json.h"
+#include "core/token.h"
+#include "model_document.h"
+#include "suite.h"
+
+#define NOW 1000
+
+static struct plan_set *read_set(const char *text)
+{
+    struct plan_set *s;
+    struct error e;
+    error_clear(&e);
+    ck_assert_msg(plan_set_from_json(text, strlen(text), &s, &e) == 0, "%s: %s", e.place, e.text);
+    return s;
+}
+
+static const struct attr *context(struct attr_field f[2], struct attr *object, const char *country,
+                                  const char *token)
+{
+    f[0] = (struct attr_field){"country", 7, {.type = ATTR_STRING, .u.string = {country, strlen(country)}}};
+    f[1] = (struct attr_field){"cohortTokens", 12, {.type = ATTR_STRING, .u.string = {token, strlen(token)}}};
+    *object = (struct attr){.type = ATTR_OBJECT, .u.object = {f, 2}};
+    return object;
+}
+
+/* Uses everything a plan has. */
+static void exercise(const struct plan *p)
+{
+    struct trace trace;
+    char token[TOKEN_TEXT + 1] = "";
+    for (size_t i = 0; i < plan_flag_count(p) && i < 8; i++)
+        for (int u = 0; u < 6; u++) {
+            struct subject s;
+            struct decision d;
+            struct attr_field f[2];
+            struct attr object;
+            char user[8], words[256];
+            snprintf(user, sizeof user, "c-%d", u);
+            subject_init(&s, user, strlen(user), context(f, &object, u % 3 ? "DE" : "US", token));
+            s.trace = u % 2 ? &trace : NULL;
+            trace.n = 0;
+            trace.cut = false;
+            decide(p, plan_flag_at(p, i), &s, NOW, &d);
+            ck_assert_ptr_nonnull(d.variant_name);
+            ck_assert_str_ne(decide_reason_name(d.reason), "UNKNOWN");
+            ck_assert_uint_le(d.n_holdouts, DECISION_HOLDOUTS);
+            for (size_t k = 0; k < trace.n; k++)
+                trace_describe(&trace.steps[k], words, sizeof words);
+            token_of_decision(p, &d, NOW, token);
+            const struct plan_phase *phase;
+            const struct plan_variant *variant;
+            int32_t propensity, inclusion;
+            if (d.experiment)
+                plan_expected(d.experiment, &d.unit, &phase, &variant, &propensity, &inclusion);
+        }
+    for (size_t i = 0; i < plan_quarantine_count(p); i++)
+        ck_assert(utf8_valid(plan_quarantine_at(p, i), strlen(plan_quarantine_at(p, i))));
+    plan_api_key_find(p, "ck_admin_x", 10);
+}
+
+static struct decision decided(const struct plan *p, const char *flag, int user, const char *country)
+{
+    struct subject s;
+    struct decision d;
+    struct attr_field f[2];
+    struct attr object;
+    char id[16];
+    snprintf(id, sizeof id, "c-%d", user);
+    subject_init(&s, id, strlen(id), context(f, &object, country, ""));
+    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, NOW, &d);
+    return d;
+}
+
+START_TEST(the_model_is_read)
+{
+    struct plan_set *set = read_set(MODEL_DOCUMENT);
+    const struct plan *p = plan_set_at(set, 0);
+    bool seen[REASON_COUNT] = {false};
+    ck_assert_msg(plan_quarantine_count(p) == 0, "%s",
+                  plan_quarantine_count(p) ? plan_quarantine_at(p, 0) : "");
+    for (int u = 0; u < 2000; u++) {
+        struct decision full = decided(p, "full", u, "FR"), done = decided(p, "done", u, "FR");
+        seen[full.reason] = seen[done.reason] = true;
+        if (full.reason == REASON_VARIANT) {
+            ck_assert_int_eq(full.inclusion_ppm, 320000); /* 50 % of 80 % of 80 % */
+            ck_assert_uint_eq(full.n_holdouts, 1);
+        }
+        struct decision far = decided(p, "full", u, "US");
+        ck_assert(far.reason == REASON_TARGETING || far.reason == REASON_PREREQUISITE);
+    }
+    static const enum reason wanted[] = {REASON_VARIANT,      REASON_HOLDOUT,        REASON_NOT_IN_LAYER,
+                                         REASON_PREREQUISITE, REASON_NOT_IN_TRAFFIC, REASON_ARM_DROPPED,
+                                         REASON_SHIPPED,      REASON_HOLDBACK};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        ck_assert_msg(seen[wanted[i]], "%s", decide_reason_name(wanted[i]));
+    const struct plan_experiment *x = plan_experiment_find(p, "full", 4);
+    ck_assert(plan_experiment_sticky(x) && !plan_experiment_is_holdout(x));
+    ck_assert(plan_experiment_is_holdout(plan_experiment_find(p, "global", 6)));
+    exercise(p);
+    plan_set_unref(set);
+}
+END_TEST
+
+/* The first reason of the plan when `old` becomes `new`. */
+static void quarantined(const char *old, const char *new, const char *why)
+{
+    const char *text = MODEL_DOCUMENT, *at = strstr(text, old);
+    ck_assert_msg(at != NULL, "%s", old);
+    char *changed = malloc(strlen(text) + strlen(new) + 1);
+    memcpy(changed, text, (size_t)(at - text));
+    strcpy(stpcpy(changed + (at - text), new), at + strlen(old));
+    struct plan_set *s = read_set(changed);
+    const struct plan *p = plan_set_at(s, 0);
+    ck_assert_msg(plan_quarantine_count(p) > 0, "%s", new);
+    ck_assert_str_eq(plan_quarantine_at(p, 0), why);
+    exercise(p);
+    plan_set_unref(s);
+    free(changed);
+}
+
+START_TEST(one_bad_part_is_quarantined)
+{
+    quarantined("\"key\":\"checkout\",", "\"key\":\"other\",", "full: there is no layer checkout");
+    quarantined("\"list\":[\"DE\"", "\"list\":[[1]",
+                "countries: the segment is left out: value 1 of a segment's list is neither text nor number");
+    quarantined("\"gives\":\"rules\"", "\"gives\":\"most\"", "global: gives must be one of the known words");
+    quarantined("\"unit\":\"0000", "\"unit\":\"zzzz", "full: an override's unit must be a uuid");
+    quarantined("\"segment\":\"staff\"", "\"segment\":\"nobody\"",
+                "full: $segment: there is no segment nobody with a condition");
+    quarantined("\"holdouts\":[9]", "\"holdouts\":[1]", "full: there is no holdout with the id 1");
+    quarantined("\"holdouts\":[9]", "\"holdouts\":[\"9\"]", "full: holdouts must be ids of experiments");
+    quarantined("\"variants\":[\"treatment\"]", "\"variants\":[7]",
+                "full: a prerequisite names a variant that is no text");
+    quarantined("\"starts_at_us\":50", "\"starts_at_us\":\"now\"",
+                "full: starts_at_us must be microseconds since 1970, a whole number");
+    quarantined("\"shipped\":{", "\"shipped\":null,\"x\":{", "done: it shipped, but not which variant");
+}
+END_TEST
+
+START_TEST(every_byte_changed)
+{
+    static const char text[] = MODEL_DOCUMENT;
+    static const char replacements[] = {'"', '}', ',', '9', '-', '\0'};
+    size_t len = sizeof text - 1, read = 0;
+    char *changed = malloc(len);
+    for (size_t i = 0; i < len; i++)
+        for (size_t k = 0; k < sizeof replacements; k++) {
+            struct plan_set *s;
+            memcpy(changed, text, len);
+            changed[i] = replacements[k];
+            if (plan_set_from_json(changed, len, &s, NULL) != 0)
+                continue;
+            read++;
+            for (size_t n = 0; n < plan_set_count(s); n++)
+                exercise(plan_set_at(s, n));
+            plan_set_unref(s);
+        }
+    free(changed);
+    ck_assert_uint_gt(read, len / 2);
+}
+END_TEST
+
+/* Every value of the document in turn becomes each of these. */
+static void replace_values(json_t *value, json_t *root, size_t *n)
+{
+    static const char *const others[] = {"null",  "true", "-1", "1e18",         "9007199254740993",
+                                         "\"x\"", "[]",   "{}", "[[0,5],[3,9]]"};
+    const char *key;
+    json_t *inner;
+    size_t index;
+    json_array_foreach(value, index, inner) replace_values(inner, root, n);
+    json_t *keys = json_object();
+    json_object_update(keys, value);
+    json_object_foreach(keys, key, inner)
+    {
+        for (size_t o = 0; o < sizeof others / sizeof *others; o++) {
+            json_object_set_new(value, key, json_loads(others[o], JSON_DECODE_ANY, NULL));
+            char *text = json_dumps(root, JSON_COMPACT);
+            struct plan_set *s;
+            if (plan_set_from_json(text, strlen(text), &s, NULL) == 0) {
+                exercise(plan_set_at(s, 0));
+                plan_set_unref(s);
+            }
+            free(text);
+            (*n)++;
+        }
+        json_object_set(value, key, inner);
+        replace_values(inner, root, n);
+    }
+    json_decref(keys);
+}
+
+START_TEST(every_value_of_every_type)
+{
+    json_t *root = json_loads(MODEL_DOCUMENT, 0, NULL);
+    size_t n = 0;
+    ck_assert_ptr_nonnull(root);
+    replace_values(root, root, &n);
+    ck_assert_uint_gt(n, 1000);
+    json_decref(root);
+}
+END_TEST
+
+/* Bounded, and told: no list is too long to be read or refused. */
+START_TEST(a_million_entries)
+{
+    enum { N = 1000001 };
+    for (int over = 0; over < 2; over++) {
+        char *text = malloc(sizeof MODEL_DOCUMENT + 12 * N), *p = text;
+        const char *at = strstr(MODEL_DOCUMENT, "\"DE\",\"FR\",7");
+        p += at - MODEL_DOCUMENT;
+        memcpy(text, MODEL_DOCUMENT, (size_t)(at - MODEL_DOCUMENT));
+        p = stpcpy(p, "\"DE\",\"FR\"");
+        for (int i = 2; i < N - 1 + over; i++)
+            p += sprintf(p, ",\"%07d\"", i);
+        strcpy(p, at + strlen("\"DE\",\"FR\",7"));
+        struct plan_set *s = read_set(text);
+        const struct plan *plan = plan_set_at(s, 0);
+        ck_assert_uint_eq(plan_quarantine_count(plan) > 0, over);
+        struct decision d = decided(plan, "full", 1, "0000003");
+        ck_assert((d.reason == REASON_QUARANTINED) == over);
+        plan_set_unref(s);
+        free(text);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tc = tcase_create("plan_model");
+    tcase_add_test(tc, the_model_is_read);
+    tcase_add_test(tc, one_bad_part_is_quarantined);
+    tcase_add_test(tc, every_byte_changed);
+    tcase_add_test(tc, every_value_of_every_type);
+    tcase_add_test(tc, a_million_entries);
+    return run_case("plan_model", tc);
+}
