@@ -86,7 +86,6 @@ END_TEST
 /* The whole model, in a set. */
 START_TEST(each_allocation_of_the_model_fails_in_turn)
 {
-    static const char model[] = MODEL_DOCUMENT;
     int rc = ERR_NOMEM;
     long n = 0;
     for (; rc != 0 && n < 5000; n++) {
@@ -94,7 +93,7 @@ START_TEST(each_allocation_of_the_model_fails_in_turn)
         struct error e;
         error_clear(&e);
         until_failure = n;
-        rc = plan_set_from_json(model, sizeof model - 1, &s, &e);
+        rc = plan_set_from_json(model_document, sizeof model_document - 1, &s, &e);
         until_failure = -1;
         if (rc == 0) {
             ck_assert_uint_eq(plan_quarantine_count(plan_set_at(s, 0)), 0);
@@ -111,11 +110,10 @@ END_TEST
 
 START_TEST(deciding_the_model_allocates_nothing)
 {
-    static const char model[] = MODEL_DOCUMENT;
     static struct trace trace;
     struct plan_set *set;
     char token[TOKEN_TEXT + 1] = "";
-    ck_assert_int_eq(plan_set_from_json(model, sizeof model - 1, &set, NULL), 0);
+    ck_assert_int_eq(plan_set_from_json(model_document, sizeof model_document - 1, &set, NULL), 0);
     const struct plan *p = plan_set_at(set, 0);
     until_failure = 0;
     for (int u = 0; u < 300; u++) {

