@@ -30,7 +30,10 @@ static void add_count(struct buffer *b, int64_t n)
 /* "1.6 ×". A bound is rounded away from the claim it supports: towards 0 with rounding -1, up with 1. */
 static void add_ratio(struct buffer *b, double r, int rounding)
 {
-    int decimals = r >= 10 ? 0 : r < 1.2 ? 2 : 1;
+    int decimals = r >= 10              ? 0
+                   : r >= 1.2           ? 1
+                   : fabs(r - 1) < 0.02 ? 3
+                                        : 2; /* "at least 1.00" would say nothing */
     double scale = pow(10, decimals);
     if (rounding)
         r = (rounding < 0 ? floor(r * scale + 1e-9) : ceil(r * scale - 1e-9)) / scale;
