@@ -58,6 +58,7 @@ void plan_builder_free(struct plan_builder *b)
     free(b->events.items);
     free(b->api_keys.items);
     free(b->quarantine.items);
+    free(b->conditions.items);
     arena_free(b->arena);
     sodium_memzero(b, sizeof *b);
     free(b);
@@ -145,6 +146,8 @@ void plan_builder_segment(struct plan_builder *b, const struct segment_def *def)
         b->failed = true;
     else if (rc != 0)
         plan_builder_refuse(b, def->key, "the segment is left out: %s", e.text);
+    else if (!def->list)
+        list_add_pointer(b, &b->conditions, arena_copy(b->arena, def->key, strlen(def->key)));
 }
 
 void plan_builder_experiment(struct plan_builder *b, const struct experiment_def *def)

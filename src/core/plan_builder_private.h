@@ -15,7 +15,7 @@ struct plan_builder {
     struct arena *arena;
     struct segments *segments; /* in the arena */
     struct plan_header header;
-    struct list flags, experiments, layers, events, api_keys, quarantine;
+    struct list flags, experiments, layers, events, api_keys, quarantine, conditions;
     bool failed; /* out of memory */
 };
 

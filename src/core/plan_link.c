@@ -171,8 +171,25 @@ static void note_emptying_holdouts(struct plan_flag *f)
     }
 }
 
+/* Those that nobody uses are looked at too: what is wrong with them should be seen before they are used. */
+static void check_segments(struct plan_builder *b)
+{
+    const char **keys = b->conditions.items;
+    for (size_t i = 0; i < b->conditions.n; i++) {
+        struct error e;
+        const struct condition *c;
+        error_clear(&e);
+        int rc = segments_condition(b->segments, keys[i], strlen(keys[i]), &c, &e);
+        if (rc == ERR_NOMEM)
+            b->failed = true;
+        else if (rc != 0)
+            plan_builder_refuse(b, keys[i], "the segment: %s%s%s", e.place, e.place[0] ? ": " : "", e.text);
+    }
+}
+
 static void link_names(struct plan_builder *b, struct plan *p)
 {
+    check_segments(b);
     for (size_t i = 0; i < p->n_flags; i++)
         link_rules(b, p, p->flags[i]);
     plan_link_layers(b, p);

@@ -134,6 +134,9 @@ START_TEST(one_bad_part_is_quarantined)
     quarantined("\"unit\":\"0000", "\"unit\":\"zzzz", "full: an override's unit must be a uuid");
     quarantined("\"segment\":\"staff\"", "\"segment\":\"nobody\"",
                 "full: $segment: there is no segment nobody with a condition");
+    quarantined("{\"key\":\"staff\"",
+                "{\"key\":\"unused\",\"condition\":{\"$segment\":\"x\"}},{\"key\":\"staff\"",
+                "unused: the segment: $segment: there is no segment x with a condition");
     quarantined("\"holdouts\":[9]", "\"holdouts\":[1]", "full: there is no holdout with the id 1");
     quarantined("\"holdouts\":[9]", "\"holdouts\":[\"9\"]", "full: holdouts must be ids of experiments");
     quarantined("\"variants\":[\"treatment\"]", "\"variants\":[7]",
