@@ -46,29 +46,57 @@ create or replace function cohort.result_metrics(experiment_id int) returns tabl
 $$;
 comment on function cohort.result_metrics(int) is 'The metrics an experiment (or an earlier iteration) has results for';
 
-create or replace function cohort.result_cells(experiment_id int)
+-- Where the counts come from: the stored ones, or, for the sensitivity view, the rows of those units alone that were
+-- only ever seen in the variant and phase of their first exposure.
+create or replace function cohort.result_counts(experiment_id int, without_switched boolean)
+    returns table (metric_id int, phase_id int, variant_id int, kind text, units bigint, event_units bigint,
+                   sum numeric, sum_sq numeric)
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    select s.metric_id, s.phase_id, s.variant_id, m.kind, s.units, s.event_units, s.sum, s.sum_sq
+      from cohort.metric_stat s
+      join cohort.result_metrics($1) m on m.id = s.metric_id and m.version = s.metric_version
+     where not $2 and s.experiment_id = $1 and s.segment = 0 and s.units > 0
+    union all
+    select m.id, e.phase_id, e.variant_id, m.kind, count(*), count(*) filter (where u.n > 0), coalesce(sum(v.y), 0),
+           coalesce(sum(v.y * v.y), 0)
+      from cohort.exposure e
+      join cohort.ingest_batch b on b.batch_id = e.batch_id and b.applied_at is not null
+     cross join cohort.result_metrics($1) m
+      left join cohort.unit_metric u on u.unit_id = e.unit_id and u.experiment_id = $1 and u.metric_id = m.id
+                                    and u.metric_version = m.version
+     cross join lateral (select cohort.unit_value(m.kind, coalesce(u.n, 0), coalesce(u.sum, 0)) as y) v
+     where $2 and e.experiment_id = $1
+       and not exists (select from cohort.exposure_switch w
+                        where w.unit_id = e.unit_id and w.experiment_id = $1
+                          and (w.variant_id, w.phase_id) is distinct from (e.variant_id, e.phase_id))
+     group by m.id, m.kind, e.phase_id, e.variant_id
+$$;
+comment on function cohort.result_counts(int, boolean) is
+    'The counts behind results by metric, phase and variant; true: without units that were seen in another variant or phase too';
+
+drop function if exists cohort.result_cells(int);
+create or replace function cohort.result_cells(experiment_id int, without_switched boolean)
     returns table (metric_id int, phase_id int, variant_id int, n double precision, y double precision,
                    variance double precision, events double precision, phase_units double precision)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select s.metric_id, s.phase_id, s.variant_id, s.units, (s.sum / (s.units * 1000000::numeric))::double precision,
-           case when m.kind = 'binary'
+           case when s.kind = 'binary'
                 then (s.event_units * (s.units - s.event_units)::numeric / (s.units * s.units::numeric))::double precision
                 when s.units > 1
                 then ((s.units * s.sum_sq - s.sum * s.sum)
                       / (s.units * (s.units - 1)::numeric * 1000000000000))::double precision end,
            s.event_units, sum(s.units) over (partition by s.metric_id, s.phase_id)
-      from cohort.metric_stat s
-      join cohort.result_metrics($1) m on m.id = s.metric_id and m.version = s.metric_version
-     where s.experiment_id = $1 and s.segment = 0 and s.units > 0
+      from cohort.result_counts($1, $2) s
 $$;
-comment on function cohort.result_cells(int) is 'Each metric, phase and variant: units, value, and variance of one unit';
+comment on function cohort.result_cells(int, boolean) is 'Each metric, phase and variant: units, value, and variance of one unit';
 
 -- v: variance of the difference; v_pooled: the same under "no difference" for rates; df: Welch and Satterthwaite.
-create or replace function cohort.result_differences(experiment_id int)
+drop function if exists cohort.result_differences(int);
+create or replace function cohort.result_differences(experiment_id int, without_switched boolean)
     returns table (metric_id int, variant_id int, phases int, delta double precision, v double precision,
                    v_pooled double precision, df double precision)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
-    with cell as materialized (select * from cohort.result_cells($1)),
+    with cell as materialized (select * from cohort.result_cells($1, $2)),
     pair as (
         select t.metric_id, t.variant_id, t.y - c.y as d, t.variance / t.n as vt, c.variance / c.n as vc, t.n as nt,
                c.n as nc, (t.events + c.events) / (t.n + c.n) as p,
@@ -85,7 +113,7 @@ create or replace function cohort.result_differences(experiment_id int)
     )
     select metric_id, variant_id, phases, delta, nullif(v, 0), nullif(v_pooled, 0), v ^ 2 / nullif(spread, 0) from total
 $$;
-comment on function cohort.result_differences(int) is
+comment on function cohort.result_differences(int, boolean) is
     'Each treatment''s difference to control: averaged over the phases that both were in, with its variance';
 
 create or replace function cohort.result_method(kind text, phases int) returns text
@@ -96,8 +124,7 @@ create or replace function cohort.result_method(kind text, phases int) returns t
 $$;
 comment on function cohort.result_method(text, int) is 'How a difference was judged, in words';
 
-drop function if exists cohort.results(text);
-create or replace function cohort.results(key text, iteration int default null)
+create or replace function cohort.result_rows(key text, iteration int, without_switched boolean)
     returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
                    difference double precision, std_error double precision, statistic double precision,
                    low double precision, high double precision, method text, phases int, as_of timestamptz)
@@ -106,28 +133,48 @@ create or replace function cohort.results(key text, iteration int default null)
     level as (
         select c.metric_id, c.variant_id, sum(c.n)::bigint as units, count(*)::int as phases,
                sum(c.phase_units * c.y) / sum(c.phase_units) as value
-          from x cross join lateral cohort.result_cells(x.id) c group by c.metric_id, c.variant_id
+          from x cross join lateral cohort.result_cells(x.id, $3) c group by c.metric_id, c.variant_id
     ), seen as (
         select s.variant_id, sum(s.units)::bigint as units
-          from x join cohort.exposure_stat s on s.experiment_id = x.id group by s.variant_id
+          from x join cohort.exposure_stat s on s.experiment_id = x.id where not $3 group by s.variant_id
     )
     select m.key, m.kind, v.key, v.is_control, coalesce(l.units, seen.units, 0), l.value, d.delta, sqrt(d.v),
            d.delta / sqrt(case m.kind when 'binary' then d.v_pooled else d.v end),
            d.delta - q.half * sqrt(d.v), d.delta + q.half * sqrt(d.v),
-           cohort.result_method(m.kind, coalesce(d.phases, l.phases)), coalesce(d.phases, l.phases, 0),
+           cohort.result_method(m.kind, coalesce(d.phases, l.phases))
+               || case when $3 then '; SENSITIVITY: without units seen in two variants' else '' end, coalesce(d.phases, l.phases, 0),
            (select s.as_of from cohort.leader_state s)
       from x
      cross join lateral cohort.result_metrics(x.id) m
      cross join lateral cohort.result_variants(x.id) v
       left join level l on l.metric_id = m.id and l.variant_id = v.id
       left join seen on seen.variant_id = v.id
-      left join cohort.result_differences((select x.id from x)) d on d.metric_id = m.id and d.variant_id = v.id
+      left join cohort.result_differences((select x.id from x), $3) d on d.metric_id = m.id and d.variant_id = v.id
      cross join lateral (select case m.kind when 'binary' then 1.959963984540054
                                             else cohort.student_t_975(d.df) end as half) q
      order by m.id, v.is_control desc, v.place, v.id
 $$;
+comment on function cohort.result_rows(text, int, boolean) is 'The rows of results() and results_sensitivity()';
+
+drop function if exists cohort.results(text);
+create or replace function cohort.results(key text, iteration int default null)
+    returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
+                   difference double precision, std_error double precision, statistic double precision,
+                   low double precision, high double precision, method text, phases int, as_of timestamptz)
+    language sql stable set search_path = cohort, pg_temp set jit = off
+    as $$ select * from cohort.result_rows($1, $2, false) $$;
 comment on function cohort.results(text, int) is
     'Per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment. iteration: an earlier run''s; left out, the current one''s';
+
+
+create or replace function cohort.results_sensitivity(key text, iteration int default null)
+    returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
+                   difference double precision, std_error double precision, statistic double precision,
+                   low double precision, high double precision, method text, phases int, as_of timestamptz)
+    language sql stable set search_path = cohort, pg_temp set jit = off
+    as $$ select * from cohort.result_rows($1, $2, true) $$;
+comment on function cohort.results_sensitivity(text, int) is
+    'results() without the units that were seen in two variants: to see how much they matter, never to decide by. Who is seen twice can depend on the variant, so leaving them out biases; method says so in every row';
 
 drop function if exists cohort.srm(text);
 create or replace function cohort.srm(key text, iteration int default null)

@@ -115,6 +115,27 @@ select t.ok('histories had everything in them', (select count(*) > 20 and count(
     and (select sum(matured_event_units) > 0 and sum(units - matured_units) > 0 from cohort.metric_stat)
     and (select count(*) > 20 from cohort.switches) and (select count(*) > 0 from cohort.maturity));
 
+-- The sensitivity view leaves out those seen in two variants, and only them; with nobody left out it would be results().
+select t.ok('the sensitivity view counts the units that never switched, and says so in every row',
+    (select bool_and(x.units = x.plain and x.said) and sum(x.units) > 0 and sum(x.units) < sum(x.everybody)
+       from (select r.units, r.method ~ 'SENSITIVITY' as said, f.units as everybody,
+                    (select count(*) from cohort.exposures e where e.experiment = 'h1' and e.variant = r.variant
+                        and not exists (select from cohort.switches w where w.unit_id = e.unit_id and w.experiment = 'h1')) as plain
+               from cohort.results_sensitivity('h1') r
+               join cohort.results('h1') f on f.metric = r.metric and f.variant = r.variant) x));
+select t.ok('and its counts are those units'' own, phase by phase',
+    (select count(*) > 0 and bool_and(c.units = p.units and c.event_units = p.event_units and c.sum = p.sum)
+       from cohort.experiment x
+      cross join lateral cohort.result_counts(x.id, true) c
+       left join lateral (
+            select count(*) as units, count(*) filter (where u.n > 0) as event_units,
+                   sum(case when coalesce(u.n, 0) = 0 then 0 when c.kind = 'binary' then 1000000 else u.sum end) as sum
+              from cohort.exposure e
+              left join cohort.unit_metric u on u.unit_id = e.unit_id and u.experiment_id = x.id and u.metric_id = c.metric_id
+             where e.experiment_id = x.id and e.phase_id = c.phase_id and e.variant_id = c.variant_id
+               and not exists (select from cohort.switches w where w.unit_id = e.unit_id and w.experiment = x.key)) p on true
+      where x.key in ('h1', 'h2')));
+
 -- What comes after a unit has matured changes its count and not its frozen value.
 select id as h1, t.variant(id, 'b') as b, t.phase(id) as p from cohort.experiment where key = 'h1' \gset
 select id as bought from cohort.metric where key = 'bought' \gset
