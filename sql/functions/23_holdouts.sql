@@ -12,6 +12,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('holdout_empty', '23514', 422, 'A holdout keeps somebody out', 'Give a share to a variant that gives nothing, rules or shipped.', 'variants', 'definition'),
 ('holdout_running_fixed', '55000', 409, 'A holdout that has started keeps its scope', 'Stop it, and make a new one.', null, 'definition'),
 ('holdout_moves', '55000', 409, 'Nobody moves into or out of a holdout by a change of tags, team or layer', 'Stop the experiment or the holdout first, or leave tags, team and layer as they are.', null, 'definition'),
+('holdout_most', '23514', 422, 'An experiment is under at most 8 holdouts', 'Stop a holdout, or give this one a narrower scope.', null, 'definition'),
 ('holdout_action', '55000', 409, 'A holdout can''t be shipped, and its arms can''t be dropped', 'Stop it: from then on it holds nobody out.', null, 'definition'),
 ('variant_gives_known', '23514', 422, 'An arm of a holdout gives one of four things', 'gives is one of: nothing (every flag''s default), rules (force and rollout rules), shipped (rules and what has shipped), everything.', 'gives', 'definition'),
 ('variant_gives_value', '23514', 422, 'A holdout''s arm gives, an experiment''s variant has a value', 'In a holdout, say what the arm gives; in an experiment, give the variant a value.', 'gives', 'definition')
@@ -170,6 +171,24 @@ comment on column cohort.holdout_covers.holdout is 'The holdout';
 comment on column cohort.holdout_covers.holdout_id is 'Its id, as events carry it';
 comment on column cohort.holdout_covers.scope is 'global, team, tag or layer';
 comment on column cohort.holdout_covers.place is 'Its place in the order they are asked, from 1';
+
+-- Servers ask at most 8 for one decision.
+create or replace function cohort.holdout_most_check() returns trigger
+    language plpgsql as $$
+declare
+    crowded record;
+begin
+    select c.experiment, count(*) as n into crowded from cohort.holdout_covers c
+     where c.environment = new.environment and (c.experiment = new.key or new.kind = 'holdout')
+     group by c.experiment having count(*) > 8 order by 1 limit 1;
+    if found then
+        perform cohort.fail('holdout_most', format('Experiment %s would be under %s holdouts.', cohort.shown(crowded.experiment), crowded.n));
+    end if;
+    return null;
+end $$;
+comment on function cohort.holdout_most_check() is 'Trigger: refuses a start that would put an experiment under more than 8 holdouts';
+create or replace trigger holdout_most_check after update of status, tags, team, layer on cohort.experiment
+    for each row when (new.status = 'running') execute function cohort.holdout_most_check();
 
 create or replace function cohort.holdouts_of(experiment text)
     returns table(holdout text, id int, scope text, scope_key text, place int)

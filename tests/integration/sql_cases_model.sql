@@ -49,6 +49,8 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('holdout_running_fixed', :'hr', $$select cohort.put_holdout('hold', pg_temp.hold_doc('{"scope": "tag", "scope_key": "x"}'))$$, null, null, null),
 ('holdout_moves', $$select pg_temp.holdout(); update cohort.holdout set scope = 'tag', scope_key = 'x'; select cohort.start('hold'); select pg_temp.running()$$,
     $$update cohort.experiment set tags = '{x}' where key = 'exp'$$, null, null, null),
+('holdout_most', $$select pg_temp.draft(); select cohort.put_holdout('many' || n, '{"variants": [{"key": "out", "share_ppm": 50000, "gives": "nothing"}, {"key": "in", "share_ppm": 950000, "gives": "everything"}]}') from generate_series(1, 9) n; select cohort.start('many' || n) from generate_series(1, 8) n$$,
+    $$select cohort.start('many9')$$, null, null, null),
 ('holdout_action', :'hr', $$select cohort.ship('hold', 'in')$$, null, null, null),
 ('holdout_action', $$select cohort.put_holdout('hold', '{"variants": [{"key": "out", "share_ppm": 50000, "gives": "nothing"}, {"key": "half", "share_ppm": 50000, "gives": "rules"}, {"key": "in", "share_ppm": 900000, "gives": "everything"}]}'); select cohort.start('hold')$$,
     $$select cohort.drop_arm('hold', 'half')$$, null, null, null),
