@@ -69,14 +69,16 @@ create or replace function cohort.expected_assignment(experiment text, unit uuid
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
     as $$ select p.number, v.key, v.share_ppm, cohort.inclusion_ppm(x.e)
-            from (select e, e.id, cohort.slot(cohort.draw_word(e.salt, $2, 0)) as traffic_slot
+            from (select e, e.id, e.kind, cohort.slot(cohort.draw_word(e.salt, $2, 0)) as traffic_slot
                     from cohort.experiment e
                     left join cohort.layer l on l.environment = e.environment and l.key = e.layer
                     left join cohort.layer_slots ls on ls.environment = e.environment and ls.experiment = e.key
                    where e.environment = cohort.current_environment() and e.key = $1
                      and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0))) offset 0) x
            cross join lateral
-                 (select q.id, q.number, cohort.slot(cohort.draw_word(q.salt, $2, 1)) as variant_slot
+                 -- A holdout's arm is drawn by the same word as an experiment's traffic, w0 of its own salt.
+                 (select q.id, q.number, case x.kind when 'holdout' then x.traffic_slot
+                                                     else cohort.slot(cohort.draw_word(q.salt, $2, 1)) end as variant_slot
                     from cohort.phase q left join cohort.phase_closed c on c.phase_id = q.id
                    where q.experiment_id = x.id and q.traffic_slots @> x.traffic_slot
                      and not coalesce(c.slots @> x.traffic_slot, false) offset 0) p
