@@ -30,14 +30,25 @@ static int export_connection(const char *conninfo, struct error *e)
     return 0;
 }
 
-static int become_psql(char **argv, struct error *e)
+/* Our sentences speak for themselves: which function raised them (psql's CONTEXT) is noise to people. A -v of
+ * the caller's own comes later and wins. */
+static int become_psql(int argc, char **argv, struct error *e)
 {
-    argv[0] = (char[]){"psql"};
-    execvp("psql", argv);
-    execv(PG_BINDIR "/psql", argv);
+    char **all = calloc((size_t)argc + 3, sizeof *all);
+    if (!all)
+        return error_set(e, ERR_NOMEM, "psql", "out of memory");
+    all[0] = (char[]){"psql"};
+    all[1] = (char[]){"-v"};
+    all[2] = (char[]){"SHOW_CONTEXT=never"};
+    for (int i = 1; i < argc; i++)
+        all[i + 2] = argv[i];
+    execvp("psql", all);
+    execv(PG_BINDIR "/psql", all);
+    int why = errno;
+    free(all);
     return error_set(e, ERR_IO, "psql",
                      "can't be run: %s; install it with: apt-get install postgresql-client-15",
-                     strerror(errno));
+                     strerror(why));
 }
 
 int command_psql(struct ctl *c, int argc, char **argv, struct error *e)
@@ -61,5 +72,5 @@ int command_psql(struct ctl *c, int argc, char **argv, struct error *e)
         return rc;
     rc = export_connection(conninfo, e);
     free(conninfo);
-    return rc < 0 ? rc : become_psql(argv, e);
+    return rc < 0 ? rc : become_psql(argc, argv, e);
 }

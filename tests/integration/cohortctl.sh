@@ -90,6 +90,8 @@ says "fixed horizon" ctl results cta
 says '"metrics"' ctl results cta --json
 refuses 1 "nothing_here" ctl results nothing_here
 says "301" ctl psql -XAtc 'select count(*) from exposure'
+refuses 1 "is running already" ctl psql -Xc "select start('cta')"
+if grep -q "CONTEXT" "$WORK/out"; then fail "psql tells which functions spoke"; fi
 says "cta" "$CTL" --database "$(json "$D/server.json" database)" psql -XAtc 'select key from experiment'
 
 step "the stop by hand"
