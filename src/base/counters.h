@@ -33,7 +33,9 @@
     X(plan_version, "cohortd_plan_version", "gauge", "config_version of the plan being served.")             \
     X(plan_loads, "cohortd_plan_loads_total", "counter", "Plans compiled and swapped in.")                   \
     X(plan_confirmed_us, "cohortd_plan_confirmed_microseconds", "gauge",                                     \
-      "When the database last confirmed the plan, microseconds since 1970.")                                 \
+      "When the database last confirmed the plan, by the machine's monotonic clock.")                        \
+    X(monitor_heard_us, "cohortd_monitor_heard_microseconds", "gauge",                                       \
+      "When the monitor's last heartbeat was heard of, by the machine's monotonic clock.")                   \
     X(leader, "cohortd_leader", "gauge", "1 while this node leads the monitor.")                             \
     X(monitor_passes, "cohortd_monitor_passes_total", "counter", "Passes of the monitor on this node.")      \
     X(guard_stops, "cohortd_guardrail_stops_total", "counter",                                               \

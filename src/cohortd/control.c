@@ -43,7 +43,7 @@ static int compile(const char *document, struct plan_set **out, struct error *e)
 static void count_plan(struct counters *c, const struct plan_set *plans)
 {
     counter_set(c, plan_version, plan_set_version(plans));
-    counter_set(c, plan_confirmed_us, clock_wall_us());
+    counter_set(c, plan_confirmed_us, clock_monotonic_us());
     counter_add(c, plan_loads, 1);
 }
 
@@ -97,7 +97,7 @@ static int definitions_round(struct control *c, struct pg *p, struct pg_error *e
     int code = definitions_wait(p, POLL_MS, &c->version, &c->stop_version, &document, e);
     if (code != ERR_OK)
         return code;
-    counter_set(c->o.counters, plan_confirmed_us, clock_wall_us());
+    counter_set(c->o.counters, plan_confirmed_us, clock_monotonic_us());
     if (document)
         serve_document(c, document, stop_before);
     free(document);

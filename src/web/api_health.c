@@ -61,7 +61,7 @@ void health_ready(struct api_context *c)
 {
     const struct plan_set *p = c->w->plans;
     int64_t confirmed = counter_get(c->w->services.counters, plan_confirmed_us);
-    int64_t age = clock_wall_us() - confirmed;
+    int64_t age = clock_monotonic_us() - confirmed;
     char text[512];
     struct json_out o;
     json_out_init(&o, text, sizeof text);
