@@ -82,3 +82,7 @@ SQL_FUNCTIONS += \
 	sql/functions/73_team_security.sql \
 	sql/functions/75_recheck.sql \
 	sql/functions/90_roles.sql
+# Conservation, dead letters and how long events are kept.
+SQL_MIGRATIONS += \
+	sql/migrations/0036_ingest_audit.sql \
+	sql/migrations/0037_retention.sql

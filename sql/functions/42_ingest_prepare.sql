@@ -63,8 +63,19 @@ begin
     if first_group <= mark then
         perform cohort.fail('ingest_groups', format('Groups up to %s are stored; %s to %s overlaps them.', mark, $3, $4));
     end if;
-    update cohort.spool s set watermark = $4, node = $2, updated_at = now() where s.spool_id = $1;
     return nextval(pg_get_serial_sequence('cohort.ingest_batch', 'batch_id'));
 end $$;
 comment on function cohort.ingest_claim(uuid, text, bigint, bigint) is
-    'Part of ingest(): moves the queue''s watermark and gives the batch its id; null when the groups are stored already';
+    'Part of ingest(): locks the queue and gives the batch its id; null when the groups are stored already';
+
+create or replace function cohort.report_spool(spool uuid, node text, accepted bigint) returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    insert into cohort.spool as s (spool_id, node, reported_accepted, reported_at)
+    values ($1, $2, $3, clock_timestamp())
+    on conflict (spool_id) do update
+       set node = excluded.node, reported_accepted = greatest(s.reported_accepted, excluded.reported_accepted),
+           reported_at = excluded.reported_at;
+end $$;
+comment on function cohort.report_spool(uuid, text, bigint) is
+    'A server says how many records its queue''s file was ever given, those still in it included: cohort.ingest_audit shows what is spooled';

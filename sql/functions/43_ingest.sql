@@ -5,7 +5,8 @@
 
 -- Rows that can't be stored as they are (a missing key, an infinite time) go to the dead letters, so that one
 -- bad record doesn't stop the queue.
-create or replace function cohort.ingest_poison(batch bigint) returns int
+drop function if exists cohort.ingest_poison(bigint);
+create or replace function cohort.ingest_poison(batch bigint, spool uuid) returns int
     language plpgsql set search_path = cohort, pg_temp as $$
 declare
     bad int := 0;
@@ -17,18 +18,18 @@ begin
             or s.event_id is null or s.trusted is null or s.origin is null
             or s.ts is null or not isfinite(s.ts)
         returning 'exposure' as kind, s.event_id, to_jsonb(s) as body)
-    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
     select now(), kind, 'malformed_record', 'The record lacks a field that an exposure must have.', event_id, body,
-           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch from gone;
+           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch, spool from gone;
     get diagnostics bad = row_count;
     with gone as (
         delete from pg_temp.stage_outcome s
          where s.unit_id is null or s.event_id is null or s.name is null or s.trusted is null
             or s.ts is null or not isfinite(s.ts)
         returning 'outcome' as kind, s.event_id, to_jsonb(s) as body)
-    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
     select now(), kind, 'malformed_record', 'The record lacks a field that an outcome must have.', event_id, body,
-           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch from gone;
+           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch, spool from gone;
     get diagnostics n = row_count;
     bad := bad + n;
     with gone as (
@@ -36,19 +37,22 @@ begin
          where s.unit_id is null or s.decision_id is null or s.flag_id is null or s.reason is null or s.mode is null
             or s.plan_version is null or s.ts is null or not isfinite(s.ts)
         returning 'decision' as kind, s.decision_id, to_jsonb(s) as body)
-    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
     select now(), kind, 'malformed_record', 'The record lacks a field that a decision must have.', decision_id, body,
-           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch from gone;
+           sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch, spool from gone;
     get diagnostics n = row_count;
     return bad + n;
 end $$;
-comment on function cohort.ingest_poison(bigint) is
+comment on function cohort.ingest_poison(bigint, uuid) is
     'Part of ingest(): moves staged rows that can''t be stored to the dead letters; returns how many';
 
-create or replace function cohort.ingest_partitions() returns void
+-- A day that is kept no longer is not made again: its events go to the dead letters.
+drop function if exists cohort.ingest_partitions();
+create or replace function cohort.ingest_partitions(batch bigint, spool uuid) returns int
     language plpgsql set search_path = cohort, pg_temp as $$
 declare
     part record;
+    late int := 0;
 begin
     for part in
         select 'outcome' as parent, (ts at time zone 'UTC')::date as day from pg_temp.stage_outcome
@@ -56,10 +60,42 @@ begin
         select 'decision', (ts at time zone 'UTC')::date from pg_temp.stage_decision
         order by 1, 2
     loop
-        perform cohort.make_partition(part.parent, part.day);
+        if exists (select from cohort.partition_dropped p where p.parent = part.parent and p.day = part.day) then
+            late := late + cohort.ingest_too_late(part.parent, part.day, batch, spool);
+        else
+            perform cohort.make_partition(part.parent, part.day);
+        end if;
     end loop;
+    return late;
 end $$;
-comment on function cohort.ingest_partitions() is 'Part of ingest(): makes the partitions that the staged rows need';
+comment on function cohort.ingest_partitions(bigint, uuid) is
+    'Part of ingest(): makes the partitions that the staged rows need; returns how many rows were of days that are no longer kept';
+
+create or replace function cohort.ingest_too_late(parent text, day date, batch bigint, spool uuid) returns int
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    n int;
+begin
+    if parent = 'outcome' then
+        with gone as (
+            delete from pg_temp.stage_outcome s where (s.ts at time zone 'UTC')::date = $2
+            returning s.event_id, to_jsonb(s) as body)
+        insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
+        select now(), 'outcome', 'too_late', format('Events of %s are kept no longer.', $2), event_id, body,
+               sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch, spool from gone;
+    else
+        with gone as (
+            delete from pg_temp.stage_decision s where (s.ts at time zone 'UTC')::date = $2
+            returning s.decision_id, to_jsonb(s) as body)
+        insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
+        select now(), 'decision', 'too_late', format('Decisions of %s are kept no longer.', $2), decision_id, body,
+               sha256(convert_to(body::text, 'UTF8')), octet_length(body::text), batch, spool from gone;
+    end if;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+comment on function cohort.ingest_too_late(text, date, bigint, uuid) is
+    'Part of ingest(): moves staged rows of a day that is no longer kept to the dead letters; returns how many';
 
 -- An exposure that is earlier than the stored one takes its place. Stored times only ever fall, so what is not
 -- earlier when the rows are locked never becomes earlier.
@@ -127,8 +163,31 @@ end $$;
 comment on function cohort.ingest_switches(bigint) is
     'Part of ingest(): notes units that were also seen in another variant or phase';
 
+-- Reports with the id and time of the stored first exposure that say something else: the first to arrive stays.
+create or replace function cohort.ingest_exposure_conflicts(batch bigint, spool uuid) returns int
+    language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
+    set jit = off as $$
+declare
+    n int;
+begin
+    with gone as (
+        delete from pg_temp.stage_exposure s using cohort.exposure e
+         where e.unit_id = s.unit_id and e.experiment_id = s.experiment_id and e.event_id = s.event_id
+           and e.first_ts = s.ts and (e.variant_id, e.phase_id) is distinct from (s.variant_id, s.phase_id)
+        returning s.event_id, to_jsonb(s) as body)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
+    select now(), 'exposure', 'conflict', cohort.conflict_words(), event_id, body, sha256(convert_to(body::text, 'UTF8')),
+           octet_length(body::text), batch, spool from gone;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+comment on function cohort.ingest_exposure_conflicts(bigint, uuid) is
+    'Part of ingest(): moves staged exposures that contradict the stored one of the same id and time to the dead letters; returns how many';
+
 -- A batch of nothing but new units needs no second look.
-create or replace function cohort.ingest_exposures(batch bigint, out stored int, out duplicates int, out replaced int)
+drop function if exists cohort.ingest_exposures(bigint);
+create or replace function cohort.ingest_exposures(batch bigint, spool uuid, out stored int, out duplicates int,
+        out replaced int, out conflicts int, out to_ts timestamptz)
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
     insert into cohort.exposure (unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, first_ts,
@@ -139,17 +198,50 @@ begin
      order by unit_id, experiment_id, ts, event_id
     on conflict (unit_id, experiment_id) do nothing;
     get diagnostics stored = row_count;
-    duplicates := (select count(*) from pg_temp.stage_exposure) - stored;
+    select count(*) - stored, max(ts) into duplicates, to_ts from pg_temp.stage_exposure;
     replaced := 0;
+    conflicts := 0;
     if duplicates > 0 then
         replaced := cohort.ingest_replace(batch);
+        conflicts := cohort.ingest_exposure_conflicts(batch, spool);
+        duplicates := duplicates - conflicts;
         perform cohort.ingest_switches(batch);
     end if;
 end $$;
-comment on function cohort.ingest_exposures(bigint) is
+comment on function cohort.ingest_exposures(bigint, uuid) is
     'Part of ingest(): stores the staged exposures; a duplicate is one of a unit that was exposed before, in this batch too';
 
-create or replace function cohort.ingest_outcomes(batch bigint, out stored int, out duplicates int)
+create or replace function cohort.conflict_words() returns text
+    language sql immutable parallel safe
+    as $$ select 'An event with this id, unit and time is stored already and says something else. The first one stays.' $$;
+comment on function cohort.conflict_words() is 'What a dead letter with reason conflict says';
+
+-- An event that is there already with another content: the first to arrive stays, the other one is kept apart. One
+-- that only lacks trust says nothing new; a trusted one that finds an untrusted one in its place does.
+create or replace function cohort.ingest_outcome_conflicts(batch bigint, spool uuid) returns int
+    language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
+    set jit = off as $$
+declare
+    n int;
+begin
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
+    select now(), 'outcome', 'conflict', cohort.conflict_words(), s.event_id, v.body,
+           sha256(convert_to(v.body::text, 'UTF8')), octet_length(v.body::text), batch, spool
+      from pg_temp.stage_outcome s
+      join cohort.outcome o on o.unit_id = s.unit_id and o.event_id = s.event_id and o.ts = s.ts
+     cross join lateral (select to_jsonb(s) as body) v
+     where (s.name, s.value, s.attributes, s.decision_id) is distinct from (o.name, o.value, o.attributes, o.decision_id)
+        or s.trusted and not o.trusted
+     order by s.unit_id, s.event_id, s.ts;
+    get diagnostics n = row_count;
+    return n;
+end $$;
+comment on function cohort.ingest_outcome_conflicts(bigint, uuid) is
+    'Part of ingest(): keeps staged outcomes that contradict a stored one of the same key as dead letters; returns how many';
+
+drop function if exists cohort.ingest_outcomes(bigint);
+create or replace function cohort.ingest_outcomes(batch bigint, spool uuid, out stored int, out duplicates int,
+        out conflicts int, out from_ts timestamptz, out to_ts timestamptz)
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
     insert into cohort.outcome (unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch_id)
@@ -158,9 +250,14 @@ begin
      order by unit_id, event_id, ts
     on conflict (unit_id, event_id, ts) do nothing;
     get diagnostics stored = row_count;
-    duplicates := (select count(*) from pg_temp.stage_outcome) - stored;
+    select count(*) - stored, min(ts), max(ts) into duplicates, from_ts, to_ts from pg_temp.stage_outcome;
+    conflicts := 0;
+    if duplicates > 0 then
+        conflicts := cohort.ingest_outcome_conflicts(batch, spool);
+        duplicates := duplicates - conflicts;
+    end if;
 end $$;
-comment on function cohort.ingest_outcomes(bigint) is 'Part of ingest(): stores the staged outcomes';
+comment on function cohort.ingest_outcomes(bigint, uuid) is 'Part of ingest(): stores the staged outcomes';
 
 create or replace function cohort.ingest_decisions(batch bigint, out stored int, out duplicates int)
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -178,53 +275,94 @@ begin
 end $$;
 comment on function cohort.ingest_decisions(bigint) is 'Part of ingest(): stores the staged decisions';
 
-create or replace function cohort.ingest_dead_letters(batch bigint) returns int
+drop function if exists cohort.ingest_dead_letters(bigint);
+create or replace function cohort.ingest_dead_letters(batch bigint, spool uuid) returns int
     language plpgsql set search_path = cohort, pg_temp as $$
 declare
     n int;
 begin
-    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
     select coalesce(received_at, now()), coalesce(kind, 'unknown'), coalesce(reason, 'unknown'), detail, event_id, body,
-           body_hash, body_length, batch
+           body_hash, body_length, batch, spool
       from pg_temp.stage_dead_letter order by received_at;
     get diagnostics n = row_count;
     return n;
 end $$;
-comment on function cohort.ingest_dead_letters(bigint) is 'Part of ingest(): stores the staged dead letters';
+comment on function cohort.ingest_dead_letters(bigint, uuid) is 'Part of ingest(): stores the staged dead letters';
 
+-- The queue's totals and its watermark, in one. What the server counted is of its file: where the queue's id is
+-- younger than the file (or than the counting), the difference is learnt from the first batch that is counted.
+create or replace function cohort.ingest_totals(spool uuid, node text, first_group bigint, last_group bigint, file_accepted bigint,
+        b cohort.ingest_batch) returns cohort.spool
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    n bigint := b.exposures + b.outcomes + b.decisions;
+    all_of_it bigint := n + b.duplicate_exposures + b.duplicate_outcomes + b.duplicate_decisions + b.dead_letters;
+    after cohort.spool;
+begin
+    update cohort.spool s
+       set watermark = $4, node = $2, updated_at = now(), stored = s.stored + n,
+           duplicates = s.duplicates + all_of_it - n - b.dead_letters, conflicts = s.conflicts + b.conflicts,
+           dead_letters = s.dead_letters + b.dead_letters,
+           accepted_before = coalesce(s.accepted_before, v.before),
+           accepted = case when $5 is null then s.accepted + all_of_it
+                           else $5 - coalesce(s.accepted_before, v.before) end
+      from (select case when $3 = 1 then 0 else $5 - all_of_it - q.accepted end as before
+              from cohort.spool q where q.spool_id = $1) v
+     where s.spool_id = $1
+    returning s.* into after;
+    return after;
+end $$;
+comment on function cohort.ingest_totals(uuid, text, bigint, bigint, bigint, cohort.ingest_batch) is
+    'Part of ingest(): adds a batch to its queue''s totals and moves the watermark';
+
+drop function if exists cohort.ingest(uuid, text, bigint, bigint);
+drop function if exists cohort.ingest(uuid, text, bigint, bigint, bigint);
 create or replace function cohort.ingest(spool uuid, node text, first_group bigint, last_group bigint,
-        out batch_id bigint, out stored int, out duplicates int, out dead int)
+        accepted bigint default null,
+        out batch_id bigint, out stored int, out duplicates int, out dead int, out conflicts int,
+        out total_accepted bigint, out total_stored bigint, out total_duplicates bigint, out total_dead bigint,
+        out total_conflicts bigint)
     language plpgsql set search_path = cohort, pg_temp as $$
 #variable_conflict use_column
 declare
-    b bigint := cohort.ingest_claim(spool, node, first_group, last_group);
+    b cohort.ingest_batch;
+    s cohort.spool;
     e record;
     o record;
     d record;
 begin
-    batch_id := b;
+    batch_id := cohort.ingest_claim(spool, node, first_group, last_group);
     stored := 0;
     duplicates := 0;
     dead := 0;
-    if b is null then
+    conflicts := 0;
+    if batch_id is null then
         raise notice 'Groups % to % of this queue are stored already: nothing was stored.', first_group, last_group;
-        return;
+        select * into s from cohort.spool q where q.spool_id = $1;
+    else
+        dead := cohort.ingest_poison(batch_id, spool) + cohort.ingest_partitions(batch_id, spool);
+        select * into e from cohort.ingest_exposures(batch_id, spool);
+        select * into o from cohort.ingest_outcomes(batch_id, spool);
+        select * into d from cohort.ingest_decisions(batch_id);
+        conflicts := e.conflicts + o.conflicts;
+        dead := dead + conflicts + cohort.ingest_dead_letters(batch_id, spool);
+        stored := e.stored + o.stored + d.stored;
+        duplicates := e.duplicates + o.duplicates + d.duplicates;
+        insert into cohort.ingest_batch (batch_id, spool_id, first_group, last_group, exposures, outcomes, decisions,
+                                         dead_letters, conflicts, duplicate_exposures, duplicate_outcomes,
+                                         duplicate_decisions, replaced, outcomes_from, outcomes_to, exposures_to)
+        overriding system value
+        values (batch_id, $1, $3, $4, e.stored, o.stored, d.stored, dead, conflicts, e.duplicates, o.duplicates,
+                d.duplicates, e.replaced, o.from_ts, o.to_ts, e.to_ts)
+        returning * into b;
+        s := cohort.ingest_totals(spool, node, first_group, last_group, accepted, b);
     end if;
-    dead := cohort.ingest_poison(b);
-    perform cohort.ingest_partitions();
-    select * into e from cohort.ingest_exposures(b);
-    select * into o from cohort.ingest_outcomes(b);
-    select * into d from cohort.ingest_decisions(b);
-    dead := dead + cohort.ingest_dead_letters(b);
-    stored := e.stored + o.stored + d.stored;
-    duplicates := e.duplicates + o.duplicates + d.duplicates;
-    insert into cohort.ingest_batch (batch_id, spool_id, first_group, last_group, exposures, outcomes, decisions,
-                                     dead_letters, duplicate_exposures, duplicate_outcomes, duplicate_decisions,
-                                     replaced, outcomes_from, outcomes_to)
-    overriding system value
-    select b, $1, $3, $4, e.stored, o.stored, d.stored, dead, e.duplicates, o.duplicates, d.duplicates, e.replaced,
-           min(s.ts), max(s.ts)
-      from pg_temp.stage_outcome s;
+    total_accepted := s.accepted;
+    total_stored := s.stored;
+    total_duplicates := s.duplicates;
+    total_dead := s.dead_letters;
+    total_conflicts := s.conflicts;
 end $$;
-comment on function cohort.ingest(uuid, text, bigint, bigint) is
-    'Stores what is staged as one batch and moves the queue''s watermark to last_group, in the caller''s transaction. Groups that are stored already store nothing: batch_id is then null';
+comment on function cohort.ingest(uuid, text, bigint, bigint, bigint) is
+    'Stores what is staged as one batch and moves the queue''s watermark to last_group, in the caller''s transaction. accepted: records ever put into the queue''s file up to last_group; null: as many as are staged. Groups that are stored already store nothing: batch_id is then null. The queue''s totals are told each time';

@@ -100,3 +100,27 @@ comment on column cohort.decisions.inputs is 'The attributes that targeting used
 comment on column cohort.decisions.eligible is 'The variants that could have been served; null: all of the phase';
 comment on column cohort.decisions.decision_id is 'The id the answer carried';
 comment on column cohort.decisions.batch_id is 'The batch that brought it';
+
+-- Conservation, per queue. What is spooled is what the server last said, less what has come.
+drop view if exists cohort.ingest_audit;
+create view cohort.ingest_audit as
+select s.node, s.spool_id, s.accepted + v.spooled as accepted, s.stored, s.duplicates, s.conflicts, s.dead_letters,
+       v.spooled, s.accepted - s.stored - s.duplicates - s.dead_letters as balance, s.replayed, s.dropped,
+       greatest(s.updated_at, s.reported_at) as updated_at
+  from cohort.spool s
+ cross join lateral (select greatest(coalesce(s.reported_accepted - coalesce(s.accepted_before, 0) - s.accepted, 0), 0)
+                            as spooled) v;
+comment on view cohort.ingest_audit is
+    'Per queue of each server: accepted = stored + duplicates + dead letters + spooled. Nothing is lost and nothing is stored twice while balance is 0. The queue of the node ''replay'' holds dead letters that were sent again';
+comment on column cohort.ingest_audit.node is 'The server';
+comment on column cohort.ingest_audit.spool_id is 'The queue: a server has a new one when its file was made anew or restored';
+comment on column cohort.ingest_audit.accepted is 'Records that were accepted';
+comment on column cohort.ingest_audit.stored is 'Of those, rows that were added to exposure, outcome and decision';
+comment on column cohort.ingest_audit.duplicates is 'Of those, records that were there already';
+comment on column cohort.ingest_audit.conflicts is 'Of dead_letters, events that were there already with another content';
+comment on column cohort.ingest_audit.dead_letters is 'Of those, records that went to dead_letter';
+comment on column cohort.ingest_audit.spooled is 'Of those, records that are still in the server''s queue, as it last said';
+comment on column cohort.ingest_audit.balance is 'Records that are missing (or too many, below 0): 0 when all is well';
+comment on column cohort.ingest_audit.replayed is 'Of dead_letters, those that were replayed since: they are in the queue of the node ''replay'' too';
+comment on column cohort.ingest_audit.dropped is 'Of dead_letters, those that were dropped since';
+comment on column cohort.ingest_audit.updated_at is 'When any of it last changed';

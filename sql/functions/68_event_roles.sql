@@ -10,7 +10,8 @@ begin
             'ingest_batch', 'dead_letter', 'leader_state', 'tracked_metric', 'maturity', 'unit_metric', 'exposure_stat',
             'metric_stat', 'guardrail_state', 'stop_event', 'alert_event', 'experiment_metric', 'exposures', 'switches',
             'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input',
-            'experiment_iteration', 'every_iteration', 'iteration_metric'] loop
+            'experiment_iteration', 'every_iteration', 'iteration_metric', 'ingest_audit',
+            'partition_dropped', 'unit_frozen'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
     end loop;

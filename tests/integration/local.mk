@@ -55,7 +55,7 @@ tests_integration_pg_client_LDADD = libstore.a libbase.a libcore.a $(CHECK_LIBS)
 # events in SQL
 sql_events_parts = \
 	tests/integration/sql/events_cost.sql tests/integration/sql/events_history.sql \
-	tests/integration/sql/events_ingest.sql tests/integration/sql/events_leader.sql \
+	tests/integration/sql/events_audit.sql tests/integration/sql/events_ingest.sql tests/integration/sql/events_leader.sql \
 	tests/integration/sql/events_locks.sh tests/integration/sql/events_results.sql \
 	tests/integration/sql/events_roles.sql tests/integration/sql/events_setup.sql \
 	tests/integration/sql/events_shippers.sql

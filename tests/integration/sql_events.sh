@@ -22,6 +22,7 @@ pg_start
 pg_load_schema
 part events_setup.sql
 part events_ingest.sql
+part events_audit.sql
 part events_leader.sql
 part events_roles.sql
 part events_results.sql
