@@ -92,6 +92,119 @@ double srm_log_e(const int64_t *counts, const double *weights, size_t k)
     return ln_mean_exp(e, CONCENTRATIONS);
 }
 
+static bool same_shares(const struct srm_phase *a, const struct srm_phase *b, size_t k)
+{
+    double wa = 0, wb = 0;
+    for (size_t i = 0; i < k; i++) {
+        wa += weight_of(a->weights[i]);
+        wb += weight_of(b->weights[i]);
+    }
+    for (size_t i = 0; i < k; i++)
+        if (fabs(weight_of(a->weights[i]) / wa - weight_of(b->weights[i]) / wb) > 1e-12)
+            return false;
+    return true;
+}
+
+static bool has_units(const struct srm_phase *p, size_t k)
+{
+    for (size_t i = 0; i < k; i++)
+        if (p->counts[i] > 0)
+            return true;
+    return false;
+}
+
+/* All phases with units have the same shares: one phase, with the counts added up. */
+static bool one_phase(const struct srm_phase *phases, size_t n, size_t k, const struct srm_phase **shares)
+{
+    *shares = NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (!has_units(&phases[i], k))
+            continue;
+        if (*shares && !same_shares(*shares, &phases[i], k))
+            return false;
+        *shares = &phases[i];
+    }
+    return true;
+}
+
+static int64_t added(int64_t a, int64_t b)
+{
+    return b <= 0 ? a : a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static const double losses[] = {0.01, 0.02, 0.05, 0.1, 0.2, 0.5};
+#define LOSSES (sizeof losses / sizeof *losses)
+
+/* ln of the likelihood ratio of one phase when arm i alone keeps the fraction `keep` of its units:
+ * θ_j / p_j = w_j / Σ p w. */
+static double loss_ratio(const struct srm_phase *p, size_t k, size_t arm, double keep)
+{
+    double n, w;
+    size_t arms;
+    if (!totals(p->counts, p->weights, k, &n, &w, &arms))
+        return INFINITY;
+    if (arms < 2)
+        return 0;
+    double share = weight_of(p->weights[arm]) / w;
+    return count_of(p->counts[arm]) * log(keep) - n * log1p(share * (keep - 1));
+}
+
+/* keep > 1: every other arm loses. */
+static double keep_of(size_t i)
+{
+    double kept = 1 - losses[i % LOSSES];
+    return i < LOSSES ? kept : 1 / kept;
+}
+
+static double ln_add(double a, double b)
+{
+    double top = fmax(a, b);
+    return isinf(top) ? top : top + log1p(exp(fmin(a, b) - top));
+}
+
+/* The same loss in every phase: the mixture outside. */
+static double common_loss(const struct srm_phase *phases, size_t n, size_t k)
+{
+    double sum = -INFINITY;
+    for (size_t arm = 0; arm < k; arm++)
+        for (size_t i = 0; i < 2 * LOSSES; i++) {
+            double ln = 0;
+            for (size_t p = 0; p < n; p++)
+                ln += loss_ratio(&phases[p], k, arm, keep_of(i));
+            sum = ln_add(sum, ln);
+        }
+    return sum - log((double)(2 * LOSSES * k));
+}
+
+/* Each phase its own loss: the mixture inside. */
+static double phase_losses(const struct srm_phase *phases, size_t n, size_t k)
+{
+    double product = 0;
+    for (size_t p = 0; p < n; p++)
+        product += common_loss(&phases[p], 1, k);
+    return product;
+}
+
+double srm_phases_log_e(const struct srm_phase *phases, size_t n, size_t k)
+{
+    const struct srm_phase *shares;
+    double units, w;
+    size_t arms;
+    for (size_t p = 0; p < n; p++)
+        if (!totals(phases[p].counts, phases[p].weights, k, &units, &w, &arms))
+            return INFINITY;
+    if (k < 2)
+        return 0;
+    if (k <= SRM_POOLED_ARMS && one_phase(phases, n, k, &shares)) {
+        int64_t counts[SRM_POOLED_ARMS] = {0};
+        for (size_t p = 0; p < n; p++)
+            for (size_t i = 0; i < k; i++)
+                counts[i] = added(counts[i], phases[p].counts[i]);
+        return shares ? srm_log_e(counts, shares->weights, k) : 0;
+    }
+    return ln_add(common_loss(phases, n, k), phase_losses(phases, n, k)) - log(2);
+}
+
 static double pair_log_e(const struct srm_pair *p, double q, double c)
 {
     return srm_log_e_at((const int64_t[]){p->treatment, p->control}, (const double[]){q, 1 - q}, 2, c);

@@ -30,6 +30,24 @@ struct srm_pair {
  * Phases with q outside (0, 1) are left out. */
 double srm_pairs_log_e(const struct srm_pair *pairs, size_t n);
 
+/* All arms of one phase: k counts and k shares. */
+struct srm_phase {
+    const int64_t *counts;
+    const double *weights;
+};
+
+/* With more arms than these, phases of the same shares are looked at like phases of different ones. */
+#define SRM_POOLED_ARMS 64
+
+/* Several phases of the same k arms. Where all phases that hold units have the same shares they are one, and
+ * this is srm_log_e. Where shares change, losing exposures leaves a trace that knows no phase: an arm i that
+ * keeps the fraction w_i of its units has θ_i ∝ p_i w_i in every phase. So E is the mean of two e-processes
+ * with w on a grid (each arm in turn loses, or is the only one not to lose, 1, 2, 5, 10, 20 or 50 %): the
+ * mixture over w of the product over phases (the same loss throughout), and the product over phases of the
+ * mixture over w (a loss that came or went). INFINITY when an arm of share 0 in some phase has units there; 0
+ * when there is nothing to compare. */
+double srm_phases_log_e(const struct srm_phase *phases, size_t n, size_t k);
+
 /* The largest q that the counts of a pair do not exclude at level alpha, by the same E: anytime-valid.
  * 1 when nothing is excluded. pair->q is not read. */
 double srm_q_upper(const struct srm_pair *pair, double alpha);

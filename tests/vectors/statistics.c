@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "stats/drift.h"
 #include "stats/evt.h"
 #include "stats/fixed.h"
+#include "stats/multiplicity.h"
 #include "stats/srm.h"
 
 #define MAX_ITEMS 64
@@ -142,6 +144,39 @@ static void check_phases(struct run *r)
     same(r, "std_err", -1, f.std_error);
 }
 
+static void check_ebh(struct run *r)
+{
+    json_t *v, *want = json_object_get(r->expected, "rejected");
+    size_t i, k = 0, listed = 0;
+    double ln_e[MAX_ITEMS];
+    bool rejected[MAX_ITEMS];
+    json_array_foreach(json_object_get(r->input, "e"), k, v) ln_e[k] = log(json_number_value(v));
+    size_t hits = ebh(ln_e, k, number(r->input, "alpha"), rejected);
+    for (i = 0; i < k; i++)
+        if (rejected[i])
+            same(r, "rejected", (int)listed++, (double)i);
+    if (listed != hits || hits != json_array_size(want)) {
+        r->wrong++;
+        printf("FAIL %s: %zu rejected, not %zu\n", r->id, hits, json_array_size(want));
+    }
+}
+
+static void check_drift(struct run *r)
+{
+    json_t *v;
+    size_t i;
+    struct drift d;
+    drift_init(&d, number(r->input, "p0"), DRIFT_UP);
+    json_array_foreach(json_object_get(r->input, "x"), i, v)
+    {
+        if (json_integer_value(v))
+            drift_event(&d);
+        else
+            drift_quiet(&d, 1);
+        same(r, "path", (int)i, exp(drift_ln_m(&d)));
+    }
+}
+
 static const struct {
     const char *function;
     void (*check)(struct run *r);
@@ -150,6 +185,8 @@ static const struct {
     {"evt_rr_bounds", check_evt_rr_bounds},
     {"dirichlet_multinomial_log_e", check_dirichlet_multinomial},
     {"chi2_p", check_chi2},
+    {"e_bh", check_ebh},
+    {"shiryaev_roberts_mixture", check_drift},
     {"z_test_props", check_z},
     {"welch_t_two_sided", check_welch},
     {"phase_standardised_difference", check_phases},
