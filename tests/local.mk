@@ -5,3 +5,4 @@ include tests/integration/local.mk
 include tests/lint/local.mk
 include tests/bench/local.mk
 include tests/sim/local.mk
+include tests/fault/local.mk

@@ -49,6 +49,8 @@ class Server:
         self.data = data or tempfile.mkdtemp(prefix="cohort-test.", dir="/tmp")
         self.own_data = data is None
         self.options = options
+        self.program = os.environ.get("COHORTD", os.path.join(BUILD, "cohortd"))
+        self.environment = {}  # added to the server's
         self.process = None
         self.local = threading.local()
 
@@ -72,8 +74,8 @@ class Server:
     def start(self):
         self.logfile = open(os.path.join(self.data, "test.log"), "ab")
         self.process = subprocess.Popen(
-            [os.path.join(BUILD, "cohortd"), "--data", self.data, "--listen", "127.0.0.1:0", *self.options],
-            stderr=self.logfile, stdout=self.logfile)
+            [self.program, "--data", self.data, "--listen", "127.0.0.1:0", *self.options],
+            stderr=self.logfile, stdout=self.logfile, env=dict(os.environ, **self.environment))
         path = os.path.join(self.data, "server.json")
 
         def ready():
