@@ -33,6 +33,13 @@ def cycles_of_kills(checks, result, cycles, program=None, sql=()):
                 result.recovered(time.monotonic() - began)
                 result.cycles += 1
             load.wait_for(500)
+            # Once more when everything is stored: nothing of it is stored again.
+            load.permitted.clear()
+            drain([node])
+            node.stop(signal.SIGKILL)
+            node.start()
+            load.permitted.set()
+            load.wait_for(500)
         drain([node])
         result.notes.append(f"{load.answered / load.seconds:.0f} new events/s, repeats and restarts included")
         check(pg, load, result, checks)
