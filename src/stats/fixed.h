@@ -3,14 +3,7 @@
 #ifndef COHORT_STATS_FIXED_H
 #define COHORT_STATS_FIXED_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-/* Sufficient statistics of one arm. For a proportion sum is the units that had the event, and sum_sq is not
- * read. Any unit of measure. */
-struct arm_sums {
-    double n, sum, sum_sq;
-};
+#include "stats/sums.h"
 
 /* Treatment less control. */
 struct fixed_result {
@@ -35,10 +28,8 @@ double z_pooled(const struct arm_sums *treatment, const struct arm_sums *control
 /* Welch's t test of two means, variances with divisor n - 1. Needs two units in each arm. */
 struct fixed_result welch_t(const struct arm_sums *treatment, const struct arm_sums *control, double alpha);
 
-/* Difference of means standardised over phases: Δ = Σ (n_k/n) Δ_k, V = Σ (n_k/n)² V_k, with n_k the units of
- * both arms in phase k. Phases that miss an arm are left out (and out of n): nothing is imputed. For
- * proportions give sum_sq = sum and variances of divisor n with `proportion`. */
-struct fixed_result phase_standardised(const struct arm_sums *treatment, const struct arm_sums *control,
-                                       size_t phases, bool proportion, double alpha);
+/* z and its interval for a difference with the variance V of any method, such as that of across.h over
+ * several phases. No answer unless both are finite and V >= 0. */
+struct fixed_result fixed_normal(double difference, double variance, double alpha);
 
 #endif

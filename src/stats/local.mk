@@ -1,11 +1,21 @@
 noinst_LIBRARIES += libstats.a
 libstats_a_SOURCES = \
 	src/stats/drift.c src/stats/drift.h \
+	src/stats/across.c src/stats/across.h \
+	src/stats/asympcs.c src/stats/asympcs.h \
+	src/stats/buckets.c src/stats/buckets.h \
+	src/stats/contrast.c src/stats/contrast.h \
+	src/stats/cuped.c src/stats/cuped.h \
 	src/stats/evt.c src/stats/evt.h \
 	src/stats/fixed.c src/stats/fixed.h \
+	src/stats/gate.c src/stats/gate.h \
 	src/stats/guardrail.c src/stats/guardrail.h \
 	src/stats/multiplicity.c src/stats/multiplicity.h \
 	src/stats/power.c src/stats/power.h \
+	src/stats/quantile.c src/stats/quantile.h \
+	src/stats/ratio.c src/stats/ratio.h \
 	src/stats/special.c src/stats/special.h \
-	src/stats/srm.c src/stats/srm.h
+	src/stats/srm.c src/stats/srm.h \
+	src/stats/sums.c src/stats/sums.h \
+	src/stats/tilt.c src/stats/tilt.h
 libstats_a_CFLAGS = $(AM_CFLAGS)
