@@ -5,9 +5,10 @@
 
 #include "core/error.h"
 
-/* "cspl", u16 format, u16 zero, u32 records, u32 length, then 16 bytes of BLAKE2b over the number, those 16
- * bytes and the records. Little-endian. */
-enum { AT_FORMAT = 4, AT_RECORDS = 8, AT_LENGTH = 12, AT_CHECKSUM = 16, CHECKSUM = 16 };
+/* Format 2: "cspl", u16 format, u16 the high bits of accepted, u32 records, u32 its low bits, then 16 bytes
+ * of BLAKE2b over the number, those 16 bytes and the records. Little-endian. Format 1 had zero for the high
+ * bits and the length for the low ones. */
+enum { AT_FORMAT = 4, AT_HIGH = 6, AT_RECORDS = 8, AT_LOW = 12, AT_CHECKSUM = 16, CHECKSUM = 16 };
 
 static void put_u32(uint8_t *to, uint32_t v)
 {
@@ -33,12 +34,12 @@ static void checksum(const uint8_t *header, uint64_t number, size_t len, uint8_t
     crypto_generichash_final(&state, out, CHECKSUM);
 }
 
-void group_seal(uint8_t *header, uint64_t number, unsigned n_records, size_t len)
+void group_seal(uint8_t *header, uint64_t number, uint64_t accepted, unsigned n_records, size_t len)
 {
     memcpy(header, "cspl", 4);
-    put_u32(header + AT_FORMAT, GROUP_FORMAT);
+    put_u32(header + AT_FORMAT, GROUP_FORMAT | (uint32_t)(accepted >> 32) << 16);
     put_u32(header + AT_RECORDS, n_records);
-    put_u32(header + AT_LENGTH, (uint32_t)len);
+    put_u32(header + AT_LOW, (uint32_t)accepted);
     checksum(header, number, len, header + AT_CHECKSUM);
 }
 
@@ -50,14 +51,17 @@ int group_check(const uint8_t *stored, size_t n, uint64_t number, struct group_c
         return ERR_DAMAGED;
     }
     checksum(stored, number, n - GROUP_HEADER, sum);
-    if (memcmp(sum, stored + AT_CHECKSUM, CHECKSUM) != 0 || get_u32(stored + AT_LENGTH) != n - GROUP_HEADER) {
+    if (memcmp(sum, stored + AT_CHECKSUM, CHECKSUM) != 0) {
         *why = "its checksum does not match its bytes";
         return ERR_DAMAGED;
     }
-    if (get_u32(stored + AT_FORMAT) != GROUP_FORMAT) {
+    unsigned format = get_u32(stored + AT_FORMAT) & 0xFFFF;
+    if (format < 1 || format > GROUP_FORMAT) {
         *why = "it was written by a newer cohortd; start that version";
         return ERR_STATE;
     }
-    *out = (struct group_content){stored + GROUP_HEADER, n - GROUP_HEADER, get_u32(stored + AT_RECORDS)};
+    uint64_t high = stored[AT_HIGH] | (uint64_t)stored[AT_HIGH + 1] << 8;
+    *out = (struct group_content){stored + GROUP_HEADER, n - GROUP_HEADER, get_u32(stored + AT_RECORDS),
+                                  format > 1, high << 32 | get_u32(stored + AT_LOW)};
     return ERR_OK;
 }

@@ -1,6 +1,7 @@
 /* Opening and closing: the lock, the file, its identity, the thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "spool/spool_internal.h"
 
@@ -58,55 +60,150 @@ static int sync_directory(struct spool *s, struct error *e)
     return code;
 }
 
-/* The watermark in PostgreSQL belongs to this identity. A file that was copied back from somewhere may hold
- * old groups under numbers the watermark has passed, so another inode means another identity; what PostgreSQL
- * had already is sent again and found to be a duplicate. */
-static int identify(struct spool *s, struct error *e)
+static int place_of(struct spool *s, uint64_t place[2], struct error *e)
 {
     struct stat st;
-    uint64_t place[2] = {0}, known[2] = {0};
     if (stat(s->path, &st) != 0)
         return error_set(e, ERR_IO, s->path, "%s: %s", s->path, strerror(errno));
     place[0] = (uint64_t)st.st_dev;
     place[1] = (uint64_t)st.st_ino;
-    int code = spool_file_get_meta(&s->writer, "spool_id", s->id, sizeof s->id, e);
-    if (code == ERR_OK)
-        code = spool_file_get_meta(&s->writer, "place", known, sizeof known, e);
-    if (code == ERR_OK && memcmp(place, known, sizeof place) == 0)
-        return ERR_OK;
-    if (code != ERR_OK && code != ERR_NOT_FOUND)
-        return code;
-    randombytes_buf(s->id, sizeof s->id);
-    s->id[6] = (uint8_t)(0x40 | (s->id[6] & 0x0F));
-    s->id[8] = (uint8_t)(0x80 | (s->id[8] & 0x3F));
-    code = spool_file_run(&s->writer, "begin immediate", "cannot be written", e);
-    if (code == ERR_OK)
-        code = spool_file_put_meta(&s->writer, "spool_id", s->id, sizeof s->id, e);
-    if (code == ERR_OK)
-        code = spool_file_put_meta(&s->writer, "place", place, sizeof place, e);
-    if (code == ERR_OK)
-        code = spool_file_run(&s->writer, "commit", "cannot be written", e);
-    return code == ERR_OK ? sync_directory(s, e) : code;
+    return ERR_OK;
 }
 
-static int open_file(struct spool *s, struct error *e)
+static int store_identity(struct spool *s, const uint8_t id[16], const struct spool_facts *facts,
+                          struct error *e)
+{
+    uint64_t place[2];
+    int code = place_of(s, place, e);
+    if (code == ERR_OK)
+        code = spool_file_run(&s->writer, "begin immediate", "cannot be written", e);
+    if (code != ERR_OK)
+        return code;
+    if ((code = spool_file_put_meta(&s->writer, "spool_id", id, 16, e)) != ERR_OK ||
+        (code = spool_file_put_meta(&s->writer, "place", place, sizeof place, e)) != ERR_OK ||
+        (code = spool_file_put_facts(&s->writer, facts, e)) != ERR_OK ||
+        (code = spool_file_run(&s->writer, "commit", "cannot be written", e)) != ERR_OK)
+        sqlite3_exec(s->writer.db, "rollback", NULL, NULL, NULL);
+    return code;
+}
+
+int spool_new_id(struct spool *s, struct error *e)
+{
+    uint8_t id[16];
+    struct spool_facts facts = s->facts;
+    int code = spool_file_before_first(&s->writer, &facts.base, e);
+    if (code == ERR_NOT_FOUND)
+        facts.base = s->accepted;
+    else if (code != ERR_OK)
+        return code;
+    randombytes_buf(id, sizeof id);
+    id[6] = (uint8_t)(0x40 | (id[6] & 0x0F));
+    id[8] = (uint8_t)(0x80 | (id[8] & 0x3F));
+    code = store_identity(s, id, &facts, e);
+    if (code == ERR_OK)
+        code = sync_directory(s, e);
+    if (code != ERR_OK)
+        return code;
+    pthread_mutex_lock(&s->lock);
+    memcpy(s->id, id, sizeof s->id);
+    s->facts = facts;
+    pthread_mutex_unlock(&s->lock);
+    spool_put_mark(s);
+    return ERR_OK;
+}
+
+/* What was known of the file when it was last open. */
+struct known {
+    enum mark_state state;
+    struct mark_content mark;
+};
+
+/* Committed groups that are not in the file any more, and had not been shipped. */
+static void count_lost(struct spool *s, const struct known *k, const struct spool_totals *t)
+{
+    uint64_t from = t->last > k->mark.gone ? t->last : k->mark.gone;
+    uint64_t accepted = t->last > k->mark.gone ? t->accepted : k->mark.gone_accepted;
+    if (k->mark.last <= from)
+        return;
+    uint64_t records = k->mark.accepted > accepted ? k->mark.accepted - accepted : 0;
+    log_error("spool",
+              "%s: groups %" PRIu64 " to %" PRIu64 " with %" PRIu64
+              " records were committed and are not in the file any more: its end was damaged, or an older "
+              "copy was put in its place",
+              s->path, from + 1, k->mark.last, records);
+    s->facts.lost += k->mark.last - from;
+    s->facts.lost_records += records;
+    s->facts.lost_to = k->mark.last;
+}
+
+/* The watermark in PostgreSQL belongs to an identity. A file that was copied back from somewhere may hold old
+ * groups under numbers the watermark has passed, so another inode, or less than the mark remembers, means
+ * another identity; what PostgreSQL had already is sent again and found to be a duplicate. */
+static int identify(struct spool *s, const struct known *k, const struct spool_totals *t, struct error *e)
+{
+    uint64_t place[2], known[2];
+    const char *why = NULL;
+    int code = place_of(s, place, e);
+    if (code == ERR_OK)
+        code = spool_file_get_meta(&s->writer, "spool_id", s->id, sizeof s->id, e);
+    if (code == ERR_OK)
+        code = spool_file_get_meta(&s->writer, "place", known, sizeof known, e);
+    if (code != ERR_OK && code != ERR_NOT_FOUND)
+        return code;
+    bool is_new = code == ERR_NOT_FOUND;
+    if (k->state == MARK_WHOLE && k->mark.last > t->last) {
+        why = "it went back";
+        count_lost(s, k, t);
+    } else if (!is_new && memcmp(place, known, sizeof place) != 0) {
+        why = "it was copied from elsewhere";
+    } else if (!is_new && k->state == MARK_WHOLE && memcmp(s->id, k->mark.id, sizeof s->id) != 0) {
+        why = "its high mark belongs to another";
+    } else if (!is_new && k->state != MARK_WHOLE && t->last > 0 && !s->writer.upgraded) {
+        why = k->state == MARK_ABSENT ? "its high mark is missing" : "its high mark is damaged";
+    }
+    if (!why && !is_new)
+        return ERR_OK;
+    if (why)
+        log_warn("spool", "%s: %s; it gets a new identity, and everything in it is shipped again", s->path,
+                 why);
+    return spool_new_id(s, e);
+}
+
+static int read_file(struct spool *s, const struct known *k, struct error *e)
 {
     struct spool_totals t;
     int code;
-    if ((code = take_lock(s, e)) != ERR_OK ||
-        (code = spool_file_open(&s->writer, s->path, SPOOL_FILE_WRITER, e)) != ERR_OK ||
-        (code = identify(s, e)) != ERR_OK || (code = spool_file_totals(&s->writer, &t, e)) != ERR_OK ||
-        (code = spool_file_open(&s->reader, s->path, SPOOL_FILE_READER, e)) != ERR_OK)
+    if ((code = spool_file_open(&s->writer, s->path, SPOOL_FILE_WRITER, e)) != ERR_OK ||
+        (code = spool_file_totals(&s->writer, &t, e)) != ERR_OK ||
+        (code = spool_file_facts(&s->writer, &s->facts, e)) != ERR_OK)
         return code;
-    s->last_group = t.last;
+    bool ours = k->state == MARK_WHOLE;
+    s->accepted = t.accepted;
+    if (ours && k->mark.last == t.last && k->mark.accepted > t.accepted)
+        s->accepted = k->mark.accepted; /* the last group is there and damaged */
+    atomic_store(&s->last_group, ours && k->mark.last > t.last ? k->mark.last : t.last);
     s->unshipped_bytes = t.bytes;
     s->stats.groups = t.groups;
     s->stats.bytes = t.bytes;
     s->stats.records = t.records;
-    s->stats.damaged = t.damaged;
-    if (t.damaged > 0)
-        log_warn("spool", "%s: %llu damaged groups are kept aside in its table \"damaged\"", s->path,
-                 (unsigned long long)t.damaged);
+    s->stats.damaged = t.aside;
+    return identify(s, k, &t, e);
+}
+
+static int open_file(struct spool *s, struct error *e)
+{
+    struct known k;
+    int code;
+    if ((code = take_lock(s, e)) != ERR_OK ||
+        (code = spool_mark_open(&s->mark, s->path, &k.state, &k.mark, e)) != ERR_OK ||
+        (code = read_file(s, &k, e)) != ERR_OK ||
+        (code = spool_file_open(&s->reader, s->path, SPOOL_FILE_READER, e)) != ERR_OK)
+        return code;
+    spool_put_mark(s);
+    spool_update_level(s);
+    if (s->stats.damaged > 0)
+        log_warn("spool", "%s: %" PRIu64 " damaged groups are kept aside in its table \"damaged\"", s->path,
+                 s->stats.damaged);
     return ERR_OK;
 }
 
@@ -120,18 +217,21 @@ static void init_locks(struct spool *s)
     pthread_condattr_destroy(&attr);
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->file_lock, NULL);
+    pthread_mutex_init(&s->reader_lock, NULL);
 }
 
 static void spool_free(struct spool *s)
 {
     spool_file_close(&s->reader);
     spool_file_close(&s->writer);
+    spool_mark_close(&s->mark);
     if (s->lock_fd >= 0)
         close(s->lock_fd);
     pthread_cond_destroy(&s->work);
     pthread_cond_destroy(&s->arrived);
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->file_lock);
+    pthread_mutex_destroy(&s->reader_lock);
     free(s->group);
     free(s->path);
     free(s);
@@ -143,6 +243,7 @@ int spool_open(struct spool **out, const struct spool_options *o, struct error *
     if (!s)
         return error_set(e, ERR_NOMEM, o->path, "out of memory");
     s->lock_fd = -1;
+    s->mark.fd = -1;
     s->last = &s->first;
     s->options = *o;
     init_locks(s);
@@ -162,6 +263,41 @@ int spool_open(struct spool **out, const struct spool_options *o, struct error *
     return ERR_OK;
 }
 
+enum { CLOSE_MS = 5000 }; /* without a commit */
+
+/* With the lock held: waits for the writer while it gets on. */
+static bool wait_for_writer(struct spool *s)
+{
+    uint64_t commits = s->stats.commits;
+    int64_t until = clock_monotonic_us() + CLOSE_MS * 1000;
+    while (!s->finished) {
+        if (!spool_cond_wait(&s->arrived, &s->lock, until))
+            continue;
+        if (s->finished || s->completing)
+            return true; /* what it does now does not depend on the disk */
+        if (s->stats.commits == commits)
+            return false;
+        commits = s->stats.commits;
+        until = clock_monotonic_us() + CLOSE_MS * 1000;
+    }
+    return true;
+}
+
+/* The writer hangs inside a system call. Its spool can't be freed under it, and the file stays locked until
+ * the process ends; everybody who waits is told. */
+static void abandon(struct spool *s)
+{
+    struct error e;
+    error_set(&e, ERR_IO, s->path, "%s: the disk does not answer", s->path);
+    log_error("spool", "%s; closing without it", e.text);
+    for (struct spool_push *p = s->batch.first; p; p = p->next) {
+        if (p->done)
+            p->done(p->arg, ERR_IO, &e);
+    }
+    spool_fail_waiting(s, ERR_IO, &e);
+    pthread_detach(s->thread);
+}
+
 void spool_close(struct spool *s)
 {
     if (!s)
@@ -170,12 +306,30 @@ void spool_close(struct spool *s)
     s->closing = true;
     pthread_cond_broadcast(&s->work);
     pthread_cond_broadcast(&s->arrived);
+    s->abandoned = !wait_for_writer(s);
+    bool alone = s->abandoned;
     pthread_mutex_unlock(&s->lock);
+    if (alone) {
+        abandon(s);
+        return;
+    }
     pthread_join(s->thread, NULL);
     spool_free(s);
 }
 
 void spool_id(const struct spool *s, uint8_t out[16])
 {
+    pthread_mutex_t *lock = (pthread_mutex_t *)&s->lock; /* reading is const to the caller */
+    pthread_mutex_lock(lock);
     memcpy(out, s->id, sizeof s->id);
+    pthread_mutex_unlock(lock);
+}
+
+int spool_renew_id(struct spool *s, struct error *e)
+{
+    pthread_mutex_lock(&s->file_lock);
+    int code =
+        s->writer.db ? spool_new_id(s, e) : error_set(e, ERR_IO, s->path, "%s: it can't be opened", s->path);
+    pthread_mutex_unlock(&s->file_lock);
+    return code;
 }

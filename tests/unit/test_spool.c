@@ -34,7 +34,7 @@ static void remove_file(const char *suffix)
 
 static void tear_down(void)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", ".copy"};
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-mark", ".copy"};
     for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
         remove_file(suffixes[i]);
     ck_assert_int_eq(rmdir(dir), 0);
@@ -368,7 +368,7 @@ START_TEST(a_newer_format_is_refused)
     struct spool *s = open_spool(1 << 20);
     struct error e;
     spool_close(s);
-    alter("pragma user_version = 2");
+    alter("pragma user_version = 3");
     ck_assert_int_eq(spool_open(&s, &o, &e), ERR_STATE);
     ck_assert_ptr_nonnull(strstr(e.text, "newer"));
 }
