@@ -86,3 +86,5 @@ SQL_FUNCTIONS += \
 SQL_MIGRATIONS += \
 	sql/migrations/0036_ingest_audit.sql \
 	sql/migrations/0037_retention.sql
+# Who led when.
+SQL_MIGRATIONS += sql/migrations/0047_leader_changes.sql

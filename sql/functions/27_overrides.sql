@@ -142,15 +142,17 @@ end $$;
 comment on function cohort.override_unit(text, text, text, text, text, timestamptz) is
     'Forces a unit, given by its raw id, into a variant: override_unit(''checkout'', ''user'', ''c-1'', ''b''). Returns the override''s key';
 
-create or replace function cohort.expire_overrides() returns int
+drop function if exists cohort.expire_overrides();
+create or replace function cohort.expire_overrides(epoch bigint) returns int
     language plpgsql as $$
 declare
     n int;
 begin
+    perform cohort.assert_epoch(epoch);
     -- One that somebody is editing waits for the next pass: nothing may delay the leader.
     delete from cohort.override o where o.id in (select x.id from cohort.override x where x.expires_at <= clock_timestamp()
                                                     for update skip locked);
     get diagnostics n = row_count;
     return n;
 end $$;
-comment on function cohort.expire_overrides() is 'Deletes the overrides whose time has come; returns how many. Servers obey the time to the microsecond without it';
+comment on function cohort.expire_overrides(bigint) is 'Deletes the overrides whose time has come; returns how many; the leader calls it. Servers obey the time to the microsecond without it';

@@ -23,6 +23,7 @@ struct control {
     struct link definitions, monitor;
     bool definitions_runs, monitor_runs;
     pthread_t definitions_thread, monitor_thread;
+    struct leader_watch watch;     /* the monitor's thread's */
     int64_t version, stop_version; /* of the plan being served */
 };
 
@@ -135,7 +136,7 @@ static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct
     struct monitor_result result;
     if (*epoch == 0) {
         int64_t won = 0;
-        int code = leader_try(p, c->o.node, &won, e);
+        int code = leader_stand_by(p, c->o.node, &c->watch, &won, e);
         if (code != ERR_OK || won == 0)
             return code;
         lead(c, epoch, won);

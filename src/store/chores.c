@@ -16,8 +16,8 @@ static const struct {
      " refused from cohort.schedule_due($1)"},
     {"ramp", "select format('step %s of experiment %s (%s): %s', step, experiment, environment, done), note"
              " from cohort.ramp_pass($1)"},
-    {"overrides", "select format('%s overrides have expired', n), null from cohort.expire_overrides() n"
-                  " where $1::bigint > 0 and n > 0"},
+    {"overrides", "select format('%s overrides have expired', n), null from cohort.expire_overrides($1) n"
+                  " where n > 0"},
     {"audit", "select null, null from cohort.audit_seal_pending($1) n where n < 0"},
 };
 

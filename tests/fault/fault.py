@@ -437,7 +437,8 @@ create temp view doubled as
     and exists (select from cohort.dead_letter d where d.event_id = l.event_id);
 select (select count(*) from lost), (select count(*) from doubled),
        (select count(*) from ledger where answered),
-       (select count(*) from cohort.outcome o where not exists (select from ledger l where l.event_id = o.event_id)),
+       (select count(*) from cohort.outcome o where o.event_id::text like (select left(event_id::text, 18) from ledger limit 1) || '%'
+           and not exists (select from ledger l where l.event_id = o.event_id)),
        (select count(*) from (select decision_id from cohort.decision group by 1 having count(*) > 1) d),
        (select count(*) from decisions l where not exists (select from cohort.decision d where d.decision_id = l.id));
 """

@@ -15,7 +15,7 @@ early_answer) # 202 as soon as the bytes are in memory, before the commit
     ;;
 no_takeover) # a standby never ends the backend of a leader that is silent
     file=src/store/leader.c
-    change='s/cohort\.unseat_leader()/(select null::text as outcome, null::text as node, 0 as silent_s where false) x/'
+    change='s/cohort\.unseat_leader()/(select null as outcome, null as node, 0 as epoch, 0 as silent_s where false) x/'
     ;;
 *)
     echo "there is no mutant $name" >&2

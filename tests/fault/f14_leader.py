@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""F14: the leader is killed, stopped for a while (idle, and inside a transaction), and the database restarts. Another
+node leads soon; what a former leader would still write is refused; each breach has one decision; nothing is counted
+twice. A long statement is no dead leader."""
+import signal
+import sys
+import time
+
+from fault import LONG, Load, Node, Postgres, check, drain, experiment, run, until
+
+PATIENCE_SQL = "create or replace function cohort.leader_patience() returns interval language sql immutable as $$ select interval '%d s' $$"
+EPOCH_IGNORED = [("cohort.assert_epoch(bigint)", "if s.epoch is distinct from $1 then", "if false then")]
+
+
+def leader(pg, nodes):
+    """The node that leads; None while nobody does."""
+    name = pg.psql("select node from cohort.leader_state", check=False)
+    return next((n for n in nodes if n.name == name), None)
+
+
+def epoch(pg):
+    return int(pg.value("select epoch from cohort.leader_state"))
+
+
+def leads_but(pg, nodes, busy):
+    """A leader that isn't the node that takes the load: that one hands over by a restart."""
+    if leader(pg, nodes) is busy:
+        busy.stop()
+        busy.start()
+        until(lambda: leader(pg, nodes) is not busy, "another leads after a restart")
+    return leader(pg, nodes)
+
+
+def taken_over(pg, nodes, old, before, result, patience=60):
+    """Waits for a new leader at work; returns it."""
+    began = time.monotonic()
+    until(lambda: pg.true(f"select epoch > {before} and as_of > clock_timestamp() - interval '5 s' from cohort.leader_state"),
+          "another node leads and rolls up", patience)
+    result.recovered(time.monotonic() - began)
+    result.cycles += 1
+    new = leader(pg, nodes)
+    assert new is not None and new is not old, f"{new and new.name} leads"
+    return new
+
+
+def breach(node, key, people=400):
+    """Customers of the treatment leave, those of control stay. Through one node, whoever leads."""
+    users = [f"{key}-{i}" for i in range(people)]
+    gone = [u for u in users if node.evaluate(key, u)["variant"] == "treatment"]
+    for u in gone[:150]:
+        node.outcome("unsubscribe", u)
+
+
+def start(node, key, action):
+    node.put("/v1/experiments/" + key, experiment(guardrails=[{"metric": "unsubscribe", "action": action}]))
+    node.post(f"/v1/experiments/{key}/start")
+    node.until(lambda: node.evaluate(key, "w")["reason"] == "SPLIT", key + " runs")
+
+
+def woken(node, checks, what):
+    node.process.send_signal(signal.SIGCONT)
+    node.until(lambda: f"{node.name} no longer leads the monitor" in node.log(), "the woken leader notices")
+    node.until(lambda: "this node follows" in node.log().split("no longer leads the monitor")[-1], "and follows")
+    checks.check(f"{what}: the woken leader says that it leads no more, and follows", True)
+
+
+def killed(pg, nodes, busy, checks, result):
+    old, before = leads_but(pg, nodes, busy), epoch(pg)
+    old.stop(signal.SIGKILL)
+    new = taken_over(pg, nodes, old, before, result)
+    checks.check(f"killed: {new.name} leads after {old.name}", True)
+    old.start()
+
+
+def stopped(pg, nodes, busy, checks, result, patience=60):
+    """The breach comes while the leader is stopped; it wakes when the decision is made."""
+    old, before = leads_but(pg, nodes, busy), epoch(pg)
+    old.process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        breach(busy, "harm")
+        breach(busy, "loud")
+        taken_over(pg, nodes, old, before, result, patience)
+        result.recovered(time.monotonic() - began)
+        until(lambda: pg.true("select (select count(*) from cohort.stop_event) = 1 and (select count(*) from cohort.alert_event) = 1"),
+              "the new leader decides")
+        while LONG and time.monotonic() - began < 60:
+            busy.evaluate("loud", "x")
+    finally:
+        old.process.send_signal(signal.SIGCONT)
+    woken(old, checks, "stopped")
+    checks.check("the standby said why", "silent for" in "".join(n.log() for n in nodes))
+
+
+def stopped_within(pg, nodes, busy, checks, result):
+    """Stopped between begin and commit, with leader_state's row locked."""
+    old, before = leads_but(pg, nodes, busy), epoch(pg)
+    holder = pg.hold("begin; lock table cohort.guardrail_state in exclusive mode")
+    waits = ("select count(*) = 1 from pg_stat_activity where application_name = 'cohortd monitor' and "
+             "wait_event_type = 'Lock' and query like '%record_guardrail%'")
+    people = iter(range(10**9))
+
+    def waiting():
+        user = f"t-{next(people)}"
+        busy.evaluate("calm", user)
+        busy.outcome("unsubscribe", user)
+        return pg.true(waits)
+    until(waiting, "the leader writes where its guardrails stand")
+    old.process.send_signal(signal.SIGSTOP)
+    try:
+        holder.communicate(b"rollback;\n", timeout=30)
+        until(lambda: pg.true("select count(*) = 1 from pg_stat_activity where application_name = 'cohortd monitor' and "
+                              "state = 'idle in transaction'"), "its transaction stays open")
+        taken_over(pg, nodes, old, before, result)
+    finally:
+        old.process.send_signal(signal.SIGCONT)
+    woken(old, checks, "stopped inside a transaction")
+
+
+def works_long(pg, nodes, checks):
+    """A roll-up that takes longer than the patience is not ended."""
+    before = epoch(pg)
+    holder = pg.hold("begin; lock table cohort.tracked_metric in exclusive mode")
+    try:
+        until(lambda: any("but is at work: nothing is done to it" in n.log() for n in nodes), "a standby waits for the statement")
+        checks.equal("a long statement is left alone", epoch(pg), before)
+    finally:
+        holder.communicate(b"rollback;\n", timeout=30)
+    until(lambda: pg.true("select heartbeat > clock_timestamp() - interval '2 s' from cohort.leader_state"), "it goes on")
+    checks.equal("the same leader goes on", epoch(pg), before)
+
+
+def restarted(pg, nodes, checks, result):
+    before = epoch(pg)
+    began = time.monotonic()
+    pg.stop("immediate" if result.cycles % 2 else "fast")
+    pg.start()
+    until(lambda: pg.true(f"select epoch > {before} and as_of > clock_timestamp() - interval '5 s' from cohort.leader_state"), "somebody leads")
+    result.recovered(time.monotonic() - began)
+    result.cycles += 1
+    checks.check(f"database restarted: {leader(pg, nodes).name} leads", True)
+
+
+def fenced(pg, checks):
+    """Every function that takes an epoch refuses one that is over, whatever else it is given."""
+    script = """
+create function pg_temp.try(f regprocedure) returns text language plpgsql as $$
+declare
+    args text := (select string_agg(case when n = 'epoch' then '0' else 'null' end || '::' || format_type(t, null), ', ' order by i)
+                    from pg_proc p, unnest(p.proargtypes::oid[], p.proargnames[1:p.pronargs]) with ordinality a(t, n, i) where p.oid = f);
+    c text;
+begin
+    execute format('select * from cohort.%I(%s)', (select proname from pg_proc where oid = f), args);
+    return 'goes through';
+exception when others then
+    get stacked diagnostics c = constraint_name;
+    return coalesce(nullif(c, ''), sqlerrm);
+end $$;
+select p.oid::regprocedure::text, pg_temp.try(p.oid) from pg_proc p
+ where p.pronamespace = 'cohort'::regnamespace and 'epoch' = any (p.proargnames[1:p.pronargs]) order by 1;
+"""
+    rows = [r.split("|") for r in pg.psql(script).splitlines()]
+    open_to = [r for r in rows if r[1] != "leader_epoch"]
+    checks.check(f"all {len(rows)} functions of a leader refuse a former epoch", len(rows) > 10 and not open_to, open_to)
+
+
+def denied(pg, checks):
+    """A node whose role may not end the leader's connection says so and waits."""
+    pg.psql("create role stranger login; grant usage on schema cohort to stranger; grant select on cohort.leader_state to stranger")
+    holder = pg.hold("set application_name = 'cohortd monitor'; select cohort.lead('held')")
+    pg.psql("update cohort.leader_state set heartbeat = now() - interval '1 h'")
+    ask = "set role stranger; select outcome = 'denied' from cohort.unseat_leader()"
+    checks.check("a role that may not even see the leader's connection is told so", pg.true(ask))
+    pg.psql("grant pg_read_all_stats to stranger")
+    until(lambda: pg.true(ask), "the idle connection is not ended")
+    checks.check("so is one that may see it and not end it", pg.true(ask) and holder.poll() is None)
+    holder.communicate(b"set application_name = 'psql'; select pg_sleep(0);\n", timeout=30)
+
+
+def same_counts(pg, checks):
+    until(lambda: pg.true("select count(*) = 0 from cohort.ingest_batch where applied_at is null"), "all is rolled up")
+    different = pg.value("""begin isolation level repeatable read;
+        with stored as (select * from cohort.metric_stat), again as (
+            select r.* from (select distinct experiment_id from cohort.tracked_metric) t, cohort.recount(t.experiment_id) r)
+        select count(*) from ((select * from stored except select * from again) union all
+                              (select * from again except select * from stored)) d; commit""")
+    checks.equal("the counts are those of a recount: no roll-up was applied twice", different, "0")
+
+
+def all_of_it(checks, result, patience=5):
+    with Postgres() as pg, Node(pg, "node-a") as a, Node(pg, "node-b") as b, Node(pg, "node-c") as c:
+        nodes = [a, b, c]
+        until(lambda: leader(pg, nodes), "somebody leads")
+        for key, action in (("harm", "stop"), ("loud", "alert"), ("calm", "stop")):
+            start(c, key, action)
+        fenced(pg, checks)
+        with Load([c], clients=2, batch=20, give_up=False) as load:
+            killed(pg, nodes, c, checks, result)
+            stopped(pg, nodes, c, checks, result)
+            pg.psql(PATIENCE_SQL % patience)
+            stopped_within(pg, nodes, c, checks, result)
+            works_long(pg, nodes, checks)
+            for _ in range(10 if LONG else 1):
+                restarted(pg, nodes, checks, result)
+                killed(pg, nodes, c, checks, result)
+        drain(nodes)
+        same_counts(pg, checks)
+        checks.equal("one stop, one alert", pg.value("select (select count(*) from cohort.stop_event), (select count(*) from cohort.alert_event)"), "1|1")
+        checks.check("who led is written down", pg.true("select count(*) = max(epoch) and bool_and(node <> '') from cohort.leader_change"))
+        check(pg, load, result, checks)
+        for n in nodes:
+            n.stop()
+        denied(pg, checks)
+
+
+def epoch_ignored(checks, result, sql):
+    with Postgres() as pg, Node(pg):
+        pg.mutate(sql)
+        fenced(pg, checks)
+
+
+def no_takeover(checks, result, program):
+    """As stopped(), with a short patience, and no longer bound than three times that."""
+    with Postgres() as pg, Node(pg, "node-a", program=program) as a, Node(pg, "node-b", program=program) as b:
+        until(lambda: leader(pg, [a, b]), "somebody leads")
+        pg.psql(PATIENCE_SQL % 2)
+        old, before = leader(pg, [a, b]), epoch(pg)
+        old.process.send_signal(signal.SIGSTOP)
+        try:
+            taken_over(pg, [a, b], old, before, result, patience=8)
+        finally:
+            old.process.send_signal(signal.SIGCONT)
+
+
+if __name__ == "__main__":
+    sys.exit(run("F14 leader", all_of_it, ("the epoch is ignored", EPOCH_IGNORED, epoch_ignored),
+                 ("nobody takes over", "no_takeover", no_takeover)))
