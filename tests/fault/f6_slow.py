@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""F6: PostgreSQL hangs: tables are locked, its processes stand still. Decisions and events go on meanwhile."""
+import os
+import signal
+import sys
+
+from fault import LONG, Load, Node, Postgres, check, drain, experiment, run, until
+
+
+def locked(pg, load):
+    holder = pg.hold("begin; lock table cohort.outcome, cohort.decision, cohort.experiment, cohort.config_version,"
+                     " cohort.leader_state in access exclusive mode")
+    load.wait_for(4000)
+    holder.communicate(b"rollback;\n", timeout=60)
+
+
+def frozen(pg, load):
+    """Every process of the server stands still, as on a disk that hangs."""
+    top = pg.postmaster()
+    with open(f"/proc/{top}/task/{top}/children") as f:
+        pids = [top] + [int(p) for p in f.read().split()]
+    for p in pids:
+        os.kill(p, signal.SIGSTOP)
+    try:
+        load.wait_for(4000)
+    finally:
+        for p in pids:
+            try:
+                os.kill(p, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
+
+def fault(checks, result):
+    with Postgres() as pg, Node(pg) as node:
+        node.put("/v1/experiments/cta", experiment(guardrails=[]))
+        node.post("/v1/experiments/cta/start")
+        node.until(lambda: node.evaluate("cta", "c")["reason"] == "SPLIT", "it runs")
+        with Load([node], decide="cta", give_up=False) as load:
+            load.wait_for(2000)
+            for one in (locked, frozen) * (20 if LONG else 1):
+                before = len(load.decision_times)
+                one(pg, load)
+                during = sorted(load.decision_times[before:])
+                result.cycles += 1
+                result.notes.append(f"{one.__name__}: {len(during)} decisions, slowest {1000 * during[-1]:.0f} ms")
+                checks.check(f"{one.__name__}: decisions went on", len(during) > 5, len(during))
+        result.notes = result.notes[:2]
+        result.recovered(drain([node]))
+        answers = load.answers()
+        checks.check("every decision was answered 200 and every batch 202",
+                     {status for _, status in answers} <= {200, 202}, answers)
+        check(pg, load, result, checks, decisions="all")
+
+
+if __name__ == "__main__":
+    sys.exit(run("F6 PostgreSQL hangs", fault))
