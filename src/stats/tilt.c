@@ -6,11 +6,11 @@
 
 static const double eta[TILT_GRID] = {0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2};
 
-/* ln(1 - q + q e^a). */
+/* ln(1 - q + q e^a); e^a itself could overflow. */
 static long double ln_mix(long double q, long double a)
 {
-    if (a > 0)
-        return a + log1pl((1 - q) * expm1l(-a));
+    if (a > 700)
+        return a + logl(q + (1 - q) * expl(-a));
     return log1pl(q * expm1l(a));
 }
 

@@ -70,3 +70,25 @@ tests_unit_test_evidence_SOURCES = tests/unit/test_evidence.c
 tests_unit_test_evidence_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_evidence_LDADD = libstore.a libcodec.a libbase.a libcore.a libstats.a $(CHECK_LIBS) $(PQ_LIBS) \
 	$(JANSSON_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) -lm
+
+# estimates and their always-valid intervals, the histogram tilt
+check_PROGRAMS += tests/unit/test_stats_tilt
+TESTS += tests/unit/test_stats_tilt
+tests_unit_test_stats_tilt_SOURCES = tests/unit/test_stats_tilt.c tests/unit/suite.h
+tests_unit_test_stats_tilt_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_tilt_LDADD = libstats.a $(CHECK_LIBS) -lm
+check_PROGRAMS += tests/unit/test_stats_asympcs
+TESTS += tests/unit/test_stats_asympcs
+tests_unit_test_stats_asympcs_SOURCES = tests/unit/test_stats_asympcs.c tests/unit/suite.h
+tests_unit_test_stats_asympcs_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_asympcs_LDADD = libstats.a $(CHECK_LIBS) -lm
+check_PROGRAMS += tests/unit/test_stats_effects
+TESTS += tests/unit/test_stats_effects
+tests_unit_test_stats_effects_SOURCES = tests/unit/test_stats_effects.c tests/unit/suite.h
+tests_unit_test_stats_effects_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_effects_LDADD = libstats.a $(CHECK_LIBS) -lm
+check_PROGRAMS += tests/unit/test_stats_quantile
+TESTS += tests/unit/test_stats_quantile
+tests_unit_test_stats_quantile_SOURCES = tests/unit/test_stats_quantile.c tests/unit/suite.h
+tests_unit_test_stats_quantile_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_quantile_LDADD = libstats.a $(CHECK_LIBS) -lm
