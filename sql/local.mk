@@ -88,3 +88,4 @@ SQL_MIGRATIONS += \
 	sql/migrations/0037_retention.sql
 # Who led when.
 SQL_MIGRATIONS += sql/migrations/0047_leader_changes.sql
+SQL_FUNCTIONS += sql/functions/67_dead_letters.sql

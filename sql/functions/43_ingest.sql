@@ -218,7 +218,8 @@ comment on function cohort.conflict_words() is 'What a dead letter with reason c
 
 -- An event that is there already with another content: the first to arrive stays, the other one is kept apart. One
 -- that only lacks trust says nothing new; a trusted one that finds an untrusted one in its place does.
-create or replace function cohort.ingest_outcome_conflicts(batch bigint, spool uuid) returns int
+drop function if exists cohort.ingest_outcome_conflicts(bigint, uuid);
+create or replace function cohort.ingest_outcome_conflicts(batch bigint, spool uuid, again tid[]) returns int
     language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
     set jit = off as $$
 declare
@@ -230,30 +231,47 @@ begin
       from pg_temp.stage_outcome s
       join cohort.outcome o on o.unit_id = s.unit_id and o.event_id = s.event_id and o.ts = s.ts
      cross join lateral (select to_jsonb(s) as body) v
-     where (s.name, s.value, s.attributes, s.decision_id) is distinct from (o.name, o.value, o.attributes, o.decision_id)
-        or s.trusted and not o.trusted
+     where s.ctid = any (again)
+       and ((s.name, s.value, s.attributes, s.decision_id) is distinct from (o.name, o.value, o.attributes, o.decision_id)
+            or s.trusted and not o.trusted)
      order by s.unit_id, s.event_id, s.ts;
     get diagnostics n = row_count;
     return n;
 end $$;
-comment on function cohort.ingest_outcome_conflicts(bigint, uuid) is
-    'Part of ingest(): keeps staged outcomes that contradict a stored one of the same key as dead letters; returns how many';
+comment on function cohort.ingest_outcome_conflicts(bigint, uuid, tid[]) is
+    'Part of ingest(): of the staged outcomes that were not stored (again), keeps those that contradict a stored one of the same key as dead letters; returns how many';
 
+-- What was not stored is found by what was (a hash of the batch), not in the table: looking there again would cost
+-- half as much as storing. Repeats inside one batch hide behind their first and are looked for only when some are missing.
 drop function if exists cohort.ingest_outcomes(bigint);
 create or replace function cohort.ingest_outcomes(batch bigint, spool uuid, out stored int, out duplicates int,
         out conflicts int, out from_ts timestamptz, out to_ts timestamptz)
-    language plpgsql set search_path = cohort, pg_temp as $$
+    language plpgsql set search_path = cohort, pg_temp set enable_nestloop = off set enable_mergejoin = off
+    set jit = off as $$
+declare
+    again tid[];
 begin
-    insert into cohort.outcome (unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch_id)
-    select unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch
-      from pg_temp.stage_outcome
-     order by unit_id, event_id, ts
-    on conflict (unit_id, event_id, ts) do nothing;
-    get diagnostics stored = row_count;
+    with added as (
+        insert into cohort.outcome (unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch_id)
+        select unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch
+          from pg_temp.stage_outcome
+         order by unit_id, event_id, ts
+        on conflict (unit_id, event_id, ts) do nothing
+        returning unit_id, event_id, ts)
+    select (select count(*) from added),
+           array(select s.ctid from pg_temp.stage_outcome s
+                  where not exists (select from added a
+                                     where a.event_id = s.event_id and a.unit_id = s.unit_id and a.ts = s.ts))
+      into stored, again;
     select count(*) - stored, min(ts), max(ts) into duplicates, from_ts, to_ts from pg_temp.stage_outcome;
     conflicts := 0;
+    if duplicates > cardinality(again) then
+        again := again || array(
+            select r.id from (select s.ctid as id, count(*) over (partition by s.unit_id, s.event_id, s.ts) as n
+                                from pg_temp.stage_outcome s) r where r.n > 1 and r.id <> all (again));
+    end if;
     if duplicates > 0 then
-        conflicts := cohort.ingest_outcome_conflicts(batch, spool);
+        conflicts := cohort.ingest_outcome_conflicts(batch, spool, again);
         duplicates := duplicates - conflicts;
     end if;
 end $$;

@@ -2,22 +2,25 @@
 
 -- One row per guardrail and treatment, whatever the experiment's status. A variant is compared with the control;
 -- the weights of an experiment's guardrails of one action sum to 1. (Status and key are in the partition so that a
--- condition on them is applied before the weights are summed.)
+-- condition on them is applied before the weights are summed. Variants are gathered once for all experiments: asking
+-- for each guardrail would cost more than the verdicts.)
+drop function if exists cohort.guardrail_rows();
 drop view if exists cohort.guardrail_input, cohort.guardrail_arm;
 create view cohort.guardrail_arm as
 select e.environment, e.id as experiment_id, e.key as experiment, e.status, e.iteration, g.id as guardrail_id,
        m.id as metric_id, m.version as metric_version, g.metric, m.event, m.kind, g.action, g.direction, g.margin,
        g.weight / sum(g.weight) over (partition by e.id, e.key, e.status, g.action, t.id) as weight, g.count,
        case g.action when 'stop' then e.alpha else e.alert_alpha end as alpha,
-       (select count(*)::int from cohort.variant v where v.environment = e.environment and v.experiment = e.key) as arms,
-       t.id as treatment_id, t.key as treatment, c.id as control_id, c.key as control
+       c.arms, t.id as treatment_id, t.key as treatment, c.id as control_id, c.key as control,
+       t.dropped_at
   from cohort.experiment e
   join cohort.guardrail g on g.environment = e.environment and g.experiment = e.key
   join cohort.metric m on m.environment = g.environment and m.key = g.metric
- cross join lateral (select v.id, v.key from cohort.variant v
-                      where v.environment = e.environment and v.experiment = e.key
-                        and (v.is_control or v.key = 'control')
-                      order by v.is_control desc limit 1) c
+  join (select v.environment, v.experiment, count(*)::int as arms,
+               (array_agg(v.id order by v.is_control desc, v.id) filter (where v.is_control or v.key = 'control'))[1] as id,
+               (array_agg(v.key order by v.is_control desc, v.id) filter (where v.is_control or v.key = 'control'))[1] as key
+          from cohort.variant v group by v.environment, v.experiment) c
+    on c.environment = e.environment and c.experiment = e.key
   join cohort.variant t on t.environment = e.environment and t.experiment = e.key and t.id <> c.id;
 comment on view cohort.guardrail_arm is 'Every guardrail with every treatment it compares with control';
 comment on column cohort.guardrail_arm.environment is 'The environment';
@@ -42,6 +45,7 @@ comment on column cohort.guardrail_arm.treatment_id is 'variant.id of the treatm
 comment on column cohort.guardrail_arm.treatment is 'variant.key of the treatment';
 comment on column cohort.guardrail_arm.control_id is 'variant.id of control';
 comment on column cohort.guardrail_arm.control is 'variant.key of control';
+comment on column cohort.guardrail_arm.dropped_at is 'When the treatment was dropped; null: it is served';
 
 create view cohort.guardrail_input as
 select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id, a.metric, a.event, a.action,
@@ -54,7 +58,6 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
        coalesce(case a.count when 'at_maturity' then cs.matured_event_units else cs.event_units end, 0)
            as control_events
   from cohort.guardrail_arm a
-  join cohort.variant v on v.id = a.treatment_id and v.dropped_at is null
   join cohort.phase p on p.experiment_id = a.experiment_id
   join cohort.phase_variant tv on tv.phase_id = p.id and tv.variant_id = a.treatment_id and tv.share_ppm > 0
   join cohort.phase_variant cv on cv.phase_id = p.id and cv.variant_id = a.control_id and cv.share_ppm > 0
@@ -64,7 +67,7 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
   left join cohort.metric_stat cs
     on cs.experiment_id = a.experiment_id and cs.metric_id = a.metric_id and cs.metric_version = a.metric_version
    and cs.phase_id = p.id and cs.variant_id = a.control_id and cs.segment = 0
- where a.status in ('running', 'paused') and a.kind = 'binary'
+ where a.status in ('running', 'paused') and a.kind = 'binary' and a.dropped_at is null
    and not exists (select from cohort.stop_event s
                     where s.experiment_id = a.experiment_id and s.iteration = a.iteration)
  order by a.experiment_id, a.guardrail_id, a.treatment_id, p.number;
@@ -96,6 +99,14 @@ comment on column cohort.guardrail_input.treatment_units is 'Units of the treatm
 comment on column cohort.guardrail_input.treatment_events is 'Of those, units with a first event';
 comment on column cohort.guardrail_input.control_units is 'Units of control (matured ones when count is at_maturity)';
 comment on column cohort.guardrail_input.control_events is 'Of those, units with a first event';
+
+-- Planning the view costs as much as reading it: a function keeps its plan for the leader's connection.
+create function cohort.guardrail_rows() returns setof cohort.guardrail_input
+    language plpgsql stable set search_path = cohort, pg_temp set jit = off as $$
+begin
+    return query select * from cohort.guardrail_input;
+end $$;
+comment on function cohort.guardrail_rows() is 'cohort.guardrail_input, for the monitor: planned once a connection';
 
 create or replace function cohort.record_guardrail(epoch bigint, guardrail_id int, treatment_id int,
         ln_e double precision, risk_ratio double precision, lower double precision, as_of timestamptz default null,

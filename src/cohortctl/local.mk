@@ -6,6 +6,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cmd_actions.c \
 	src/cohortctl/cmd_apply.c \
 	src/cohortctl/cmd_audit.c \
+	src/cohortctl/cmd_dead_letters.c \
 	src/cohortctl/cmd_evaluate.c \
 	src/cohortctl/cmd_experiments.c \
 	src/cohortctl/cmd_export.c \

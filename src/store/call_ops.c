@@ -40,6 +40,8 @@ static const struct call_op ops[] = {
     {"put_part", PATCH, 200, KEY_BODY, NULL, PART},
     {"delete", "to_jsonb(cohort.delete_%1$s($1))", 204, KEY_BODY, NULL, NULL},
     {"create", "cohort.create_%1$s($1::jsonb)", 201, BODY_ONLY, NULL, NULL},
+    {"replay", "cohort.replay_%1$s($1::jsonb)", 200, BODY_ONLY, NULL, NULL},
+    {"drop", "cohort.drop_%1$s($1::jsonb)", 200, BODY_ONLY, NULL, NULL},
     {"start", STATUS("start"), 200, KEY_BODY, SHOW, NULL},
     {"stop", STATUS("stop"), 200, KEY_BODY, SHOW, NULL},
     {"pause", STATUS("pause"), 200, KEY_BODY, SHOW, NULL},

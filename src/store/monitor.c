@@ -47,7 +47,7 @@ static const char input_sql[] =
     " i.treatment, i.control, i.action, i.direction, i.count, i.margin, i.weight, i.alpha, i.arms,"
     " s.detail->>'counts', i.phase, i.treatment_share_ppm, i.control_share_ppm,"
     " i.treatment_units, i.treatment_events, i.control_units, i.control_events"
-    " from cohort.guardrail_input i left join cohort.guardrail_state s on s.guardrail_id = i.guardrail_id"
+    " from cohort.guardrail_rows() i left join cohort.guardrail_state s on s.guardrail_id = i.guardrail_id"
     " and s.treatment_id = i.treatment_id and s.iteration = i.iteration"
     " order by i.experiment_id, i.guardrail_id, i.treatment_id, i.phase";
 

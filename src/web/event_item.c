@@ -171,6 +171,8 @@ static char *body_to_keep(const json_t *v, const struct event_rules *rules)
         }
         json_object_set_new(out, "units", units);
     }
+    /* A replay believes it as much as its sender was believed. */
+    json_object_set_new(out, "trusted", json_boolean(rules->trusted));
     char *text = json_dumps(out, JSON_COMPACT);
     json_decref(out);
     return text;

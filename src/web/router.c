@@ -116,6 +116,9 @@ static const struct route routes[] = {
     DEFINE(HTTP_POST, "/v1/keys/{key}/rotate", actions_do, MAY_ADMIN, "rotate", "key"),
     DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "list", "audit"),
     READ_ADMIN("/v1/audit/head", "audit_head", "audit"),
+    LIST("/v1/dead-letters", MAY_ADMIN, "dead_letter"),
+    DEFINE(HTTP_POST, "/v1/dead-letters/replay", definitions_create, MAY_ADMIN, "replay", "dead_letter"),
+    DEFINE(HTTP_POST, "/v1/dead-letters/drop", definitions_create, MAY_ADMIN, "drop", "dead_letter"),
 
     OPEN("/", health_root),
     OPEN("/healthz", health_live),

@@ -73,6 +73,8 @@ def answers(s, c, doc):
     check("Evaluation", s.evaluate("hello", "c"))
     check("OfrepError", s.post("/ofrep/v1/evaluate/flags/nope", {"context": {"targetingKey": "c"}}, "client").json)
     check("EventAnswer", s.post("/v1/outcomes", {"events": [{}]}, "events").json)
+    s.until(lambda: s.get("/v1/dead-letters").json["items"], "a dead letter")
+    check("DeadLetter", s.get("/v1/dead-letters").json["items"][0])
 
 
 def validated(c):

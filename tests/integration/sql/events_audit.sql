@@ -1,3 +1,4 @@
+-- (after events_ingest.sql: t.constraint_of)
 -- Conservation: accepted = stored + duplicates + dead letters + spooled, per queue; conflicts; dead letters.
 \set QUIET on
 \set ON_ERROR_STOP on
@@ -66,3 +67,57 @@ select t.ok('batches and totals agree', not exists (select from cohort.spool s
     join (select spool_id, sum(exposures + outcomes + decisions) as stored, sum(duplicates) as duplicates, sum(conflicts) as conflicts,
                  sum(dead_letters) as dead from cohort.ingest_batch group by 1) b using (spool_id)
    where (s.stored, s.duplicates, s.conflicts, s.dead_letters) is distinct from (b.stored, b.duplicates, b.conflicts, b.dead)));
+
+-- Dead letters: an event nobody had declared counts once its metric is there and it is replayed.
+select t.experiment('au2', array['control', 'b']) as y \gset
+select unit as u, a.variant as v from (select t.uuid(71, n) as unit from generate_series(1, 1) n) x, cohort.expected_assignment('au2', unit) a \gset
+begin;
+insert into pg_temp.stage_exposure select :'u', :y, t.variant(:y, :'v'), t.phase(:y), 500000, 1000000, '2026-03-05 10:00+00', t.uuid(72, 1), null, true, 0;
+insert into pg_temp.stage_dead_letter
+select '2026-03-05 10:00+00', k, r, 'said', e, b::jsonb, sha256('x'), 10 from (values
+    ('outcome', 'unknown_event', t.uuid(73, 1), format('{"id": "%s", "name": "upsell", "ts": "2026-03-05T11:00:00Z", "value": 12.5, "units": {"user": "%s", "device": "%s"}, "trusted": true}', t.uuid(73, 1), :'u', t.uuid(71, 9))),
+    ('outcome', 'unknown_event', t.uuid(73, 2), format('{"name": "upsell", "ts": "2026-03-05T11:00:00Z", "units": {"user": "%s"}}', :'u')),
+    ('outcome', 'bad_json', null, '{}'), ('outcome', 'bad_units', t.uuid(73, 3), '{"name": "upsell", "ts": "2026-03-05T11:00:00Z"}'),
+    ('outcome', 'bad_time', t.uuid(73, 4), '{"name": "upsell"}'), ('outcome', 'refused_by_database', t.uuid(73, 5), null), ('group', 'damaged', null, null),
+    ('exposure', 'unknown_experiment', t.uuid(73, 6), format('{"experiment": "au2", "variant": "%s", "ts": "2026-03-05T09:00:00Z", "units": {"user": "%s"}, "trusted": true}', :'v', :'u')),
+    ('exposure', 'unknown_experiment', t.uuid(73, 7), format('{"experiment": "au2", "variant": "nobody", "ts": "2026-03-05T09:00:00Z", "units": {"user": "%s"}}', :'u'))
+    ) x(k, r, e, b);
+select cohort.ingest(t.uuid(64, 3), 'n3', 1, 1, 10) \g /dev/null
+commit;
+select t.ok('letters wait, the newest first', (select count(*) = 9 and array_agg(id) = array_agg(id order by id desc) from cohort.dead_letters() where node = 'n3'));
+select t.ok('each says what hinders it', (select array_agg(hindrance order by event_id) = array['No metric uses the event "upsell": declare one, then replay.',
+    'No metric uses the event "upsell": declare one, then replay.'] from cohort.dead_letters('unknown_event') where node = 'n3'));
+select t.ok('too early a replay is refused', (select count(*) = 2 and bool_and(result = 'refused') from cohort.replay_dead_letters(reason => 'unknown_event')
+    where id in (select id from cohort.dead_letters() where node = 'n3')));
+insert into cohort.metric (key, event, kind) values ('upsell_value', 'upsell', 'mean');
+insert into cohort.experiment_metric (experiment, metric) values ('au2', 'upsell_value');
+select t.ok('once declared, they are replayed', (select count(*) = 2 and bool_and(result = 'replayed') from cohort.replay_dead_letters(reason => 'unknown_event')
+    where id in (select id from cohort.dead_letter where spool_id = t.uuid(64, 3))));
+select t.ok('once only', not exists (select from cohort.replay_dead_letters(reason => 'unknown_event') where result = 'replayed'));
+select t.ok('by id, it says when and by whom', (select count(*) = 2 and bool_and(result = 'refused' and why ~ '^It was replayed on .* by .*\.$')
+    from cohort.replay_dead_letters((select array_agg(id) from cohort.dead_letter where spool_id = t.uuid(64, 3) and resolution = 'replayed'))));
+select t.ok('an outcome row per unit, one trusted', (select count(*) = 3 and count(*) filter (where trusted) = 2 and max(value) = 12500000 from cohort.outcome where name = 'upsell'));
+select t.ok('an exposure counts by the variant that is drawn', (select array_agg(result || coalesce(why, '') order by id) = array['replayed',
+    format('refusedIts unit is drawn into "%s", not "nobody".', :'v')] from cohort.replay_dead_letters(reason => 'unknown_experiment')));
+select t.ok('what can''t be replayed says so', (select array_agg(why order by id) = array[
+    'Its content was not kept, only a hash and its length: send it again from where it came, and drop it here.', 'Its units were not kept: they could not be read.',
+    'It has no time that could be read.', 'Its content was not kept, only a hash and its length: send it again from where it came, and drop it here.',
+    'A letter of kind group can''t be sent again, only outcomes and exposures can.']
+    from cohort.replay_dead_letters((select array_agg(id) from cohort.dead_letter where spool_id = t.uuid(64, 3) and reason in ('bad_json', 'bad_units', 'bad_time', 'refused_by_database', 'damaged')))));
+select t.ok('a conflict is to be dropped', (select bool_and(hindrance ~ 'drop it') from cohort.dead_letters('conflict')));
+select cohort.lead('audit') as epoch \gset
+select cohort.rollup(:epoch), cohort.rollup(:epoch) \g /dev/null
+select t.ok('the replayed events count', (select (units, event_units, sum) = (1, 1, 12500000) from cohort.metric_stat where experiment_id = :y));
+select t.ok('dropping needs a word', t.constraint_of('select cohort.drop_dead_letters()') = 'dead_letters_which'
+    and t.constraint_of('select cohort.drop_dead_letters(null::bigint[])') = 'dead_letters_which'
+    and t.constraint_of('select cohort.replay_dead_letters(array[1], ''x'')') = 'dead_letters_which'
+    and t.constraint_of('select cohort.drop_dead_letter(''{}'')') = 'dead_letters_which'
+    and t.constraint_of('select cohort.drop_dead_letter(''{"ids": ["x"]}'')') = 'dead_letters_field'
+    and t.constraint_of('select cohort.drop_dead_letter(''{"id": 3}'')') = 'dead_letters_field');
+select t.ok('dropped ones lose their content and stay', n = 1) from cohort.drop_dead_letters(reason => 'bad_units') n;
+select t.ok('the row is the record', (select body is null and resolution = 'dropped' and resolved_by is not null from cohort.dead_letter where reason = 'bad_units'));
+select t.ok('the books stay exact, what was replayed apart', (select (accepted, stored, dead_letters, replayed, dropped, balance) = (10, 1, 9, 3, 1, 0)
+    from cohort.ingest_audit where node = 'n3') and (select (accepted, stored, duplicates, balance) = (4, 3, 1, 0) from cohort.ingest_audit where node = 'replay'));
+select t.ok('REST lists and replays', (select jsonb_array_length(d -> 'items') = 2 and d ->> 'next' is not null from cohort.list_dead_letters(2) d)
+    and (select d -> 'replayed' = '0' and jsonb_array_length(d -> 'refused') = 1 from cohort.replay_dead_letter('{"ids": [999999]}') d)
+    and (select d ->> 'dropped' = '1' from cohort.drop_dead_letter('{"reason": "damaged"}') d));
