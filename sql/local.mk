@@ -89,3 +89,5 @@ SQL_MIGRATIONS += \
 # Who led when.
 SQL_MIGRATIONS += sql/migrations/0047_leader_changes.sql
 SQL_FUNCTIONS += sql/functions/67_dead_letters.sql
+# Nodes on their own.
+SQL_MIGRATIONS += sql/migrations/0042_guard_max_blind.sql

@@ -10,6 +10,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('experiment_time_zone_known', '23514', 422, 'A time zone has a known name', 'Use a name of the time zone database, for example Europe/Berlin: select name from pg_timezone_names.', 'time_zone', 'definition'),
 ('experiment_ramp_tolerance_range', '23514', 422, 'A tolerance lies above 0 and is at most 1000', 'ramp_tolerance is a risk ratio: 2 lets a step open once no guardrail can be twice as bad as control.', 'ramp_tolerance', 'definition'),
 ('experiment_ramp_on_alert_known', '23514', 422, 'A ramp answers an alert in one of two ways', 'ramp_on_alert is one of: hold, roll_back.', 'ramp_on_alert', 'definition'),
+('experiment_guard_max_blind_range', '23514', 422, 'An experiment goes unwatched for 1 second to a week', 'guard_max_blind_seconds is how long a node serves it without hearing of the monitor that watches its guardrails: 900, say; null lets it run unwatched.', 'guard_max_blind_seconds', 'definition'),
 ('experiment_scheduled', '55000', 409, 'The experiment is scheduled', 'To start it now, remove its starts_at and call cohort.start(key); cohort.stop(key) takes it off the schedule.', 'status', 'definition'),
 ('experiment_paused', '55000', 409, 'The experiment is paused', 'Let it go on: select cohort.resume(key).', 'status', 'definition'),
 ('experiment_not_paused', '55000', 409, 'Only a paused experiment can be resumed', 'Nothing needs to be done.', 'status', 'definition'),

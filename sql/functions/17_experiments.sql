@@ -66,6 +66,10 @@ begin
         perform cohort.fail('experiment_alpha_range', format('The alert_alpha of %s is %s; it must be above 0 and at most 0.5.', name,
             cohort.shown(e.alert_alpha)), cohort.path_of('alert_alpha'));
     end if;
+    if e.guard_max_blind_s not between 1 and 604800 then
+        perform cohort.fail('experiment_guard_max_blind_range', format('The guard_max_blind_s of %s is %s; it must lie in 1 to 604800, or be null.',
+            name, e.guard_max_blind_s), cohort.path_of('guard_max_blind_seconds'));
+    end if;
     perform cohort.experiment_lifecycle_check(e);
     perform cohort.check_condition(name, e.condition);
 end $$;

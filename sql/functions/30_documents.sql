@@ -180,6 +180,10 @@ begin
     e.sticky := coalesce(cohort.doc_field(doc, '$', 'sticky', 'boolean')::boolean, false);
     e.ramp_tolerance := coalesce(cohort.doc_field(doc, '$', 'ramp_tolerance', 'number')::numeric, 2);
     e.ramp_on_alert := coalesce(cohort.doc_field(doc, '$', 'ramp_on_alert', 'string') #>> '{}', 'hold');
+    -- Null is a value: unwatched for as long as it may be.
+    if doc -> 'guard_max_blind_seconds' is distinct from 'null' then
+        e.guard_max_blind_s := coalesce(trunc(cohort.doc_field(doc, '$', 'guard_max_blind_seconds', 'integer')::numeric)::int, 900);
+    end if;
     return e;
 end $$;
 comment on function cohort.doc_lifecycle(cohort.experiment, jsonb) is 'Layer, schedule, tags and ramp of a document, added to its row';
@@ -209,7 +213,7 @@ comment on function cohort.put_ramp(cohort.experiment, jsonb) is 'Stores the ste
 
 create or replace function cohort.experiment_fields() returns text[]
     language sql immutable
-    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,prerequisites}'::text[] $$;
+    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,guard_max_blind_seconds,prerequisites}'::text[] $$;
 comment on function cohort.experiment_fields() is 'Fields of an experiment''s document that a PUT can set';
 
 -- The document's own columns as a row of experiment.
@@ -351,20 +355,23 @@ begin
     if not found then
         insert into cohort.experiment (environment, key, flag, unit_type, description, owner, condition, traffic_ppm,
                                        exposure, alpha, alert_alpha, layer, layer_ppm, tags, team, starts_at, ends_at, time_zone,
-                                       sticky, ramp_tolerance, ramp_on_alert)
+                                       sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s)
         values (d.environment, d.key, d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm,
                 d.exposure, d.alpha, d.alert_alpha, d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone,
-                d.sticky, d.ramp_tolerance, d.ramp_on_alert) returning * into e;
+                d.sticky, d.ramp_tolerance, d.ramp_on_alert, d.guard_max_blind_s) returning * into e;
     elsif (e.flag, e.unit_type, e.description, e.owner, e.condition::text, e.traffic_ppm, e.exposure, e.alpha, e.alert_alpha,
-           e.layer, e.layer_ppm, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone, e.sticky, e.ramp_tolerance, e.ramp_on_alert)
+           e.layer, e.layer_ppm, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone, e.sticky, e.ramp_tolerance, e.ramp_on_alert,
+           e.guard_max_blind_s)
           is distinct from
           (d.flag, d.unit_type, d.description, d.owner, d.condition::text, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
-           d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert) then
+           d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert,
+           d.guard_max_blind_s) then
         update cohort.experiment x
            set (flag, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha, layer, layer_ppm,
-                tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert)
+                tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s)
              = (d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
-                d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert)
+                d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert,
+                d.guard_max_blind_s)
          where x.id = e.id returning * into e;
     end if;
     return e;

@@ -80,6 +80,7 @@ create or replace function cohort.experiment_lifecycle(e cohort.experiment) retu
            || jsonb_build_object('layer_ppm', e.layer_ppm, 'tags', to_jsonb(e.tags), 'sticky', e.sticky,
                   'prerequisites', cohort.experiment_prerequisites(e),
                   'ramp_tolerance', e.ramp_tolerance, 'ramp_on_alert', e.ramp_on_alert,
+                  'guard_max_blind_seconds', e.guard_max_blind_s,
                   'open_ppm', cohort.open_ppm(e.id), 'iterations', cohort.experiment_iterations(e))
            || jsonb_strip_nulls(jsonb_build_object('layer', e.layer, 'team', e.team, 'starts_at', cohort.rfc3339(e.starts_at),
                   'ends_at', cohort.rfc3339(e.ends_at), 'time_zone', e.time_zone,

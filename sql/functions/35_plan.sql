@@ -12,12 +12,16 @@ create or replace function cohort.micros(at timestamptz) returns bigint
     as $$ select case when isfinite(at) then (extract(epoch from at) * 1000000)::bigint end $$;
 comment on function cohort.micros(timestamptz) is 'A time as servers count it: microseconds since 1970';
 
-create or replace function cohort.plan_versions() returns table(version bigint, stop_version bigint)
+drop function if exists cohort.plan_versions();
+create or replace function cohort.plan_versions()
+    returns table(version bigint, stop_version bigint, incarnation uuid, heartbeat timestamptz)
     language plpgsql stable as $$
 begin
-    return query select c.version, (select coalesce(max(s.id), 0)::bigint from cohort.stop_event s) from cohort.config_version c;
+    return query select c.version, (select coalesce(max(s.id), 0)::bigint from cohort.stop_event s), c.incarnation,
+                        (select l.heartbeat from cohort.leader_state l)
+                   from cohort.config_version c;
 end $$;
-comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions and the number of the last stop';
+comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions, the number of the last stop, which database this is, and when the monitor was last at work';
 
 -- The phases of each experiment's current iteration.
 create or replace function cohort.plan_phases(environment text) returns table(experiment text, phases jsonb)
@@ -81,6 +85,8 @@ create or replace function cohort.plan_experiments(environment text) returns jso
                'variants', coalesce(v.variants, '[]'), 'phases', coalesce(p.phases, '[]'),
                'prerequisites', coalesce(l.prerequisites, '[]'), 'overrides', coalesce(l.overrides, '[]'),
                'holdouts', coalesce(l.holdouts, '[]'))
+               || case when w.experiment is null or e.guard_max_blind_s is null then '{}'
+                       else jsonb_build_object('guard_max_blind_us', e.guard_max_blind_s * 1000000::bigint) end
                || case when e.layer is null then '{}'
                        else jsonb_build_object('layer', e.layer, 'layer_slots', coalesce(cohort.slots_json(y.slots), '[]')) end
                || case when e.status <> 'shipped' then '{}'
@@ -94,12 +100,28 @@ create or replace function cohort.plan_experiments(environment text) returns jso
       left join cohort.plan_variants($1) v on v.experiment = e.key
       left join cohort.plan_phases($1) p on p.experiment = e.key
       left join cohort.plan_links($1) l on l.experiment = e.key
+      left join (select distinct g.experiment from cohort.guardrail g where g.environment = $1 and g.action = 'stop') w
+             on w.experiment = e.key
       left join cohort.layer_slots y on y.environment = e.environment and y.experiment = e.key
       left join cohort.holdout h on h.environment = e.environment and h.experiment = e.key
       left join (select distinct x.experiment_id, x.iteration from cohort.stop_event x) s
              on s.experiment_id = e.id and s.iteration = e.iteration
      where e.environment = $1 $$;
 comment on function cohort.plan_experiments(text) is 'Part of the plan: the experiments and holdouts of an environment';
+
+-- Of past iterations too: a standby that lags behind may still run one.
+create or replace function cohort.plan_stops()
+    returns table(environment text, experiment text, salt bytea, at timestamptz, sentence text)
+    language sql stable as $$
+    select r.environment, r.experiment, r.salt, s.at, s.sentence
+      from cohort.stop_event s
+      join (select i.experiment_id, i.iteration, i.environment, i.experiment, i.salt from cohort.experiment_iteration i
+            union
+            select e.id, e.iteration, e.environment, e.key, e.salt from cohort.experiment e) r
+        on r.experiment_id = s.experiment_id and r.iteration = s.iteration
+     order by s.id $$;
+comment on function cohort.plan_stops() is
+    'Every stop with the salt of the iteration it ended, by which servers remember it whatever becomes of the database';
 
 create or replace function cohort.plan_flags(environment text) returns jsonb
     language sql stable as $$

@@ -80,5 +80,5 @@ begin
     perform cohort.grant_to('cohort_product', 'delete on cohort.layer, cohort.ramp_step');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, description, team), update (description, team) on cohort.layer');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, number, traffic_ppm, shares, wait_s), update (number, traffic_ppm, shares, wait_s) on cohort.ramp_step');
-    perform cohort.grant_to('cohort_product', 'insert (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert), update (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert) on cohort.experiment');
+    perform cohort.grant_to('cohort_product', 'insert (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s), update (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s) on cohort.experiment');
 end $$;

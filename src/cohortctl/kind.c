@@ -35,7 +35,7 @@ static const struct kind kinds[] = {
      experiment_read_only,
      "{" EXPERIMENT_DEFAULTS
      ",\"flag\":\"\",\"traffic_ppm\":1000000,\"layer_ppm\":1000000,\"ramp_tolerance\":2,"
-     "\"ramp_on_alert\":\"hold\",\"ramp\":[{\"wait_s\":86400}]}",
+     "\"guard_max_blind_seconds\":900,\"ramp_on_alert\":\"hold\",\"ramp\":[{\"wait_s\":86400}]}",
      {"type"}},
     {"holdouts",
      "items",

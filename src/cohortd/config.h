@@ -12,6 +12,7 @@
 struct config {
     char *data;
     char *database;
+    int64_t database_wait; /* seconds */
     char *pg_bindir;
     char *os_user;
     char *listen;

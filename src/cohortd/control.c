@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "codec/plan_json.h"
 #include "cohortd/link.h"
 #include "cohortd/thread.h"
 #include "store/chores.h"
@@ -17,104 +16,173 @@
 #define DEFINITIONS_MS 10000  /* time-out of its statements */
 #define MONITOR_MS 60000      /* of the monitor's: a roll-up after a long outage is slow */
 #define PASS_EVERY_US 1000000 /* of the monitor */
+#define TELL_EVERY_US 1000000 /* stops to a database that forgot them, should it refuse */
+
+static const char away[] = "This server can't reach the database.";
+static const char unprepared[] = "This server has not prepared the database yet; its log says why.";
 
 struct control {
     struct control_options o;
-    struct link definitions, monitor;
+    struct link definitions, preparing, monitor;
     bool definitions_runs, monitor_runs;
     pthread_t definitions_thread, monitor_thread;
     struct leader_watch watch;     /* the monitor's thread's */
-    int64_t version, stop_version; /* of the plan being served */
+    pthread_mutex_t lock;
+    bool prepared;              /* under lock */
+    struct first_contact first; /* under lock */
+    /* The definitions' thread. */
+    struct plan_versions versions;
+    char told[sizeof((struct error *)0)->text]; /* the last complaint that was logged */
+    int64_t tell_at_us;
 };
 
-/* Compiles a document and says aloud what it refuses. */
-static int compile(const char *document, struct plan_set **out, struct error *e)
+bool control_prepared(struct control *c)
 {
-    int code = plan_set_from_json(document, strlen(document), out, e);
-    if (code != ERR_OK)
-        return code;
-    for (size_t i = 0; i < plan_set_count(*out); i++) {
-        const struct plan *p = plan_set_at(*out, i);
-        for (size_t k = 0; k < plan_quarantine_count(p); k++)
-            log_warn("definitions", "%s: not served: %s", plan_environment(p), plan_quarantine_at(p, k));
-    }
-    return ERR_OK;
+    pthread_mutex_lock(&c->lock);
+    bool prepared = c->prepared;
+    pthread_mutex_unlock(&c->lock);
+    return prepared;
 }
 
-static void count_plan(struct counters *c, const struct plan_set *plans)
+void control_first_contact(struct control *c, struct first_contact *out)
 {
-    counter_set(c, plan_version, plan_set_version(plans));
-    counter_set(c, plan_confirmed_us, clock_monotonic_us());
-    counter_add(c, plan_loads, 1);
-}
-
-int control_first_plan(struct pg *p, struct counters *c, struct loaded_plan *out, struct error *e)
-{
-    struct pg_error why;
-    char *document = NULL;
-    *out = (struct loaded_plan){NULL, -1, -1};
-    int code = definitions_wait(p, 0, &out->version, &out->stop_version, &document, &why);
-    if (code != ERR_OK)
-        return error_set(e, code, NULL, "the definitions can't be read: %s", why.error.text);
-    code = document ? compile(document, &out->plans, e)
-                    : error_set(e, ERR_DAMAGED, NULL, "the database's config_version is damaged");
-    free(document);
-    if (code == ERR_OK)
-        count_plan(c, out->plans);
-    return code;
+    pthread_mutex_lock(&c->lock);
+    *out = c->first;
+    pthread_mutex_unlock(&c->lock);
 }
 
 /* The definitions' thread. */
 
-static void serve_document(struct control *c, const char *document, int64_t stop_before)
+/* Once, though it is tried again every second. */
+static void tell_once(struct control *c, const char *what)
 {
-    struct plan_set *plans = NULL;
-    struct error e;
-    if (c->stop_version < stop_before) {
-        log_error(
-            "definitions",
-            "the database has forgotten a stop (it knows stops up to %lld, this node up to %lld): it was "
-            "restored from an older state. The definitions served before stay; restart cohortd to accept "
-            "the database's",
-            (long long)c->stop_version, (long long)stop_before);
-        c->stop_version = stop_before;
-        return;
+    if (strcmp(c->told, what) != 0)
+        log_error("definitions", "%s; trying again", what);
+    memcpy(c->told, what, strlen(what) + 1);
+}
+
+static int prepare(struct control *c, struct pg *p, struct pg_error *e)
+{
+    if (control_prepared(c)) {
+        database_return(&c->o.database, p, &c->preparing);
+        return ERR_OK;
     }
-    if (compile(document, &plans, &e) != ERR_OK) {
-        log_error("definitions", "version %lld is not served: %s", (long long)c->version, e.text);
+    memset(e, 0, sizeof *e);
+    int code = database_prepare(&c->o.database, &c->preparing, &e->error);
+    if (code != ERR_OK)
+        return code;
+    pthread_mutex_lock(&c->lock);
+    c->prepared = true;
+    pthread_mutex_unlock(&c->lock);
+    return ERR_OK;
+}
+
+static void learn(void *arg, const struct stop_row *stop)
+{
+    keeper_stop(arg, stop);
+}
+
+static void log_told(void *arg, const char *environment, const char *experiment)
+{
+    (void)arg;
+    log_warn("definitions",
+             "%s: the database had forgotten that a guardrail stopped experiment %s; it has been told again",
+             environment, experiment);
+}
+
+/* An old standby, say, takes no writes: then later. The plans have the stop already. */
+static void tell_forgotten(struct control *c, struct pg *p)
+{
+    struct pg_error e;
+    size_t n;
+    int64_t now = clock_monotonic_us();
+    const struct stop_row *stops = keeper_forgotten(c->o.keeper, &n);
+    if (n == 0 || now < c->tell_at_us)
         return;
-    }
-    c->o.on_plans(c->o.arg, plans);
-    count_plan(c->o.counters, plans);
-    log_info("definitions", "serving version %lld, stop %lld", (long long)c->version,
-             (long long)c->stop_version);
-    plan_set_unref(plans);
+    c->tell_at_us = now + TELL_EVERY_US;
+    if (stops_reassert(p, stops, n, c->o.database.node, log_told, NULL, &e) == ERR_OK)
+        keeper_told(c->o.keeper);
+    else
+        tell_once(c, e.error.text);
+}
+
+static void set_first(struct control *c, bool answered, const struct error *e)
+{
+    pthread_mutex_lock(&c->lock);
+    c->first = (struct first_contact){.failed = true, .answered = answered, .error = *e};
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* A document that can't be read is no reason to leave: whoever mends it does so through this server. */
+static void take(struct control *c, const char *document)
+{
+    struct error e, why;
+    if (keeper_take(c->o.keeper, &c->versions, document, &e) == ERR_OK)
+        return;
+    error_set(&why, e.code, NULL, "version %lld of the definitions can't be served: %s",
+              (long long)c->versions.version, e.text);
+    log_error("definitions", "%s", why.text);
+    set_first(c, true, &why);
 }
 
 static int definitions_round(struct control *c, struct pg *p, struct pg_error *e)
 {
     char *document = NULL;
-    int64_t stop_before = c->stop_version;
-    int code = definitions_wait(p, POLL_MS, &c->version, &c->stop_version, &document, e);
+    int code = definitions_wait(p, POLL_MS, &c->versions, &document, e);
     if (code != ERR_OK)
         return code;
-    counter_set(c->o.counters, plan_confirmed_us, clock_monotonic_us());
-    if (document)
-        serve_document(c, document, stop_before);
+    if (keeper_confirm(c->o.keeper, &c->versions)) {
+        if (document)
+            code = stops_read(p, learn, c->o.keeper, e);
+        if (document && code == ERR_OK)
+            take(c, document);
+        if (code == ERR_OK)
+            tell_forgotten(c, p);
+    }
     free(document);
-    return ERR_OK;
+    return code;
+}
+
+/* Everything is read anew on a new connection: after a fail-over the same version may mean another content.
+ */
+static int follow_connection(struct control *c, struct pg *p, struct pg_error *e)
+{
+    int code = prepare(c, p, e);
+    if (code != ERR_OK)
+        return code;
+    c->o.on_database(c->o.arg, true, NULL);
+    c->versions.version = c->versions.stop_version = -1;
+    while (code == ERR_OK && !link_stopping(&c->definitions)) {
+        code = definitions_round(c, p, e);
+        if (code == ERR_OK)
+            c->told[0] = '\0';
+    }
+    return code;
+}
+
+static void note_failure(struct control *c, bool answered, const struct error *e)
+{
+    set_first(c, answered, e);
+    c->o.on_database(c->o.arg, false, control_prepared(c) || !answered ? away : unprepared);
 }
 
 static void *follow_definitions(void *arg)
 {
     struct control *c = arg;
-    struct pg *p;
     struct pg_error e;
-    while ((p = link_connect(&c->definitions))) {
-        int code = ERR_OK;
-        while (code == ERR_OK && !link_stopping(&c->definitions))
-            code = definitions_round(c, p, &e);
-        link_disconnect(&c->definitions, code == ERR_OK ? NULL : e.error.text);
+    while (link_pause(&c->definitions)) {
+        struct pg *p = NULL;
+        int code = link_open(&c->definitions, &p, &e);
+        bool answered = code == ERR_OK;
+        if (answered) {
+            code = follow_connection(c, p, &e);
+            bool lost = code == ERR_UNAVAILABLE;
+            link_disconnect(&c->definitions, lost ? e.error.text : NULL);
+            if (code != ERR_OK && !lost)
+                tell_once(c, e.error.text);
+        }
+        if (code != ERR_OK)
+            note_failure(c, answered, &e.error);
     }
     return NULL;
 }
@@ -124,24 +192,31 @@ static void *follow_definitions(void *arg)
 static void lead(struct control *c, int64_t *epoch, int64_t new_epoch)
 {
     if (new_epoch != *epoch && new_epoch)
-        log_info("monitor", "%s leads the monitor now (epoch %lld)", c->o.node, (long long)new_epoch);
+        log_info("monitor", "%s leads the monitor now (epoch %lld)", c->o.database.node,
+                 (long long)new_epoch);
     else if (new_epoch != *epoch)
-        log_info("monitor", "%s no longer leads the monitor", c->o.node);
+        log_info("monitor", "%s no longer leads the monitor", c->o.database.node);
     *epoch = new_epoch;
     counter_set(c->o.counters, leader, new_epoch ? 1 : 0);
+}
+
+static void on_stop(void *arg, const struct stop_row *stop)
+{
+    keeper_stop(arg, stop);
 }
 
 static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct pg_error *e)
 {
     struct monitor_result result;
+    struct monitor_hook hook = {on_stop, c->o.keeper};
     if (*epoch == 0) {
         int64_t won = 0;
-        int code = leader_stand_by(p, c->o.node, &c->watch, &won, e);
+        int code = leader_stand_by(p, c->o.database.node, &c->watch, &won, e);
         if (code != ERR_OK || won == 0)
             return code;
         lead(c, epoch, won);
     }
-    int code = monitor_pass(p, *epoch, c->o.node, c->o.counters, &result, e);
+    int code = monitor_pass(p, *epoch, c->o.database.node, &hook, c->o.counters, &result, e);
     return code == ERR_OK ? chores_run(p, *epoch, e) : code;
 }
 
@@ -177,13 +252,23 @@ static int monitor_rounds(struct control *c, struct pg *p, int64_t *epoch, struc
     return ERR_OK;
 }
 
+/* Its statements are for the schema this binary brings. */
+static bool wait_prepared(struct control *c)
+{
+    while (!control_prepared(c)) {
+        if (!link_wait_until(&c->monitor, clock_monotonic_us() + 50000))
+            return false;
+    }
+    return true;
+}
+
 static void *run_monitor(void *arg)
 {
     struct control *c = arg;
     struct pg *p;
     struct pg_error e;
     int64_t epoch = 0;
-    while ((p = link_connect(&c->monitor))) {
+    while (wait_prepared(c) && (p = link_connect(&c->monitor))) {
         int code = monitor_rounds(c, p, &epoch, &e);
         lead(c, &epoch, 0); /* the lock goes with the connection */
         link_disconnect(&c->monitor, code == ERR_OK || code == ERR_STATE ? NULL : e.error.text);
@@ -191,17 +276,16 @@ static void *run_monitor(void *arg)
     return NULL;
 }
 
-int control_start(struct control **out, const struct control_options *o, const struct loaded_plan *known,
-                  struct error *e)
+int control_start(struct control **out, const struct control_options *o, struct error *e)
 {
     struct control *c = calloc(1, sizeof *c);
     if (!c)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     c->o = *o;
-    c->version = known->version;
-    c->stop_version = known->stop_version;
-    link_init(&c->definitions, o->conninfo, "definitions", DEFINITIONS_MS);
-    link_init(&c->monitor, o->conninfo, "monitor", MONITOR_MS);
+    pthread_mutex_init(&c->lock, NULL);
+    link_init(&c->definitions, o->database.conninfo, "definitions", DEFINITIONS_MS);
+    link_init(&c->preparing, o->database.conninfo, "start", 0);
+    link_init(&c->monitor, o->database.conninfo, "monitor", MONITOR_MS);
     int code = thread_start(&c->definitions_thread, follow_definitions, c, e);
     c->definitions_runs = code == ERR_OK;
     if (code == ERR_OK)
@@ -220,12 +304,15 @@ void control_stop(struct control *c)
     if (!c)
         return;
     link_stop(&c->definitions);
+    link_stop(&c->preparing);
     link_stop(&c->monitor);
     if (c->definitions_runs)
         pthread_join(c->definitions_thread, NULL);
     if (c->monitor_runs)
         pthread_join(c->monitor_thread, NULL);
     link_fini(&c->definitions);
+    link_fini(&c->preparing);
     link_fini(&c->monitor);
+    pthread_mutex_destroy(&c->lock);
     free(c);
 }

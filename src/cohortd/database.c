@@ -45,15 +45,15 @@ void database_describe(const char *conninfo, char *out, size_t cap)
     PQconninfoFree(options);
 }
 
-static int unreachable(const struct database_start *s, const struct pg_error *why, struct error *e)
+int database_unreachable(const struct database_start *s, const char *why, bool *refused, struct error *e)
 {
     char name[512];
+    PGPing answer = PQping(s->conninfo);
+    *refused = answer == PQPING_OK || answer == PQPING_NO_ATTEMPT;
     if (!s->given)
-        return error_set(e, why->error.code, "database", "the embedded database does not let us in: %s",
-                         why->error.text);
+        return error_set(e, ERR_UNAVAILABLE, "database", "the embedded database does not let us in: %s", why);
     database_describe(s->given, name, sizeof name);
-    return error_set(e, why->error.code, "database", "the database %s can't be used: %s", name,
-                     why->error.text);
+    return error_set(e, ERR_UNAVAILABLE, "database", "the database %s can't be used: %s", name, why);
 }
 
 static int migrate(struct pg *p, struct error *e)
@@ -69,7 +69,7 @@ static int migrate(struct pg *p, struct error *e)
 }
 
 /* Keys of another database, say after a restore, would only ever get 401. */
-static void check_keys(const char *dir, const struct plan_set *plans)
+void database_check_keys(const char *dir, const struct plan_set *plans)
 {
     char *path = file_path(dir, "keys.json"), *text = NULL;
     struct error ignored;
@@ -87,20 +87,50 @@ static void check_keys(const char *dir, const struct plan_set *plans)
     free(path);
 }
 
-int database_prepare(const struct database_start *s, struct loaded_plan *out, struct error *e)
+int database_prepare(const struct database_start *s, struct link *link, struct error *e)
 {
     struct pg *p = NULL;
     struct pg_error why;
-    int code = pg_open(&p, s->conninfo, "cohortd start", 0, &why);
+    int code = link_open(link, &p, &why);
     if (code != ERR_OK)
-        return unreachable(s, &why, e);
+        return error_set(e, code, "database", "%s", why.error.text);
     code = migrate(p, e);
     if (code == ERR_OK)
         code = keys_ensure(p, s->dir, s->node, e);
-    if (code == ERR_OK)
-        code = control_first_plan(p, s->counters, out, e);
-    if (code == ERR_OK)
-        check_keys(s->dir, out->plans);
-    pg_close(p);
+    link_disconnect(link, NULL);
     return code;
+}
+
+static bool is_standby(struct pg *p)
+{
+    struct pg_error ignored;
+    PGresult *res = NULL;
+    bool standby = pg_exec(p, "select pg_is_in_recovery()", 0, NULL, &res, &ignored) == ERR_OK &&
+                   strcmp(PQgetvalue(res, 0, 0), "t") == 0;
+    PQclear(res);
+    return standby;
+}
+
+void database_return(const struct database_start *s, struct pg *p, struct link *link)
+{
+    struct pg_error why;
+    struct error e;
+    bool behind = false;
+    int number = 0;
+    if (migrate_behind(p, &behind, &number, &why) != ERR_OK)
+        return; /* what follows will say so */
+    if (number > migrate_target())
+        log_warn(
+            "migrate",
+            "the database's schema is number %d by now, this cohortd knows it up to number %d: start the "
+            "newer cohortd here too; definitions and stops are followed as well as it goes",
+            number, migrate_target());
+    if (!behind || number == 0 || is_standby(p))
+        return;
+    log_warn("migrate",
+             "the database's schema is number %d: it was restored from an older state; it is "
+             "migrated again",
+             number);
+    if (database_prepare(s, link, &e) != ERR_OK)
+        log_error("migrate", "%s", e.text);
 }

@@ -29,6 +29,9 @@ struct embedded {
     struct os_user user;
     char *socket_dir, *conninfo, *admin_conninfo;
     pid_t pid; /* 0: not running */
+    int64_t launched_us;
+    off_t log_from; /* where its log began then */
+    bool ready;     /* it has answered since */
 };
 
 /* DIR/postgres.log, with the one before beside it once it is large. */
@@ -130,7 +133,7 @@ bool embedded_ended(struct embedded *m, int *status)
     return true;
 }
 
-static int wait_ready(struct embedded *m, int log_fd, off_t log_from, struct error *e)
+static int wait_ready(struct embedded *m, int log_fd, unsigned wait_ms, struct error *e)
 {
     int64_t start = clock_monotonic_us();
     int status;
@@ -139,15 +142,17 @@ static int wait_ready(struct embedded *m, int log_fd, off_t log_from, struct err
         if (answer == PQPING_OK)
             return ERR_OK;
         if (embedded_ended(m, &status))
-            return did_not_start(m, log_fd, log_from, e);
+            return did_not_start(m, log_fd, m->log_from, e);
         int64_t limit_s = answer == PQPING_REJECT ? RECOVERY_SECONDS : START_SECONDS;
-        if (clock_monotonic_us() - start > limit_s * 1000000)
+        if (clock_monotonic_us() - m->launched_us > limit_s * 1000000)
             return error_set(
                 e, ERR_UNAVAILABLE, "data",
                 "the embedded database did not answer within %lld seconds; its log is %s/postgres.log",
                 (long long)limit_s, m->o.dir);
         if (m->o.stopping())
             return error_set(e, ERR_STATE, NULL, "stopped while starting");
+        if (wait_ms && clock_monotonic_us() - start > (int64_t)wait_ms * 1000)
+            return error_set(e, ERR_LIMIT, "data", "the embedded database is still starting");
         poll(NULL, 0, 20);
     }
 }
@@ -167,20 +172,49 @@ static int ensure_database(struct embedded *m, struct error *e)
     return code == ERR_OK ? code : error_set(e, code, "data", "the embedded database: %s", why.error.text);
 }
 
-static int start(struct embedded *m, struct error *e)
+static int start(struct embedded *m, int log_fd, unsigned wait_ms, struct error *e)
 {
-    int code = cluster_wait_free(m->o.dir, m->o.stopping, e);
+    int code = ERR_OK;
+    if (!m->pid) {
+        m->ready = false;
+        m->log_from = lseek(log_fd, 0, SEEK_END);
+        m->launched_us = clock_monotonic_us();
+        code = launch(m, log_fd, e);
+    }
+    if (code == ERR_OK && !m->ready)
+        code = wait_ready(m, log_fd, wait_ms, e);
+    m->ready = m->ready || code == ERR_OK;
+    return code == ERR_OK ? ensure_database(m, e) : code;
+}
+
+/* Neither answering nor gone: the next attempt begins anew. */
+static void end_at_once(struct embedded *m)
+{
+    if (!m->pid)
+        return;
+    kill(m->pid, SIGQUIT);
+    waitpid(m->pid, NULL, 0);
+    m->pid = 0;
+}
+
+int embedded_start(struct embedded *m, unsigned wait_ms, struct error *e)
+{
+    int code = ERR_OK;
+    if (!m->pid) {
+        code = cluster_prepare(m->o.dir, m->o.bindir, &m->user, m->o.stopping, e);
+        if (code == ERR_OK)
+            code = cluster_wait_free(m->o.dir, m->o.stopping, e);
+    }
     if (code != ERR_OK)
         return code;
     int log_fd = open_log(m->o.dir, e);
     if (log_fd < 0)
         return ERR_IO;
-    off_t log_from = lseek(log_fd, 0, SEEK_END);
-    code = launch(m, log_fd, e);
-    if (code == ERR_OK)
-        code = wait_ready(m, log_fd, log_from, e);
+    code = start(m, log_fd, wait_ms, e);
     close(log_fd);
-    return code == ERR_OK ? ensure_database(m, e) : code;
+    if (code != ERR_OK && code != ERR_LIMIT)
+        end_at_once(m);
+    return code;
 }
 
 /* A conninfo's value may hold anything once quotes and backslashes are escaped; our socket directories hold
@@ -192,46 +226,29 @@ static char *conninfo_for(const char *socket_dir, const char *database)
                                                                                                        : s;
 }
 
-static int prepare(struct embedded *m, struct error *e)
-{
-    int code = os_user_find(m->o.os_user, &m->user, e);
-    if (code == ERR_OK)
-        code = cluster_prepare(m->o.dir, m->o.bindir, &m->user, m->o.stopping, e);
-    if (code == ERR_OK)
-        code = cluster_socket_dir(m->o.dir, &m->user, &m->socket_dir, e);
-    if (code != ERR_OK)
-        return code;
-    m->conninfo = conninfo_for(m->socket_dir, "cohort");
-    m->admin_conninfo = conninfo_for(m->socket_dir, "postgres");
-    return m->conninfo && m->admin_conninfo ? ERR_OK : error_set(e, ERR_NOMEM, NULL, "out of memory");
-}
-
-int embedded_start(struct embedded **out, const struct embedded_options *o, struct error *e)
+int embedded_new(struct embedded **out, const struct embedded_options *o, struct error *e)
 {
     struct embedded *m = calloc(1, sizeof *m);
     if (!m)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     m->o = *o;
-    int code = prepare(m, e);
+    int code = os_user_find(o->os_user, &m->user, e);
     if (code == ERR_OK)
-        code = start(m, e);
+        code = process_can_reach(&m->user, o->dir, e);
+    if (code == ERR_OK)
+        code = cluster_socket_dir(o->dir, &m->user, &m->socket_dir, e);
+    if (code == ERR_OK) {
+        m->conninfo = conninfo_for(m->socket_dir, "cohort");
+        m->admin_conninfo = conninfo_for(m->socket_dir, "postgres");
+        if (!m->conninfo || !m->admin_conninfo)
+            code = error_set(e, ERR_NOMEM, NULL, "out of memory");
+    }
     if (code != ERR_OK) {
         embedded_stop(m);
         return code;
     }
     *out = m;
     return ERR_OK;
-}
-
-int embedded_restart(struct embedded *m, struct error *e)
-{
-    int code = start(m, e);
-    if (code != ERR_OK && m->pid) {
-        kill(m->pid, SIGQUIT); /* neither answering nor gone: the next attempt begins anew */
-        waitpid(m->pid, NULL, 0);
-        m->pid = 0;
-    }
-    return code;
 }
 
 const char *embedded_conninfo(const struct embedded *m)

@@ -16,17 +16,20 @@ struct embedded_options {
     bool (*stopping)(void); /* true: give up waiting */
 };
 
-/* Makes the cluster when absent, starts it and waits until it answers. The thread that calls must live as
- * long as the server: its end ends the server. The strings must outlive it. */
-int embedded_start(struct embedded **out, const struct embedded_options *o, struct error *e);
+/* Makes nothing yet but the directory of its socket. The strings must outlive it. */
+int embedded_new(struct embedded **out, const struct embedded_options *o, struct error *e);
+
+/* Makes the cluster when absent, starts it unless it runs, and waits until it answers, at most wait_ms (0: as
+ * long as a start or a recovery may take). ERR_LIMIT: it is still starting, call again. ERR_STATE and
+ * ERR_DAMAGED: it can't be started as things are; other errors may pass. After an error other than ERR_LIMIT
+ * it does not run. The thread that calls must live as long as the server: its end ends the server. */
+int embedded_start(struct embedded *m, unsigned wait_ms, struct error *e);
 
 /* Conninfo of the database "cohort", the same for the life of the directory. */
 const char *embedded_conninfo(const struct embedded *m);
 
 /* True once when the server has ended though nobody asked it to; *status as of waitpid. */
 bool embedded_ended(struct embedded *m, int *status);
-/* Starts it again after that. */
-int embedded_restart(struct embedded *m, struct error *e);
 
 /* Fast shutdown; waits for the process. NULL is fine. */
 void embedded_stop(struct embedded *m);

@@ -8,8 +8,8 @@
 #include "cohortd/thread.h"
 
 #define BACK_OFF_MIN_MS 100
-#define BACK_OFF_MAX_MS 5000
-#define STABLE_US 5000000 /* a connection that lasted this long was a good one */
+#define BACK_OFF_MAX_MS 1000 /* a stop waits for it once the database is back */
+#define STABLE_US 5000000    /* a connection that lasted this long was a good one */
 
 void link_init(struct link *l, const char *conninfo, const char *part, int statement_ms)
 {
@@ -54,7 +54,7 @@ static void log_down(struct link *l, const char *why)
     l->down = true;
 }
 
-static bool pause_before_retry(struct link *l)
+bool link_pause(struct link *l)
 {
     unsigned pause = l->back_off_ms;
     l->back_off_ms = pause * 2 < BACK_OFF_MAX_MS ? pause * 2 : BACK_OFF_MAX_MS;
@@ -73,26 +73,34 @@ static bool publish(struct link *l, struct pg *p)
     return !stopping;
 }
 
-struct pg *link_connect(struct link *l)
+int link_open(struct link *l, struct pg **out, struct pg_error *e)
 {
     char application[64];
-    struct pg_error e;
     snprintf(application, sizeof application, "cohortd %s", l->part);
-    while (pause_before_retry(l)) {
-        struct pg *p = NULL;
-        if (pg_open(&p, l->conninfo, application, l->statement_ms, &e) != ERR_OK) {
-            log_down(l, e.error.text);
-            continue;
-        }
-        if (!publish(l, p)) {
-            pg_close(p);
-            return NULL;
-        }
-        if (l->down)
-            log_info(l->part, "the database answers again");
-        l->down = false;
-        l->connected_us = clock_monotonic_us();
-        return p;
+    int code = pg_open(out, l->conninfo, application, l->statement_ms, e);
+    if (code != ERR_OK) {
+        log_down(l, e->error.text);
+        return code;
+    }
+    if (!publish(l, *out)) {
+        pg_close(*out);
+        memset(e, 0, sizeof *e);
+        return error_set(&e->error, ERR_UNAVAILABLE, NULL, "stopping");
+    }
+    if (l->down)
+        log_info(l->part, "the database answers again");
+    l->down = false;
+    l->connected_us = clock_monotonic_us();
+    return ERR_OK;
+}
+
+struct pg *link_connect(struct link *l)
+{
+    struct pg_error e;
+    struct pg *p = NULL;
+    while (link_pause(l)) {
+        if (link_open(l, &p, &e) == ERR_OK)
+            return p;
     }
     return NULL;
 }

@@ -25,7 +25,11 @@ struct link {
 void link_init(struct link *l, const char *conninfo, const char *part, int statement_ms);
 void link_fini(struct link *l);
 
-/* The owner's thread: a connection, however long it takes, with growing pauses; NULL once stopping. */
+/* The owner's thread: one attempt. The pause before it grows with each, up to a second; false once stopping.
+ */
+bool link_pause(struct link *l);
+int link_open(struct link *l, struct pg **out, struct pg_error *e);
+/* The owner's thread: a connection, however long it takes; NULL once stopping. */
 struct pg *link_connect(struct link *l);
 /* The owner's thread: closes it. why: an error to log, or NULL. */
 void link_disconnect(struct link *l, const char *why);

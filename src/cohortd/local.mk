@@ -9,6 +9,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/embedded.c src/cohortd/embedded.h \
 	src/cohortd/files.c src/cohortd/files.h \
 	src/cohortd/help.c \
+	src/cohortd/keeper.c src/cohortd/keeper.h \
 	src/cohortd/keys.c src/cohortd/keys.h \
 	src/cohortd/link.c src/cohortd/link.h \
 	src/cohortd/listen.c src/cohortd/listen.h \

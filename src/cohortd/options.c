@@ -20,6 +20,8 @@ const struct option_entry option_table[] = {
      "Directory of everything this node keeps: the embedded database, the spool, the keys. Made when absent."},
     {storage, "database", "CONNINFO", TEXT(database), "", 0, 0, "an embedded database in DIR/pg",
      "Connection string or URI of your own PostgreSQL, 15 or newer, to use instead of the embedded one."},
+    {storage, "database_wait", "SECONDS", NUMBER(database_wait), "60", 0, 86400, NULL,
+     "How long a start without a snapshot waits for a database that does not answer yet, before it gives up."},
     {storage, "pg_bindir", "DIR", TEXT(pg_bindir), PG_BINDIR, 0, 0, NULL,
      "Where initdb and postgres of the embedded database are."},
     {storage, "os_user", "NAME", TEXT(os_user), "postgres", 0, 0, NULL,

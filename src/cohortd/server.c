@@ -1,6 +1,8 @@
 #include "cohortd/server.h"
 
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 #include "cohortd/datadir.h"
 #include "cohortd/embedded.h"
 #include "cohortd/files.h"
+#include "cohortd/keeper.h"
 #include "cohortd/listen.h"
 #include "cohortd/source.h"
 #include "cohortd/stop_signal.h"
@@ -28,6 +31,9 @@
 #define FILES_OF_SERVER 128     /* logs, sockets, the spool, connections to the database */
 #define FILES_OF_WORKER 16      /* its event loop, mailbox and listening socket, and a few clients */
 #define RESTART_MAX_US 30000000 /* between attempts to start an embedded database again */
+#define COLD_START_MS 5000      /* a database that takes longer is not waited for when there is a snapshot */
+#define STILL_STARTING_MS 500   /* a look at one that is */
+#define REMIND_US 10000000      /* that a start waits for the database */
 
 struct server {
     const struct config *c;
@@ -35,7 +41,9 @@ struct server {
     struct datadir *dir;
     struct embedded *embedded; /* NULL with --database */
     const char *conninfo;
-    struct loaded_plan first;
+    struct keeper *keeper;
+    pthread_mutex_t plans_lock; /* of plans, and of workers while they are started */
+    const struct plan_set *plans;
     struct spool *spool;
     struct source source;
     struct shipper *shipper;
@@ -43,7 +51,7 @@ struct server {
     struct control *control;
     struct worker **workers;
     size_t n_workers, n_started;
-    bool database_down;
+    bool database_down, database_starting; /* the embedded one */
     int64_t restart_at_us, restart_pause_us;
 };
 
@@ -101,21 +109,62 @@ static int start_directory(struct server *s, struct error *e)
     return code;
 }
 
-static int start_database(struct server *s, struct error *e)
+/* The plans being served; on the thread that brings them. */
+static void on_plans(void *arg, const struct plan_set *plans)
+{
+    struct server *s = arg;
+    pthread_mutex_lock(&s->plans_lock);
+    plan_set_unref(s->plans);
+    s->plans = plan_set_ref(plans);
+    for (size_t i = 0; i < s->n_started; i++) {
+        if (worker_set_plans(s->workers[i], plans) != ERR_OK)
+            log_error("definitions", "out of memory: a worker keeps an older version");
+    }
+    pthread_mutex_unlock(&s->plans_lock);
+}
+
+static bool has_plans(struct server *s)
+{
+    pthread_mutex_lock(&s->plans_lock);
+    bool has = s->plans != NULL;
+    pthread_mutex_unlock(&s->plans_lock);
+    return has;
+}
+
+static int start_keeper(struct server *s, struct error *e)
+{
+    struct keeper_options o = {datadir_path(s->dir), &s->counters, on_plans, s};
+    return keeper_open(&s->keeper, &o, e);
+}
+
+/* An embedded database that does not start, for a reason that may pass, is tried again while the snapshot is
+ * served. */
+static int start_embedded(struct server *s, struct error *e)
 {
     const struct config *c = s->c;
-    int code = ERR_OK;
-    s->conninfo = c->database;
-    if (!c->database[0]) {
-        struct embedded_options o = {datadir_path(s->dir), c->pg_bindir, c->os_user, stop_signal_came};
-        code = embedded_start(&s->embedded, &o, e);
-        if (code != ERR_OK)
-            return code;
-        s->conninfo = embedded_conninfo(s->embedded);
-    }
-    struct database_start start = {s->conninfo, c->database[0] ? c->database : NULL, datadir_path(s->dir),
-                                   datadir_node(s->dir), &s->counters};
-    return database_prepare(&start, &s->first, e);
+    struct embedded_options o = {datadir_path(s->dir), c->pg_bindir, c->os_user, stop_signal_came};
+    int code = embedded_new(&s->embedded, &o, e);
+    if (code != ERR_OK)
+        return code;
+    s->conninfo = embedded_conninfo(s->embedded);
+    bool cold = keeper_has_snapshot(s->keeper);
+    code = embedded_start(s->embedded, cold ? COLD_START_MS : 0, e);
+    if (code == ERR_OK || !cold || code == ERR_STATE || code == ERR_DAMAGED)
+        return code;
+    if (code != ERR_LIMIT)
+        log_error("database", "%s; trying again", e->text);
+    s->database_down = true;
+    s->database_starting = code == ERR_LIMIT;
+    s->restart_pause_us = 1000000;
+    return ERR_OK;
+}
+
+static int start_database(struct server *s, struct error *e)
+{
+    if (!s->c->database[0])
+        return start_embedded(s, e);
+    s->conninfo = s->c->database;
+    return ERR_OK;
 }
 
 static int start_queue(struct server *s, struct error *e)
@@ -124,8 +173,12 @@ static int start_queue(struct server *s, struct error *e)
     struct spool_options spool = {path, (uint64_t)s->c->spool_max_bytes, GROUP_US, GROUP_BYTES};
     int code = path ? spool_open(&s->spool, &spool, e) : error_set(e, ERR_NOMEM, NULL, "out of memory");
     free(path);
-    if (code != ERR_OK)
-        return code;
+    return code == ERR_OK ? caller_start(&s->caller, s->conninfo, e) : code;
+}
+
+/* Once the database has the schema that the shipper writes to. */
+static int start_shipper(struct server *s, struct error *e)
+{
     s->source = (struct source){s->spool, (unsigned)s->c->spool_grace_seconds * 1000u};
     struct shipper_options ship = {.conninfo = s->conninfo,
                                    .node = datadir_node(s->dir),
@@ -133,8 +186,7 @@ static int start_queue(struct server *s, struct error *e)
                                    .interval_ms = (unsigned)s->c->ship_interval_ms,
                                    .source = source_for_shipper(&s->source),
                                    .counters = &s->counters};
-    code = shipper_start(&s->shipper, &ship, e);
-    return code == ERR_OK ? caller_start(&s->caller, s->conninfo, e) : code;
+    return shipper_start(&s->shipper, &ship, e);
 }
 
 static struct worker_options worker_options(struct server *s, int fd)
@@ -166,36 +218,77 @@ static int start_workers(struct server *s, char *url, size_t cap, struct error *
     int code = listen_all(s->c->listen, fds, s->n_workers, url, cap, e);
     if (code != ERR_OK)
         return code;
+    pthread_mutex_lock(&s->plans_lock); /* newer plans wait until each worker can be given them */
     for (size_t i = 0; i < s->n_workers; i++) {
         struct worker_options o = worker_options(s, fds[i]);
         if (code == ERR_OK)
-            code = worker_start(&s->workers[i], &o, s->first.plans, e);
+            code = worker_start(&s->workers[i], &o, s->plans, e);
         else
             close(fds[i]);
         if (code == ERR_OK)
             s->n_started++;
     }
+    pthread_mutex_unlock(&s->plans_lock);
     return code;
 }
 
-/* On the definitions' thread. */
-static void on_plans(void *arg, const struct plan_set *plans)
+static struct database_start database_of(const struct server *s)
+{
+    const char *given = s->c->database[0] ? s->c->database : NULL;
+    return (struct database_start){s->conninfo, given, datadir_path(s->dir), datadir_node(s->dir)};
+}
+
+static void on_database(void *arg, bool available, const char *why)
 {
     struct server *s = arg;
-    for (size_t i = 0; i < s->n_started; i++) {
-        if (worker_set_plans(s->workers[i], plans) != ERR_OK)
-            log_error("definitions", "out of memory: a worker keeps an older version");
-    }
+    caller_set_available(s->caller, available, why);
 }
 
 static int start_control(struct server *s, struct error *e)
 {
-    struct control_options o = {.conninfo = s->conninfo,
-                                .node = datadir_node(s->dir),
+    struct control_options o = {.database = database_of(s),
                                 .counters = &s->counters,
-                                .on_plans = on_plans,
+                                .keeper = s->keeper,
+                                .on_database = on_database,
                                 .arg = s};
-    return control_start(&s->control, &o, &s->first, e);
+    return control_start(&s->control, &o, e);
+}
+
+/* The first plans: the database's, or those of the snapshot when it does not answer soon. Without either, a
+ * database that is not up yet is waited for; one that is there and refuses us never comes round by itself. */
+static int find_plans(struct server *s, struct error *e)
+{
+    struct database_start database = database_of(s);
+    struct first_contact first;
+    int64_t begin = clock_monotonic_us(), remind_at = begin + REMIND_US;
+    bool looked = false, refused = false;
+    error_set(e, ERR_UNAVAILABLE, "database", "the database does not answer");
+    while (!has_plans(s)) {
+        control_first_contact(s->control, &first);
+        int64_t waited = clock_monotonic_us() - begin;
+        bool down = first.failed && (!first.answered || first.error.code == ERR_UNAVAILABLE);
+        if (stop_signal_came())
+            return error_set(e, ERR_STATE, NULL, "stopped while starting");
+        if (first.failed && !down) {
+            *e = first.error;
+            return e->code;
+        }
+        if (!looked && (down || waited > COLD_START_MS * 1000 || s->database_down)) {
+            looked = true;
+            if (keeper_has_snapshot(s->keeper) && keeper_serve_snapshot(s->keeper, e) != ERR_OK)
+                log_error("definitions", "the snapshot can't be served: %s", e->text);
+            if (down && !has_plans(s))
+                database_unreachable(&database, first.error.text, &refused, e);
+        }
+        if (looked && down && (refused || waited > s->c->database_wait * 1000000))
+            return has_plans(s) ? ERR_OK : ERR_UNAVAILABLE;
+        if (clock_monotonic_us() > remind_at) {
+            log_warn("server", "still waiting for the database: %s", down ? first.error.text : "it is slow");
+            remind_at += REMIND_US;
+        }
+        poll(NULL, 0, 10);
+    }
+    return ERR_OK;
 }
 
 /* The threads of other parts leave the signals to us. */
@@ -205,9 +298,16 @@ static int start_threads(struct server *s, char *url, size_t cap, struct error *
     signals_block(&before);
     int code = start_queue(s, e);
     if (code == ERR_OK)
-        code = start_workers(s, url, cap, e);
-    if (code == ERR_OK)
         code = start_control(s, e);
+    if (code == ERR_OK) {
+        signals_restore(&before); /* a wait may be long */
+        code = find_plans(s, e);
+        signals_block(&before);
+    }
+    if (code == ERR_OK)
+        code = start_workers(s, url, cap, e);
+    if (code == ERR_OK && control_prepared(s->control))
+        code = start_shipper(s, e);
     signals_restore(&before);
     return code;
 }
@@ -218,6 +318,8 @@ static int start(struct server *s, struct error *e)
     int code = raise_descriptors(s->c, e);
     if (code == ERR_OK)
         code = start_directory(s, e);
+    if (code == ERR_OK)
+        code = start_keeper(s, e);
     if (code == ERR_OK)
         code = start_database(s, e);
     if (code == ERR_OK)
@@ -236,6 +338,7 @@ int server_start(struct server **out, const struct config *c, struct error *e)
     if (!s)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     s->c = c;
+    pthread_mutex_init(&s->plans_lock, NULL);
     int code = start(s, e);
     if (code != ERR_OK) {
         server_stop(s);
@@ -270,7 +373,8 @@ static void watch_database(struct server *s)
 {
     struct error e;
     int status;
-    if (embedded_ended(s->embedded, &status)) {
+    /* One that is starting is looked after by whoever waits for it. */
+    if (!s->database_starting && embedded_ended(s->embedded, &status)) {
         describe_end(status);
         s->database_down = true;
         s->restart_at_us = 0;
@@ -278,15 +382,28 @@ static void watch_database(struct server *s)
     }
     if (!s->database_down || clock_monotonic_us() < s->restart_at_us)
         return;
-    s->database_down = embedded_restart(s->embedded, &e) != ERR_OK;
-    if (!s->database_down) {
+    int code = embedded_start(s->embedded, STILL_STARTING_MS, &e);
+    s->database_down = code != ERR_OK;
+    s->database_starting = code == ERR_LIMIT;
+    if (code == ERR_OK)
         log_info("database", "the embedded database runs again");
+    if (code == ERR_OK || code == ERR_LIMIT)
         return;
-    }
     log_error("database", "%s; trying again in %lld s", e.text, (long long)s->restart_pause_us / 1000000);
     s->restart_at_us = clock_monotonic_us() + s->restart_pause_us;
     if (s->restart_pause_us < RESTART_MAX_US)
         s->restart_pause_us *= 2;
+}
+
+/* After a start without the database. */
+static void begin_shipping(struct server *s)
+{
+    struct error e;
+    sigset_t before;
+    signals_block(&before);
+    if (start_shipper(s, &e) != ERR_OK)
+        log_error("server", "%s; trying again", e.text);
+    signals_restore(&before);
 }
 
 void server_tick(struct server *s)
@@ -294,6 +411,8 @@ void server_tick(struct server *s)
     set_gauges(s);
     if (s->embedded && !stop_signal_came())
         watch_database(s);
+    if (!s->shipper && control_prepared(s->control))
+        begin_shipping(s);
 }
 
 /* Stop, in reverse. */
@@ -334,7 +453,9 @@ void server_stop(struct server *s)
         shipper_stop(s->shipper, (unsigned)s->c->drain_seconds * 1000u);
     if (s->spool)
         spool_close(s->spool);
-    plan_set_unref(s->first.plans);
+    plan_set_unref(s->plans);
+    keeper_close(s->keeper);
+    pthread_mutex_destroy(&s->plans_lock);
     embedded_stop(s->embedded);
     datadir_close(s->dir);
     free(s);

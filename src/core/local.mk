@@ -25,6 +25,7 @@ libcore_a_SOURCES = \
 	src/core/plan_phase.c \
 	src/core/plan_relations.c \
 	src/core/plan_set.c src/core/plan_set.h \
+	src/core/plan_stops.c src/core/plan_stops.h \
 	src/core/reason.c \
 	src/core/segment.c src/core/segment.h \
 	src/core/semver.c src/core/semver.h \

@@ -28,7 +28,8 @@ struct caller {
     struct job *first, **last;
     unsigned waiting;
     bool stopping;
-    struct pg *pg; /* under the lock when replaced, so that stop can interrupt it */
+    const char *away; /* why the database can't be asked, or NULL */
+    struct pg *pg;    /* under the lock when replaced, so that stop can interrupt it */
 };
 
 /* The texts of a request that are copied, one after the other. */
@@ -90,7 +91,7 @@ static void run_job(struct caller *c, const struct job *j)
         answer_unavailable(j, e.error.text);
 }
 
-static struct job *take(struct caller *c, bool *stopping)
+static struct job *take(struct caller *c, bool *stopping, const char **away)
 {
     pthread_mutex_lock(&c->lock);
     while (!c->first && !c->stopping)
@@ -103,6 +104,7 @@ static struct job *take(struct caller *c, bool *stopping)
             c->last = &c->first;
     }
     *stopping = c->stopping;
+    *away = c->away;
     pthread_mutex_unlock(&c->lock);
     return j;
 }
@@ -112,9 +114,12 @@ static void *run(void *arg)
     struct caller *c = arg;
     struct job *j;
     bool stopping;
-    while ((j = take(c, &stopping))) {
+    const char *away;
+    while ((j = take(c, &stopping, &away))) {
         if (stopping)
             answer_unavailable(j, "This server is shutting down.");
+        else if (away)
+            answer_unavailable(j, away);
         else
             run_job(c, j);
         job_free(j);
@@ -157,6 +162,15 @@ void caller_stop(struct caller *c)
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
     free(c);
+}
+
+void caller_set_available(struct caller *c, bool available, const char *why)
+{
+    pthread_mutex_lock(&c->lock);
+    c->away = available ? NULL : why;
+    if (!available && c->pg)
+        pg_interrupt(c->pg);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static struct job *job_new(const struct call_request *q, call_done_fn *done, void *arg)

@@ -3,6 +3,8 @@
 #ifndef COHORT_STORE_CALLER_H
 #define COHORT_STORE_CALLER_H
 
+#include <stdbool.h>
+
 #include "base/call.h"
 #include "core/error.h"
 
@@ -13,6 +15,10 @@ int caller_start(struct caller **out, const char *conninfo, struct error *e);
 
 /* Waiting calls are answered 503; a running one is interrupted. */
 void caller_stop(struct caller *c);
+
+/* Any thread: whether the database can be asked, as another connection found. While it can't, calls are
+ * answered 503 at once, one that is under way too; why: for their answer, a constant. True at the start. */
+void caller_set_available(struct caller *c, bool available, const char *why);
 
 /* Any thread. ERR_OK: done(arg, result) is called once on the caller's thread. ERR_LIMIT: too many are
  * waiting, ERR_STATE: stopping; then done is never called. */

@@ -236,6 +236,25 @@ static int migrate_locked(struct pg *p, int *applied, struct pg_error *e)
     return code == ERR_OK && differ ? replace_functions(p, hex, e) : code;
 }
 
+int migrate_behind(struct pg *p, bool *behind, int *number, struct pg_error *e)
+{
+    PGresult *res = NULL;
+    *behind = false;
+    *number = 0;
+    memset(e, 0, sizeof *e);
+    int code = pg_exec(p, "select to_regclass('cohort.schema_migration') is not null", 0, NULL, &res, e);
+    bool made = code == ERR_OK && strcmp(PQgetvalue(res, 0, 0), "t") == 0;
+    PQclear(res);
+    if (made) {
+        code = pg_exec(p, "select coalesce(max(number), 0) from cohort.schema_migration", 0, NULL, &res, e);
+        if (code == ERR_OK)
+            *number = atoi(PQgetvalue(res, 0, 0));
+        PQclear(res);
+    }
+    *behind = *number < migrate_target();
+    return code;
+}
+
 int migrate_run(struct pg *p, int *applied, struct pg_error *e)
 {
     struct pg_error ignored;

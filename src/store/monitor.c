@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,14 +41,18 @@ enum column {
     TREATMENT_EVENTS,
     CONTROL_UNITS,
     CONTROL_EVENTS,
+    ENVIRONMENT,
+    SALT,
 };
 
 static const char input_sql[] =
     "select i.experiment_id, i.experiment, i.iteration, i.guardrail_id, i.treatment_id, i.metric, i.event,"
     " i.treatment, i.control, i.action, i.direction, i.count, i.margin, i.weight, i.alpha, i.arms,"
     " s.detail->>'counts', i.phase, i.treatment_share_ppm, i.control_share_ppm,"
-    " i.treatment_units, i.treatment_events, i.control_units, i.control_events"
-    " from cohort.guardrail_rows() i left join cohort.guardrail_state s on s.guardrail_id = i.guardrail_id"
+    " i.treatment_units, i.treatment_events, i.control_units, i.control_events,"
+    " x.environment, encode(x.salt, 'hex')"
+    " from cohort.guardrail_rows() i join cohort.experiment x on x.id = i.experiment_id"
+    " left join cohort.guardrail_state s on s.guardrail_id = i.guardrail_id"
     " and s.treatment_id = i.treatment_id and s.iteration = i.iteration"
     " order by i.experiment_id, i.guardrail_id, i.treatment_id, i.phase";
 
@@ -63,6 +68,7 @@ struct pass {
     struct pg *p;
     int64_t epoch;
     const char *node;
+    const struct monitor_hook *hook;
     struct counters *counters;
     struct monitor_result *out;
     struct pg_error *e;
@@ -187,8 +193,21 @@ static void judge(struct pass *m, const struct guard_case *g, struct guardrail_v
     guardrail_judge(&g->rule, m->events, m->units, g->n_phases, v);
 }
 
+/* Before it is told to anybody: a node that crashes now must know it when it comes back. */
+static void remember(const struct pass *m, int row, const struct guard_case *g, const char *sentence)
+{
+    struct stop_row stop = {.environment = text_at(m->rows, row, ENVIRONMENT),
+                            .experiment = g->experiment,
+                            .at_us = clock_wall_us(),
+                            .sentence = sentence};
+    const char *salt = text_at(m->rows, row, SALT);
+    if (m->hook && m->hook->on_stop &&
+        sodium_hex2bin(stop.salt, sizeof stop.salt, salt, strlen(salt), NULL, NULL, NULL) == 0)
+        m->hook->on_stop(m->hook->arg, &stop);
+}
+
 /* One INSERT, committed at once: nothing of this pass comes before a stop. */
-static int act(struct pass *m, const struct guard_case *g, const struct guardrail_verdict *v)
+static int act(struct pass *m, int row, const struct guard_case *g, const struct guardrail_verdict *v)
 {
     char epoch[24], experiment[24], guardrail[24], treatment[24], sentence[768];
     snprintf(epoch, sizeof epoch, "%" PRId64, m->epoch);
@@ -208,6 +227,8 @@ static int act(struct pass *m, const struct guard_case *g, const struct guardrai
     free(document);
     if (code != ERR_OK || !first)
         return code;
+    if (!g->alert)
+        remember(m, row, g, sentence);
     log_warn("monitor", "experiment %s: %s", g->experiment, sentence);
     if (g->alert) {
         m->out->alerts++;
@@ -233,7 +254,7 @@ static int look_at(struct pass *m, int row, int *after)
     struct finding *f = &m->findings[m->n_findings++];
     *f = (struct finding){.guardrail_id = g.guardrail_id, .treatment_id = g.treatment_id, .counts = counts};
     judge(m, &g, &f->verdict);
-    return f->verdict.reached ? act(m, &g, &f->verdict) : ERR_OK;
+    return f->verdict.reached ? act(m, row, &g, &f->verdict) : ERR_OK;
 }
 
 /* A double as PostgreSQL reads it, or NULL (unknown) when it is infinite. */
@@ -318,10 +339,10 @@ static void pass_fini(struct pass *m)
     PQclear(m->rows);
 }
 
-int monitor_pass(struct pg *p, int64_t epoch, const char *node, struct counters *c,
-                 struct monitor_result *out, struct pg_error *e)
+int monitor_pass(struct pg *p, int64_t epoch, const char *node, const struct monitor_hook *hook,
+                 struct counters *c, struct monitor_result *out, struct pg_error *e)
 {
-    struct pass m = {.p = p, .epoch = epoch, .node = node, .counters = c, .out = out, .e = e};
+    struct pass m = {.p = p, .epoch = epoch, .node = node, .hook = hook, .counters = c, .out = out, .e = e};
     memset(e, 0, sizeof *e);
     *out = (struct monitor_result){0};
     int code = roll_up(&m);

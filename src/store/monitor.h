@@ -4,6 +4,7 @@
 
 #include "base/counters.h"
 #include "store/pg.h"
+#include "store/stops.h"
 
 /* What a pass did. */
 struct monitor_result {
@@ -12,9 +13,15 @@ struct monitor_result {
     int alerts;  /* alerts raised */
 };
 
+/* What hears of a stop once it is committed and before anybody else is told. */
+struct monitor_hook {
+    void (*on_stop)(void *arg, const struct stop_row *stop); /* NULL: nobody */
+    void *arg;
+};
+
 /* p must hold the leader's lock with this epoch. ERR_STATE: the epoch is old, another node leads now.
- * node: for the log and evidence. Logs each stop and alert in a sentence. */
-int monitor_pass(struct pg *p, int64_t epoch, const char *node, struct counters *c,
-                 struct monitor_result *out, struct pg_error *e);
+ * node: for the log and evidence. hook: may be NULL. Logs each stop and alert in a sentence. */
+int monitor_pass(struct pg *p, int64_t epoch, const char *node, const struct monitor_hook *hook,
+                 struct counters *c, struct monitor_result *out, struct pg_error *e);
 
 #endif

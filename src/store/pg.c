@@ -1,6 +1,8 @@
 #include "store/pg.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -9,7 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+
+#define PREPARE_MS 5000 /* for a session's settings */
 
 struct pg {
     PGconn *conn;
@@ -128,11 +133,11 @@ static PGconn *connect_to(const char *conninfo, const char *application)
     const char *const names[] = {
         "connect_timeout",  "keepalives", "keepalives_idle",  "keepalives_interval", "keepalives_count",
         "tcp_user_timeout", "dbname",     "application_name", "client_encoding",     NULL};
-    const char *const values[] = {"5", "1", "10", "5", "3", "30000", conninfo, application, "UTF8", NULL};
+    const char *const values[] = {"2", "1", "10", "5", "3", "30000", conninfo, application, "UTF8", NULL};
     return PQconnectdbParams(names, values, 1);
 }
 
-static int prepare_session(PGconn *conn, int statement_ms, struct pg_error *e)
+static int prepare_session(struct pg *p, int statement_ms, struct pg_error *e)
 {
     char sql[512];
     snprintf(sql, sizeof sql,
@@ -140,10 +145,7 @@ static int prepare_session(PGconn *conn, int statement_ms, struct pg_error *e)
              "set client_min_messages = warning; set standard_conforming_strings = on;"
              "set statement_timeout = %d; set lock_timeout = %d",
              statement_ms, statement_ms);
-    PGresult *res = PQexec(conn, sql);
-    int code = PQresultStatus(res) == PGRES_COMMAND_OK ? ERR_OK : pg_error_from(e, conn, res);
-    PQclear(res);
-    return code;
+    return pg_exec_within(p, PREPARE_MS, sql, NULL, e);
 }
 
 int pg_open(struct pg **out, const char *conninfo, const char *application, int statement_ms,
@@ -161,7 +163,7 @@ int pg_open(struct pg **out, const char *conninfo, const char *application, int 
         PQsetNoticeReceiver(p->conn, on_notice, NULL);
         p->cancel = PQgetCancel(p->conn);
         p->fd = fcntl(PQsocket(p->conn), F_DUPFD_CLOEXEC, 0);
-        code = prepare_session(p->conn, statement_ms, e);
+        code = prepare_session(p, statement_ms, e);
     }
     if (code != ERR_OK) {
         pg_close(p);
@@ -214,6 +216,58 @@ int pg_exec(struct pg *p, const char *sql, int n_params, const char *const *para
     /* The simple protocol takes several statements at once, the other takes parameters. */
     PGresult *res = n_params == 0 ? PQexec(p->conn, sql)
                                   : PQexecParams(p->conn, sql, n_params, NULL, params, NULL, NULL, 0);
+    if (!succeeded(res)) {
+        int code = pg_error_from(e, p->conn, res);
+        PQclear(res);
+        return code;
+    }
+    if (out)
+        *out = res;
+    else
+        PQclear(res);
+    return ERR_OK;
+}
+
+/* Until the whole answer is there, so that PQgetResult does not wait. */
+static bool answered_within(struct pg *p, int wait_ms)
+{
+    int64_t end = clock_monotonic_us() + (int64_t)wait_ms * 1000;
+    while (PQisBusy(p->conn)) {
+        struct pollfd fd = {PQsocket(p->conn), POLLIN, 0};
+        int64_t left_ms = (end - clock_monotonic_us() + 999) / 1000;
+        int n = left_ms > 0 ? poll(&fd, 1, (int)left_ms) : 0;
+        if (n == 0)
+            return false;
+        if ((n < 0 && errno != EINTR) || (n > 0 && !PQconsumeInput(p->conn)))
+            return true; /* the connection is lost, and the result says so */
+    }
+    return true;
+}
+
+int pg_exec_within(struct pg *p, int wait_ms, const char *sql, PGresult **out, struct pg_error *e)
+{
+    PGresult *res = NULL, *next;
+    if (out)
+        *out = NULL;
+    if (!PQsendQuery(p->conn, sql))
+        return pg_error_from(e, p->conn, NULL);
+    for (;;) {
+        if (!answered_within(p, wait_ms)) {
+            PQclear(res);
+            atomic_store(&p->interrupted, true);
+            memset(e, 0, sizeof *e);
+            return error_set(&e->error, ERR_UNAVAILABLE, NULL,
+                             "the database did not answer within %d seconds", wait_ms / 1000);
+        }
+        if (!(next = PQgetResult(p->conn)))
+            break;
+        if (!res || succeeded(res)) { /* the first error is the one to tell */
+            PQclear(res);
+            res = next;
+        } else {
+            PQclear(next);
+        }
+    }
     if (!succeeded(res)) {
         int code = pg_error_from(e, p->conn, res);
         PQclear(res);

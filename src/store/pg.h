@@ -22,7 +22,7 @@ struct pg;
 
 /* conninfo: a URI or keywords. application: shown in pg_stat_activity ("cohortd shipper"). Sets time zone
  * UTC, search_path cohort, public, statement and lock time-outs of statement_ms (0: none),
- * client_min_messages warning, TCP keep-alives and a connect time-out of 5 s. *out is only set on success. */
+ * client_min_messages warning, TCP keep-alives and a connect time-out of 2 s. *out is only set on success. */
 int pg_open(struct pg **out, const char *conninfo, const char *application, int statement_ms,
             struct pg_error *e);
 void pg_close(struct pg *p);
@@ -34,6 +34,11 @@ bool pg_alive(struct pg *p);
 /* One statement with text parameters (NULL: SQL null). *out may be NULL; otherwise PQclear it. */
 int pg_exec(struct pg *p, const char *sql, int n_params, const char *const *params, PGresult **out,
             struct pg_error *e);
+
+/* The same, but the answer must begin to come within wait_ms: a server that is stopped, or a host that went
+ * away without a word, would make pg_exec wait for minutes. ERR_UNAVAILABLE when it does not; then the
+ * connection is of no more use. */
+int pg_exec_within(struct pg *p, int wait_ms, const char *sql, PGresult **out, struct pg_error *e);
 
 /* From any thread: makes a blocked call return with an error soon (cancel request, then socket shutdown). */
 void pg_interrupt(struct pg *p);

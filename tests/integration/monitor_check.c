@@ -69,7 +69,7 @@ static struct monitor_result pass(void)
 {
     struct monitor_result r;
     struct pg_error e;
-    int code = monitor_pass(leader, epoch, "test-node", &counters, &r, &e);
+    int code = monitor_pass(leader, epoch, "test-node", NULL, &counters, &r, &e);
     ck_assert_msg(code == ERR_OK, "%s %s", e.error.text, e.detail);
     return r;
 }
@@ -335,13 +335,13 @@ START_TEST(stale_epoch_writes_nothing)
     run(leader, "select pg_advisory_unlock_all()"); /* the session lost its lock and does not know */
     ck_assert_int_eq(leader_try(person, "second", &newer, &e), ERR_OK);
     ck_assert_int_eq((int)newer, (int)epoch + 1);
-    ck_assert_int_eq(monitor_pass(leader, epoch, "test-node", &counters, &r, &e), ERR_STATE);
+    ck_assert_int_eq(monitor_pass(leader, epoch, "test-node", NULL, &counters, &r, &e), ERR_STATE);
     ck_assert_int_eq(r.stops, 0);
     ck_assert_int_eq(counter_get(&counters, leader), 0);
     ck_assert_str_eq(ask("select cohort.effective_status('stale')"), "running");
     ck_assert_str_eq(ask("select count(*) from cohort.ingest_batch where applied_at is null"), "1");
     /* the new leader finds it */
-    ck_assert_int_eq(monitor_pass(person, newer, "second", &counters, &r, &e), ERR_OK);
+    ck_assert_int_eq(monitor_pass(person, newer, "second", NULL, &counters, &r, &e), ERR_OK);
     ck_assert_int_eq(r.stops, 1);
 }
 END_TEST

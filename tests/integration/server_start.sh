@@ -170,7 +170,7 @@ echo >"$WORK/plain"
 refused 1 "is not a directory" serve --data "$WORK/plain"
 
 step "a database that does not answer; its password stays out of sight"
-refused 1 "postgresql://me@127.0.0.1:1/shop" serve --data "$WORK/far" --database \
+refused 1 "postgresql://me@127.0.0.1:1/shop" serve --data "$WORK/far" --database-wait 0 --database \
     'postgresql://me:s3cret@127.0.0.1:1/shop'
 grep -q s3cret "$WORK/out" && fail "the password is shown"
 refused 1 "not a connection string" serve --data "$WORK/far" --database 'postgresql://me:s3cret@[::'
@@ -196,7 +196,7 @@ fi
 on_small_disk() {
     unshare -m sh -c 'mount -t tmpfs -o "size=$2k,mode=755" none "$1" || exit 99
         if [ -n "$3" ]; then
-            cp -a "$3" "$1/data" || exit 99
+            cp -a "$3" "$1/data" && rm -rf "$1/data/snapshots" || exit 99
             dd if=/dev/zero of="$1/fill" bs=4k 2>"$1/data/fill.log"
         fi
         exec "$4" --listen 127.0.0.1:0 --data "$1/data"' sh "$WORK/disk" "$1" "$2" "$COHORTD"
