@@ -30,6 +30,9 @@ struct keeper {
     int64_t next_save_us;
     atomic_bool learned; /* a stop that the plans served were not compiled with */
     bool foreign;        /* the last answer came from another database: said once */
+    pthread_mutex_t unwritten_lock;
+    struct snapshot_stop *unwritten; /* stops the disk did not take; as good as the others meanwhile */
+    size_t n_unwritten;
     struct snapshot_stop *forgotten;
     struct stop_row *forgotten_rows;
     size_t n_forgotten, room;
@@ -56,6 +59,7 @@ int keeper_open(struct keeper **out, const struct keeper_options *o, struct erro
     }
     k->o = *o;
     pthread_mutex_init(&k->lock, NULL);
+    pthread_mutex_init(&k->unwritten_lock, NULL);
     int code = snapshots_open(&k->snapshots, dir, e);
     free(dir);
     if (code != ERR_OK) {
@@ -77,6 +81,8 @@ void keeper_close(struct keeper *k)
     if (k->snapshots)
         snapshots_close(k->snapshots);
     pthread_mutex_destroy(&k->lock);
+    pthread_mutex_destroy(&k->unwritten_lock);
+    free(k->unwritten);
     free(k->forgotten);
     free(k->forgotten_rows);
     free(k);
@@ -139,7 +145,12 @@ static int compile_stopped(struct keeper *k, const char *document, size_t len, s
     if (code != ERR_OK)
         return code;
     k->n_forgotten = 0;
-    snapshots_each_stop(k->snapshots, lay_over, &(struct overlay){k, *out});
+    struct overlay over = {k, *out};
+    snapshots_each_stop(k->snapshots, lay_over, &over);
+    pthread_mutex_lock(&k->unwritten_lock);
+    for (size_t i = 0; i < k->n_unwritten; i++)
+        lay_over(&over, &k->unwritten[i]);
+    pthread_mutex_unlock(&k->unwritten_lock);
     return ERR_OK;
 }
 
@@ -210,86 +221,6 @@ static void save(struct keeper *k)
     k->next_save_us = now + (failed ? RETRY_US : REFRESH_US);
 }
 
-/* The database's answers. */
-
-static bool is_foreign(struct keeper *k, const struct plan_versions *v)
-{
-    bool foreign = k->serving && memcmp(k->versions.incarnation, v->incarnation, sizeof v->incarnation) != 0;
-    if (foreign && !k->foreign)
-        log_error("definitions", "this is not the database whose definitions are served (its "
-                                 "config_version.incarnation is another): they stay; restart cohortd to "
-                                 "accept the new one");
-    k->foreign = foreign;
-    return foreign;
-}
-
-/* Heard of when it is seen to change; the first time, as old as the database's own clock says. */
-static void hear(struct keeper *k, const struct plan_versions *v)
-{
-    int64_t now = clock_monotonic_us();
-    int64_t age = v->heartbeat_us ? v->clock_us - v->heartbeat_us : 0;
-    if (!k->from_database)
-        counter_set(k->o.counters, monitor_heard_us, now - (age > 0 ? age : 0));
-    else if (v->heartbeat_us != k->versions.heartbeat_us)
-        counter_set(k->o.counters, monitor_heard_us, now);
-    k->from_database = true;
-}
-
-bool keeper_confirm(struct keeper *k, const struct plan_versions *v)
-{
-    pthread_mutex_lock(&k->lock);
-    bool ours = !is_foreign(k, v);
-    if (ours) {
-        counter_set(k->o.counters, plan_confirmed_us, clock_monotonic_us());
-        hear(k, v);
-        k->versions = *v;
-        if (k->serving && clock_monotonic_us() >= k->next_save_us)
-            save(k);
-    }
-    pthread_mutex_unlock(&k->lock);
-    return ours;
-}
-
-static int take(struct keeper *k, const struct plan_versions *v, const char *document, struct error *e)
-{
-    struct plan_set *plans = NULL;
-    size_t len = strlen(document);
-    bool learned = atomic_exchange(&k->learned, false);
-    if (k->serving && !learned && k->len == len && memcmp(k->document, document, len) == 0)
-        return ERR_OK;
-    int code = compile_stopped(k, document, len, &plans, e);
-    if (code != ERR_OK)
-        return code;
-    char *copy = malloc(len + 1);
-    if (!copy) {
-        plan_set_unref(plans);
-        return error_set(e, ERR_NOMEM, NULL, "out of memory");
-    }
-    memcpy(copy, document, len + 1);
-    bool same = memcmp(k->info.incarnation, v->incarnation, INCARNATION_BYTES) == 0;
-    int64_t known = same ? k->info.stop_version : 0;
-    forget_document(k);
-    k->document = copy;
-    k->len = len;
-    /* A database that went back has forgotten stops which we have not. */
-    k->info.stop_version = v->stop_version > known ? v->stop_version : known;
-    k->info.version = v->version;
-    memcpy(k->info.incarnation, v->incarnation, INCARNATION_BYTES);
-    save(k);
-    serve(k, plans);
-    plan_set_unref(plans);
-    log_info("definitions", "serving version %" PRId64 ", stop %" PRId64, v->version, v->stop_version);
-    return ERR_OK;
-}
-
-int keeper_take(struct keeper *k, const struct plan_versions *v, const char *document, struct error *e)
-{
-    pthread_mutex_lock(&k->lock);
-    int code = take(k, v, document, e);
-    pthread_mutex_unlock(&k->lock);
-    return code;
-}
-
 /* Stops. */
 
 const struct stop_row *keeper_forgotten(struct keeper *k, size_t *n)
@@ -330,6 +261,41 @@ static void copy_text(char *to, size_t cap, const char *from)
     to[n] = '\0';
 }
 
+static bool is_unwritten(const struct keeper *k, const struct snapshot_stop *s)
+{
+    for (size_t i = 0; i < k->n_unwritten; i++)
+        if (memcmp(k->unwritten[i].salt, s->salt, sizeof s->salt) == 0)
+            return true;
+    return false;
+}
+
+/* Said once a stop; written when the disk has room again. */
+static void keep_unwritten(struct keeper *k, const struct snapshot_stop *s, const char *why)
+{
+    pthread_mutex_lock(&k->unwritten_lock);
+    bool known = is_unwritten(k, s);
+    struct snapshot_stop *more = known ? NULL : realloc(k->unwritten, (k->n_unwritten + 1) * sizeof *more);
+    if (more) {
+        k->unwritten = more;
+        k->unwritten[k->n_unwritten++] = *s;
+    }
+    pthread_mutex_unlock(&k->unwritten_lock);
+    if (!known)
+        log_error("definitions",
+                  "%s: that experiment %s was stopped can't be written to this node's disk: %s",
+                  s->environment, s->experiment, why);
+}
+
+static void write_unwritten(struct keeper *k)
+{
+    struct error ignored;
+    pthread_mutex_lock(&k->unwritten_lock);
+    while (k->n_unwritten > 0 &&
+           snapshots_add_stop(k->snapshots, &k->unwritten[k->n_unwritten - 1], &ignored) == ERR_OK)
+        k->n_unwritten--;
+    pthread_mutex_unlock(&k->unwritten_lock);
+}
+
 void keeper_stop(struct keeper *k, const struct stop_row *stop)
 {
     struct error e;
@@ -339,8 +305,88 @@ void keeper_stop(struct keeper *k, const struct stop_row *stop)
     copy_text(s.sentence, sizeof s.sentence, stop->sentence);
     memcpy(s.salt, stop->salt, sizeof s.salt);
     if (snapshots_add_stop(k->snapshots, &s, &e) != ERR_OK)
-        log_error("definitions",
-                  "%s: that experiment %s was stopped can't be written to this node's disk: %s",
-                  s.environment, s.experiment, e.text);
+        keep_unwritten(k, &s, e.text);
     atomic_store(&k->learned, true);
+}
+
+/* The database's answers. */
+
+static bool is_foreign(struct keeper *k, const struct plan_versions *v)
+{
+    bool foreign = k->serving && memcmp(k->versions.incarnation, v->incarnation, sizeof v->incarnation) != 0;
+    if (foreign && !k->foreign)
+        log_error("definitions", "this is not the database whose definitions are served (its "
+                                 "config_version.incarnation is another): they stay; restart cohortd to "
+                                 "accept the new one");
+    k->foreign = foreign;
+    return foreign;
+}
+
+/* Heard of when it is seen to change; the first time, as old as the database's own clock says. */
+static void hear(struct keeper *k, const struct plan_versions *v)
+{
+    int64_t now = clock_monotonic_us();
+    int64_t age = v->heartbeat_us ? v->clock_us - v->heartbeat_us : 0;
+    if (!k->from_database)
+        counter_set(k->o.counters, monitor_heard_us, now - (age > 0 ? age : 0));
+    else if (v->heartbeat_us != k->versions.heartbeat_us)
+        counter_set(k->o.counters, monitor_heard_us, now);
+    k->from_database = true;
+}
+
+bool keeper_confirm(struct keeper *k, const struct plan_versions *v)
+{
+    pthread_mutex_lock(&k->lock);
+    bool ours = !is_foreign(k, v);
+    if (ours) {
+        counter_set(k->o.counters, plan_confirmed_us, clock_monotonic_us());
+        hear(k, v);
+        k->versions = *v;
+        if (k->serving && clock_monotonic_us() >= k->next_save_us) {
+            save(k);
+            if (k->saved)
+                write_unwritten(k);
+        }
+    }
+    pthread_mutex_unlock(&k->lock);
+    return ours;
+}
+
+static int take(struct keeper *k, const struct plan_versions *v, const char *document, struct error *e)
+{
+    struct plan_set *plans = NULL;
+    size_t len = strlen(document);
+    bool learned = atomic_exchange(&k->learned, false);
+    if (k->serving && !learned && k->len == len && memcmp(k->document, document, len) == 0)
+        return ERR_OK;
+    int code = compile_stopped(k, document, len, &plans, e);
+    if (code != ERR_OK)
+        return code;
+    char *copy = strdup(document);
+    if (!copy) {
+        plan_set_unref(plans);
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    }
+    bool same = memcmp(k->info.incarnation, v->incarnation, INCARNATION_BYTES) == 0;
+    int64_t known = same ? k->info.stop_version : 0;
+    forget_document(k);
+    k->document = copy;
+    k->len = len;
+    /* A database that went back has forgotten stops which we have not. */
+    k->info.stop_version = v->stop_version > known ? v->stop_version : known;
+    k->info.version = v->version;
+    memcpy(k->info.incarnation, v->incarnation, INCARNATION_BYTES);
+    save(k);
+    serve(k, plans);
+    plan_set_unref(plans);
+    log_info("definitions", "serving version %" PRId64 ", stop %" PRId64, v->version, v->stop_version);
+    return ERR_OK;
+}
+
+int keeper_take(struct keeper *k, const struct plan_versions *v, const char *document, struct error *e)
+{
+    pthread_mutex_lock(&k->lock);
+    int code = take(k, v, document, e);
+    pthread_mutex_unlock(&k->lock);
+    return code;
 }

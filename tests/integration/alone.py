@@ -80,6 +80,8 @@ def cold_start(s, c, program):
     node = Server("--database", s.info["database"], "--node-name", "second")
     with node:
         want = assignment(node, "cta")
+        put_and_start(s, "second")  # a second version, and with it a second snapshot
+        served(node, "second", "SPLIT")
         c.equal("two nodes assign alike", assignment(s, "cta"), want)
         assert node.stop() == 0
         assert s.stop() == 0
