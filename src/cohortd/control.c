@@ -26,7 +26,7 @@ struct control {
     struct link definitions, preparing, monitor;
     bool definitions_runs, monitor_runs;
     pthread_t definitions_thread, monitor_thread;
-    struct leader_watch watch;     /* the monitor's thread's */
+    struct leader_watch watch; /* the monitor's thread's */
     pthread_mutex_t lock;
     bool prepared;              /* under lock */
     struct first_contact first; /* under lock */
