@@ -304,7 +304,12 @@ START_TEST(says_what_is_missing)
         ck_assert(i == 7 || a.missing == STAT_BAD_RULE);
     }
     /* a constant whose square is not exact has no variance */
-    struct arm_sums tenths = {.n = 1e6, .sum = 1e5, .sum_sq = 1e4};
+    struct arm_sums tenths = {.n = 0};
+    for (; tenths.n < 7; tenths.n++) {
+        tenths.sum += 0.1;
+        tenths.sum_sq += 0.1 * 0.1;
+    }
+    ck_assert(tenths.sum_sq - tenths.sum * tenths.sum / 7 != 0);
     ck_assert(across_difference(ACROSS_MEAN, &tenths, &tenths, 1, &rules[0]).missing == STAT_NO_VARIANCE);
     /* one outcome of 1e15 is an answer */
     struct arm_sums whale = {.n = 1000, .sum = 1e15, .sum_sq = 1e30};

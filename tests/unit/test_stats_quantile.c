@@ -83,6 +83,63 @@ START_TEST(holds_at_every_look)
 }
 END_TEST
 
+/* ln M as the formula stands. */
+static double plain(double s, double n, double p, double c)
+{
+    double a = c * p, b = c * (1 - p);
+    return lgamma(a + s) + lgamma(b + n - s) - lgamma(c + n) + lgamma(c) - lgamma(a) - lgamma(b) -
+           s * log(p) - (n - s) * log1p(-p);
+}
+
+/* One phase: the edges that the formula leaves, for each arm, and the difference from both at α/2. */
+START_TEST(interval_is_what_the_formula_leaves)
+{
+    static struct histogram h[2];
+    double weight = 1, ends[2][2];
+    unsigned seed = 21;
+    struct quantile_rule rule = {0.3, 0.04, 3000}, half = {0.3, 0.02, 3000};
+    double y = -2 * log(0.02), c = 3000 / (y + log(1 + y));
+    for (int a = 0; a < 2; a++) {
+        clear(&h[a]);
+        for (int i = 0; i < 500 + 900 * a; i++)
+            put(&h[a], (uniform(&seed) * 10 - 2 + a) * 1e6);
+        double n = 500 + 900 * a, s = 0, unused;
+        ends[a][0] = -INFINITY;
+        ends[a][1] = INFINITY;
+        for (int i = 0; i < BUCKETS; i++) {
+            s += (double)h[a].b[i].n;
+            bool out = plain(s, n, 0.3, c) >= log(1 / 0.02);
+            if (out && s < 0.3 * n)
+                bucket_range(i - BUCKET_LAST, &unused, &ends[a][0]);
+            if (out && s > 0.3 * n && isinf(ends[a][1]))
+                bucket_range(i - BUCKET_LAST, &unused, &ends[a][1]);
+        }
+        struct arm_sums arm = arm_of(&h[a]);
+        struct quantile q = quantile_arm(&arm, &weight, 1, &half);
+        ck_assert(q.low == ends[a][0] && q.high == ends[a][1] && q.high - q.low < 3e6);
+    }
+    struct arm_sums t = arm_of(&h[1]), k = arm_of(&h[0]);
+    struct quantile d = quantile_difference(&t, &k, 1, &rule);
+    ck_assert(d.low == ends[1][0] - ends[0][1] && d.high == ends[1][1] - ends[0][0]);
+}
+END_TEST
+
+/* Zeros in one phase, the value 10 in the other; both arms are weighted by the units of both. */
+START_TEST(phases_are_weighted_by_both_arms)
+{
+    struct bucket_count zeros[] = {{0, 900}}, few[] = {{0, 100}}, tens[] = {{bucket_of(10e6), 500}};
+    struct arm_sums t[] = {{.buckets = few, .bucket_count = 1}, {.buckets = tens, .bucket_count = 1}};
+    struct arm_sums c[] = {{.buckets = zeros, .bucket_count = 1}, {.buckets = tens, .bucket_count = 1}};
+    struct quantile_rule below = {0.48, 0.05, 1000}, above = {0.52, 0.05, 1000};
+    double w[] = {1000, 1000};
+    ck_assert_double_eq(quantile_arm(t, w, 2, &below).estimate, 0);
+    ck_assert_double_gt(quantile_arm(t, w, 2, &above).estimate, 9e6);
+    ck_assert_double_eq(quantile_difference(t, c, 2, &below).estimate, 0);
+    struct quantile d = quantile_difference(t, c, 2, &above);
+    ck_assert(d.answered && fabs(d.estimate) < 1e6 && d.low < 0 && d.high > 0);
+}
+END_TEST
+
 START_TEST(mirrors)
 {
     static struct histogram h, m;
@@ -196,6 +253,8 @@ int main(void)
     TCase *t = tcase_create("quantile");
     tcase_add_test(t, a_fair_game);
     tcase_add_test(t, holds_at_every_look);
+    tcase_add_test(t, interval_is_what_the_formula_leaves);
+    tcase_add_test(t, phases_are_weighted_by_both_arms);
     tcase_add_test(t, mirrors);
     tcase_add_test(t, differences_and_phases);
     tcase_add_test(t, degenerate);
