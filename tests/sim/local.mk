@@ -1,7 +1,8 @@
 # tests/sim
 
-# Short forms run as tests; each takes a number of runs for the long one.
-check_PROGRAMS += tests/sim/evt_sim
-TESTS += tests/sim/evt_sim
-tests_sim_evt_sim_SOURCES = tests/sim/evt_sim.c
-tests_sim_evt_sim_LDADD = libstats.a -lm
+# The short form runs as a test; ./run-tests --sim builds without sanitizers and runs the full one.
+check_PROGRAMS += tests/sim/claims
+TESTS += tests/sim/claims
+tests_sim_claims_SOURCES = tests/sim/claims.c tests/sim/counts.c tests/sim/drift.c tests/sim/events.c tests/sim/looks.c \
+	tests/sim/looks.h tests/sim/money.c tests/sim/sim.c tests/sim/sim.h tests/sim/world.c
+tests_sim_claims_LDADD = libstats.a -lm
