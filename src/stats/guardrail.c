@@ -11,11 +11,12 @@ double guardrail_threshold(const struct guardrail_rule *rule)
     return sane ? log((rule->arms - 1) / (rule->alpha * rule->weight)) : INFINITY;
 }
 
-/* Moves q to the side that explains the events without harm, but leaves the phase a comparison. */
-static void widen_shares(enum evt_harm harm, struct evt_phase *events, const struct srm_pair *units, size_t n)
+/* The phase stays a comparison. */
+void guardrail_widen(enum evt_harm harm, struct evt_phase *events, const struct srm_pair *units, size_t n,
+                     size_t all)
 {
     const double edge = 1e-9;
-    double alpha = SRM_ALPHA / (double)n;
+    double alpha = SRM_ALPHA / (double)(all > 0 ? all : 1);
     for (size_t i = 0; i < n; i++) {
         double q = events[i].q;
         if (!(q > 0 && q < 1))
@@ -41,7 +42,7 @@ void guardrail_judge(const struct guardrail_rule *rule, struct evt_phase *events
     out->srm_ln_e = srm_pairs_log_e(units, n);
     out->counts_broken = out->srm_ln_e >= -log(SRM_ALPHA);
     if (out->counts_broken)
-        widen_shares(rule->harm, events, units, n);
+        guardrail_widen(rule->harm, events, units, n, n);
     out->threshold = guardrail_threshold(rule);
     out->ln_e = evt_log_e(events, n, rule->margin, rule->harm);
     out->has_events = any_event(events, n);

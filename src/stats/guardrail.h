@@ -37,6 +37,11 @@ struct guardrail_verdict {
 void guardrail_judge(const struct guardrail_rule *rule, struct evt_phase *events,
                      const struct srm_pair *units, size_t n, struct guardrail_verdict *out);
 
+/* Moves the q of n of the experiment's `all` phases to the confidence limit of the unit counts, at level
+ * SRM_ALPHA / all, that explains the events without harm; q outside (0, 1) is left alone. */
+void guardrail_widen(enum evt_harm harm, struct evt_phase *events, const struct srm_pair *units, size_t n,
+                     size_t all);
+
 /* ln((K-1) / (alpha weight)), INFINITY for an alpha outside (0, 1), a weight outside (0, 1] or fewer than two
  * arms: such a rule never stops anything. */
 double guardrail_threshold(const struct guardrail_rule *rule);

@@ -1,11 +1,11 @@
 noinst_LIBRARIES += libstats.a
 libstats_a_SOURCES = \
-	src/stats/drift.c src/stats/drift.h \
 	src/stats/across.c src/stats/across.h \
 	src/stats/asympcs.c src/stats/asympcs.h \
 	src/stats/buckets.c src/stats/buckets.h \
 	src/stats/contrast.c src/stats/contrast.h \
 	src/stats/cuped.c src/stats/cuped.h \
+	src/stats/drift.c src/stats/drift.h \
 	src/stats/evt.c src/stats/evt.h \
 	src/stats/fixed.c src/stats/fixed.h \
 	src/stats/gate.c src/stats/gate.h \
@@ -14,8 +14,10 @@ libstats_a_SOURCES = \
 	src/stats/power.c src/stats/power.h \
 	src/stats/quantile.c src/stats/quantile.h \
 	src/stats/ratio.c src/stats/ratio.h \
+	src/stats/segment.c src/stats/segment.h \
 	src/stats/special.c src/stats/special.h \
 	src/stats/srm.c src/stats/srm.h \
 	src/stats/sums.c src/stats/sums.h \
-	src/stats/tilt.c src/stats/tilt.h
+	src/stats/tilt.c src/stats/tilt.h \
+	src/stats/verdict.c src/stats/verdict.h
 libstats_a_CFLAGS = $(AM_CFLAGS)

@@ -19,12 +19,20 @@ struct question {
 static double theta(double q, double ln_ratio)
 {
     double odds = q / (1 - q) * exp(ln_ratio);
-    return odds / (1 + odds);
+    return isinf(odds) ? 1 : odds / (1 + odds);
+}
+
+/* Events of both arms; negative ones are 0, and the sum is held where every count fits. */
+static int64_t events_of(const struct evt_phase *p)
+{
+    int64_t t = p->treatment > 0 ? p->treatment : 0, c = p->control > 0 ? p->control : 0;
+    const int64_t most = INT64_C(1) << 62;
+    return t > most - (c < most ? c : most) ? most : t + c;
 }
 
 static bool comparable(const struct evt_phase *p)
 {
-    return p->q > 0 && p->q < 1 && p->treatment + p->control > 0;
+    return p->q > 0 && p->q < 1 && events_of(p) > 0;
 }
 
 /* Do the counts that the risk ratio e^ln_ratio would give reach the threshold? */
@@ -33,7 +41,7 @@ static bool reached_at(const struct question *k, double ln_ratio)
     struct evt_phase expected[MOST_PHASES];
     for (size_t i = 0; i < k->n; i++) {
         const struct evt_phase *p = &k->phases[i];
-        int64_t all = p->treatment + p->control;
+        int64_t all = events_of(p);
         expected[i] = *p;
         if (!comparable(p))
             continue;
@@ -66,7 +74,7 @@ double evt_power(const struct evt_phase *phases, size_t n, double r0, enum evt_h
         return 0;
     for (size_t i = 0; i < k.n; i++) {
         double t = comparable(&phases[i]) ? theta(phases[i].q, log(ratio)) : 0;
-        information += (double)(phases[i].treatment + phases[i].control) * t * (1 - t);
+        information += (double)events_of(&phases[i]) * t * (1 - t);
     }
     double sign = harm == EVT_UP ? 1 : -1, needed = distance_needed(&k);
     if (!isfinite(needed) || information <= 0)

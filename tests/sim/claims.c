@@ -5,7 +5,7 @@
  * out. Seeded: the same numbers every time. From 10,000 runs on the rows are held to the bars as written;
  * with fewer a row fails only when its runs prove that the bar is missed, and parts of it are shorter. With
  * --mutant NAME the rows that NAME changes are computed with it: a failure is what is wanted. Prints a table
- * in Markdown and "N passed, N failed"; exits 1 when any row failed. */
+ * in Markdown and "N passed, N failed, 0 skipped"; exits 1 when any row failed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static bool read_option(struct sim *s, const char *name, const char *value)
 int main(int argc, char **argv)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    struct sim s = {.runs = 300, .jobs = cores > 0 ? (int)cores : 1};
+    struct sim s = {.runs = 200, .jobs = cores > 0 ? (int)cores : 1};
     for (int i = 1; i < argc; i += 2)
         if (i + 1 >= argc || !read_option(&s, argv[i], argv[i + 1]))
             return usage();
@@ -81,6 +81,6 @@ int main(int argc, char **argv)
         s.rows++;
         s.failed += !found_out(&s, mutants[i]);
     }
-    printf("\n%d passed, %d failed\n", s.rows - s.failed, s.failed);
+    printf("\n%d passed, %d failed, 0 skipped\n", s.rows - s.failed, s.failed);
     return s.failed > 0 || s.rows == 0;
 }

@@ -92,3 +92,9 @@ TESTS += tests/unit/test_stats_quantile
 tests_unit_test_stats_quantile_SOURCES = tests/unit/test_stats_quantile.c tests/unit/suite.h
 tests_unit_test_stats_quantile_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_stats_quantile_LDADD = libstats.a $(CHECK_LIBS) -lm
+# verdicts, drift, several tests, segments
+check_PROGRAMS += tests/unit/test_stats_verdict
+TESTS += tests/unit/test_stats_verdict
+tests_unit_test_stats_verdict_SOURCES = tests/unit/test_stats_verdict.c
+tests_unit_test_stats_verdict_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_stats_verdict_LDADD = libstats.a $(CHECK_LIBS) -lm
