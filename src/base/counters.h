@@ -3,6 +3,7 @@
 #define COHORT_BASE_COUNTERS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
@@ -42,17 +43,48 @@
       "Experiments stopped by this node's monitor.")                                                         \
     X(guard_alerts, "cohortd_guardrail_alerts_total", "counter", "Guardrail alerts raised by this node.")
 
+/* The books of this node's queue: accepted = stored + duplicates + dead letters + spooled, in every reading.
+ * They belong to the queue's current id and outlive restarts. X(field, metric name, type, help) */
+#define LEDGER(X)                                                                                            \
+    X(accepted, "cohort_spool_accepted_records_total", "counter", "Records accepted into the spool.")        \
+    X(stored, "cohort_spool_stored_records_total", "counter", "Of those, rows stored in PostgreSQL.")        \
+    X(duplicates, "cohort_spool_duplicate_records_total", "counter",                                         \
+      "Of those, records PostgreSQL already had.")                                                           \
+    X(dead_letters, "cohort_spool_dead_letter_records_total", "counter",                                     \
+      "Of those, records in cohort.dead_letter.")                                                            \
+    X(spooled, "cohort_spool_records", "gauge", "Of those, records not yet known to be in PostgreSQL.")
+
+/* What is known of the spool whether PostgreSQL has answered or not. */
+#define LEDGER_ASIDE(X)                                                                                      \
+    X(conflicts, "cohort_spool_conflict_records_total", "counter",                                           \
+      "Dead letters of events that were stored with another body.")                                          \
+    X(failed, "cohort_spool_failed_records_total", "counter",                                                \
+      "Records the spool could not commit since the start: answered 503, not accepted.")                     \
+    X(damaged, "cohort_spool_damaged_groups_total", "counter",                                               \
+      "Groups found damaged in the spool and set aside; their records are dead letters.")
+
+struct ledger {
+#define LEDGER_FIELD(field, name, type, help) int64_t field;
+    LEDGER(LEDGER_FIELD)
+    LEDGER_ASIDE(LEDGER_FIELD)
+#undef LEDGER_FIELD
+};
+
 struct counters {
 #define COUNTER_FIELD(field, name, type, help) _Atomic int64_t field;
     COUNTERS(COUNTER_FIELD)
 #undef COUNTER_FIELD
+    /* Reads the books in one piece, from any thread; false: PostgreSQL has not said yet what it has (only the
+     * fields aside are filled). Set before other threads start; NULL: there is no spool. */
+    bool (*read_ledger)(void *arg, struct ledger *out);
+    void *ledger_arg;
 };
 
 #define counter_add(c, field, n) atomic_fetch_add_explicit(&(c)->field, (n), memory_order_relaxed)
 #define counter_set(c, field, n) atomic_store_explicit(&(c)->field, (n), memory_order_relaxed)
 #define counter_get(c, field) atomic_load_explicit(&(c)->field, memory_order_relaxed)
 
-/* Prometheus text exposition format 0.0.4. */
+/* Prometheus text exposition format 0.0.4. The ledger's lines are left out while nothing is known. */
 void counters_write(const struct counters *c, struct buffer *out);
 
 #endif

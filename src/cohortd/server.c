@@ -24,10 +24,11 @@
 #include "cohortd/stop_signal.h"
 #include "cohortd/thread.h"
 #include "cohortd/worker.h"
+#include "store/ship_books.h"
 
 #define GROUP_US 2000
 #define GROUP_BYTES 65536
-#define BATCH_BYTES (1 << 20)
+#define BATCH_BYTES (4 << 20)
 #define FILES_OF_SERVER 128     /* logs, sockets, the spool, connections to the database */
 #define FILES_OF_WORKER 16      /* its event loop, mailbox and listening socket, and a few clients */
 #define RESTART_MAX_US 30000000 /* between attempts to start an embedded database again */
@@ -47,6 +48,7 @@ struct server {
     struct spool *spool;
     struct source source;
     struct shipper *shipper;
+    _Atomic(struct shipper *) ledger_of; /* the same, for any thread */
     struct caller *caller;
     struct control *control;
     struct worker **workers;
@@ -167,26 +169,57 @@ static int start_database(struct server *s, struct error *e)
     return ERR_OK;
 }
 
+/* Any thread. Before the shipper runs, the books are those of the last run. */
+static bool read_ledger(void *arg, struct ledger *out)
+{
+    struct server *s = arg;
+    struct shipper *shipper = atomic_load(&s->ledger_of);
+    if (shipper)
+        return shipper_ledger(shipper, out);
+    struct group_source source = source_for_shipper(&s->source);
+    struct ship_books books;
+    ship_books_init(&books, &source);
+    bool known = ship_books_read(&books, out);
+    ship_books_destroy(&books);
+    return known;
+}
+
+static int open_source(struct server *s, struct error *e)
+{
+    char *path = file_path(datadir_path(s->dir), "shipped");
+    if (!path)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    source_open(&s->source, s->spool, (unsigned)s->c->spool_grace_seconds * 1000u, path);
+    free(path);
+    s->counters.ledger_arg = s;
+    s->counters.read_ledger = read_ledger;
+    return ERR_OK;
+}
+
 static int start_queue(struct server *s, struct error *e)
 {
     char *path = file_path(datadir_path(s->dir), "spool.db");
     struct spool_options spool = {path, (uint64_t)s->c->spool_max_bytes, GROUP_US, GROUP_BYTES};
     int code = path ? spool_open(&s->spool, &spool, e) : error_set(e, ERR_NOMEM, NULL, "out of memory");
     free(path);
+    if (code == ERR_OK)
+        code = open_source(s, e);
     return code == ERR_OK ? caller_start(&s->caller, s->conninfo, e) : code;
 }
 
 /* Once the database has the schema that the shipper writes to. */
 static int start_shipper(struct server *s, struct error *e)
 {
-    s->source = (struct source){s->spool, (unsigned)s->c->spool_grace_seconds * 1000u};
     struct shipper_options ship = {.conninfo = s->conninfo,
                                    .node = datadir_node(s->dir),
                                    .batch_bytes = BATCH_BYTES,
                                    .interval_ms = (unsigned)s->c->ship_interval_ms,
                                    .source = source_for_shipper(&s->source),
                                    .counters = &s->counters};
-    return shipper_start(&s->shipper, &ship, e);
+    int code = shipper_start(&s->shipper, &ship, e);
+    if (code == ERR_OK)
+        atomic_store(&s->ledger_of, s->shipper);
+    return code;
 }
 
 static struct worker_options worker_options(struct server *s, int fd)
@@ -451,6 +484,7 @@ void server_stop(struct server *s)
     /* The shipper reads the spool, so it stops first; what is not shipped stays in the file. */
     if (s->shipper)
         shipper_stop(s->shipper, (unsigned)s->c->drain_seconds * 1000u);
+    source_close(&s->source);
     if (s->spool)
         spool_close(s->spool);
     plan_set_unref(s->plans);

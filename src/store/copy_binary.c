@@ -3,10 +3,10 @@
 #include <limits.h>
 #include <string.h>
 
+#include "store/pg_wait.h"
+
 /* From 1970 to 2000, where PostgreSQL counts from. */
 #define EPOCH_US INT64_C(946684800000000)
-
-enum { CHUNK = 256 * 1024 }; /* bytes given to libpq at a time */
 
 static void put_be(struct copy_binary *c, uint64_t v, int n)
 {
@@ -124,38 +124,7 @@ int copy_end(struct copy_binary *c, struct error *e)
     return ERR_OK;
 }
 
-/* The first error among the results that are left; after it the connection takes statements again. */
-static int end_of_copy(struct pg *p, struct pg_error *e)
+int copy_send(struct pg *p, const char *sql, const struct copy_binary *c, int wait_ms, struct pg_error *e)
 {
-    int code = ERR_OK;
-    PGresult *res;
-    while ((res = PQgetResult(pg_conn(p))) != NULL) {
-        ExecStatusType status = PQresultStatus(res);
-        if (code == ERR_OK && status != PGRES_COMMAND_OK)
-            code = pg_error_from(e, pg_conn(p), res);
-        PQclear(res);
-        if (status == PGRES_COPY_IN) /* the end of the data never got through: don't wait for ever */
-            break;
-    }
-    return code;
-}
-
-int copy_send(struct pg *p, const char *sql, const struct copy_binary *c, struct pg_error *e)
-{
-    PGresult *res;
-    int code = pg_exec(p, sql, 0, NULL, &res, e);
-    if (code != ERR_OK)
-        return code;
-    bool copying = PQresultStatus(res) == PGRES_COPY_IN;
-    PQclear(res);
-    if (!copying)
-        return error_set(&e->error, ERR_STATE, NULL, "not a COPY: %s", sql);
-    for (size_t at = 0; at < c->buffer.len; at += CHUNK) {
-        size_t n = c->buffer.len - at < CHUNK ? c->buffer.len - at : CHUNK;
-        if (PQputCopyData(pg_conn(p), (const char *)c->buffer.data + at, (int)n) != 1)
-            return pg_error_from(e, pg_conn(p), NULL);
-    }
-    if (PQputCopyEnd(pg_conn(p), NULL) != 1)
-        return pg_error_from(e, pg_conn(p), NULL);
-    return end_of_copy(p, e);
+    return pg_copy_within(p, sql, c->buffer.data, c->buffer.len, wait_ms, e);
 }

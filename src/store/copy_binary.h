@@ -35,7 +35,7 @@ void copy_bytes(struct copy_binary *c, const void *p, size_t len);
 /* Ends the data. ERR_NOMEM, or ERR_STATE when some row did not have its fields. */
 int copy_end(struct copy_binary *c, struct error *e);
 
-/* Runs "copy … from stdin (format binary)" with the data of an ended copy. */
-int copy_send(struct pg *p, const char *sql, const struct copy_binary *c, struct pg_error *e);
+/* Runs "copy … from stdin (format binary)" with the data of an ended copy; wait_ms: pg_copy_within. */
+int copy_send(struct pg *p, const char *sql, const struct copy_binary *c, int wait_ms, struct pg_error *e);
 
 #endif

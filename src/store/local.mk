@@ -7,7 +7,11 @@ libstore_a_SOURCES = \
 	src/store/definitions.c src/store/definitions.h \
 	src/store/migrate.c src/store/migrate.h \
 	src/store/pg.c src/store/pg.h \
+	src/store/pg_wait.c src/store/pg_wait.h \
 	src/store/ship_batch.c src/store/ship_batch.h \
+	src/store/ship_books.c src/store/ship_books.h \
+	src/store/ship_connect.c src/store/ship_private.h \
+	src/store/ship_mark.c src/store/ship_mark.h \
 	src/store/ship_refused.c src/store/ship_refused.h \
 	src/store/ship_rows.c src/store/ship_rows.h \
 	src/store/shipper.c src/store/shipper.h \

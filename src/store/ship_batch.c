@@ -89,16 +89,18 @@ static int make_letter(struct record_dead_letter *l, char **memory, const char *
     if (!m)
         return ERR_NOMEM;
     memcpy(m, detail, head);
+    *memory = m;
+    l->detail = text(m);
+    if (!raw)
+        return ERR_OK;
     char *body = m + head;
     size_t n = (size_t)sprintf(body, "{\"record\":\"");
     sodium_bin2hex(body + n, 2 * raw_len + 1, raw, raw_len);
     n += 2 * raw_len;
     n += (size_t)sprintf(body + n, "\"}");
-    l->detail = text(m);
     l->body = (struct record_text){body, n};
     l->body_length = raw_len > INT32_MAX ? INT32_MAX : (int32_t)raw_len;
     crypto_hash_sha256(l->body_hash, raw, raw_len);
-    *memory = m;
     return ERR_OK;
 }
 
@@ -124,23 +126,45 @@ int ship_batch_refuse(struct ship_batch *b, size_t i, const char *words, int64_t
     return code;
 }
 
-int ship_batch_add_damage(struct ship_batch *b, const uint8_t *bytes, size_t len, int64_t now_us)
+static int add_letter(struct ship_batch *b, const char *reason, const char *detail, const uint8_t *bytes,
+                      size_t len, int64_t now_us)
 {
-    char detail[160];
     struct ship_entry *entry = add_entry(b);
     if (!entry)
         return ERR_NOMEM;
-    snprintf(detail, sizeof detail, "group %" PRIu64 ": after %zu records come %zu bytes that are no record",
-             b->last, b->n, len);
     entry->raw = bytes;
     entry->raw_len = len;
     entry->record = (struct record){.kind = RECORD_DEAD_LETTER};
     struct record_dead_letter *l = &entry->record.u.dead_letter;
     l->received_us = now_us;
     l->kind = text("group");
-    l->reason = text("damaged");
+    l->reason = text(reason);
     int code = make_letter(l, &entry->replaced, detail, bytes, len);
     if (code == ERR_OK)
         b->n++;
+    return code;
+}
+
+int ship_batch_add_damage(struct ship_batch *b, const uint8_t *bytes, size_t len, size_t n, int64_t now_us)
+{
+    char detail[160];
+    int code = ERR_OK;
+    snprintf(detail, sizeof detail, "group %" PRIu64 ": after %zu records come %zu bytes that are no record",
+             b->last, b->n, len);
+    for (size_t i = 0; code == ERR_OK && i < n; i++)
+        code = add_letter(b, "damaged", detail, i == 0 ? bytes : NULL, i == 0 ? len : 0, now_us);
+    return code;
+}
+
+int ship_batch_add_lost(struct ship_batch *b, uint64_t after, size_t n, int64_t now_us)
+{
+    char detail[200];
+    int code = ERR_OK;
+    snprintf(detail, sizeof detail,
+             "accepted into a group after %" PRIu64 " and not in the spool any more: damaged there, or lost"
+             " by the database and deleted here after spool_grace_seconds",
+             after);
+    for (size_t i = 0; code == ERR_OK && i < n; i++)
+        code = add_letter(b, "lost", detail, NULL, 0, now_us);
     return code;
 }

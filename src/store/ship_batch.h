@@ -15,6 +15,7 @@ struct ship_entry {
 /* Zero-initialised is empty. */
 struct ship_batch {
     uint64_t first, last; /* groups */
+    uint64_t accepted;    /* records the queue's file was ever given, up to the last group */
     struct ship_entry *entries;
     size_t n, cap;
 };
@@ -30,7 +31,12 @@ int ship_batch_decode(struct ship_batch *b, uint64_t first, uint64_t last, const
  * ERR_STATE: it is such a dead letter already. */
 int ship_batch_refuse(struct ship_batch *b, size_t i, const char *words, int64_t now_us);
 
-/* Adds a dead letter for bytes that are no records. */
-int ship_batch_add_damage(struct ship_batch *b, const uint8_t *bytes, size_t len, int64_t now_us);
+/* Adds n dead letters for a group's records that can't be read, the bytes with the first of them: each record
+ * that was accepted is accounted for. */
+int ship_batch_add_damage(struct ship_batch *b, const uint8_t *bytes, size_t len, size_t n, int64_t now_us);
+
+/* Adds n dead letters for records that were accepted into groups before this batch, and are in no group now.
+ */
+int ship_batch_add_lost(struct ship_batch *b, uint64_t after, size_t n, int64_t now_us);
 
 #endif

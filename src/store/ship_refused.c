@@ -7,7 +7,8 @@
 
 bool ship_is_refusal(const struct pg_error *e)
 {
-    return e->error.code == ERR_INVALID &&
+    /* Ours about groups has such a class too, and is not about a row. */
+    return e->error.code == ERR_INVALID && strcmp(e->constraint, "ingest_groups") != 0 &&
            (strncmp(e->sqlstate, "22", 2) == 0 || strncmp(e->sqlstate, "23", 2) == 0 ||
             strcmp(e->sqlstate, "54000") == 0);
 }
@@ -20,12 +21,12 @@ struct search {
 };
 
 /* Tries the first n; moves one end of the search. Errors that are no refusal are returned. */
-static int try_prefix(struct ship_rows *r, struct pg *p, const char *spool, const char *node,
-                      const struct ship_batch *b, size_t n, struct search *s)
+static int try_prefix(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b, size_t n,
+                      struct search *s)
 {
     struct ship_result ignored;
     struct pg_error e;
-    int code = ship_rows_send(r, p, spool, node, b, n, false, &ignored, &e);
+    int code = ship_rows_send(r, t, b, n, false, &ignored, &e);
     if (code == ERR_OK) {
         s->good = n;
         return ERR_OK;
@@ -38,15 +39,15 @@ static int try_prefix(struct ship_rows *r, struct pg *p, const char *spool, cons
 /* Steps that double from the last good place, then halves: cheap when every record is refused, and when only
  * one of thousands is. A record is found by the prefix it ends, so one that is only wrong together with an
  * earlier one is found too. */
-static int narrow(struct ship_rows *r, struct pg *p, const char *spool, const char *node,
-                  const struct ship_batch *b, struct search *s)
+static int narrow(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b,
+                  struct search *s)
 {
     int code = ERR_OK;
     size_t refused_at = s->bad;
     for (size_t step = 1; code == ERR_OK && s->bad == refused_at && s->good + step < s->bad; step *= 2)
-        code = try_prefix(r, p, spool, node, b, s->good + step, s);
+        code = try_prefix(r, t, b, s->good + step, s);
     while (code == ERR_OK && s->bad - s->good > 1)
-        code = try_prefix(r, p, spool, node, b, s->good + (s->bad - s->good) / 2, s);
+        code = try_prefix(r, t, b, s->good + (s->bad - s->good) / 2, s);
     return code;
 }
 
@@ -64,18 +65,18 @@ static int replace(struct ship_batch *b, size_t i, const struct pg_error *why, s
     return e->error.code = code == ERR_OK ? ERR_OK : e->error.code;
 }
 
-int ship_refused(struct ship_rows *r, struct pg *p, const char *spool, const char *node, struct ship_batch *b,
+int ship_refused(struct ship_rows *r, const struct ship_target *t, struct ship_batch *b,
                  struct ship_result *out, size_t *refused, struct pg_error *e)
 {
     struct search s = {0};
     *refused = 0;
     for (;;) {
-        int code = ship_rows_send(r, p, spool, node, b, b->n, true, out, e);
+        int code = ship_rows_send(r, t, b, b->n, true, out, e);
         if (code == ERR_OK || !ship_is_refusal(e) || b->n == 0)
             return code;
         s.bad = b->n;
         s.why = *e;
-        code = narrow(r, p, spool, node, b, &s);
+        code = narrow(r, t, b, &s);
         if (code != ERR_OK) {
             *e = s.why;
             return code;

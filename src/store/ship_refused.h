@@ -10,7 +10,7 @@ bool ship_is_refusal(const struct pg_error *e);
 
 /* Commits the batch with a dead letter in the place of every record that PostgreSQL refuses; *refused counts
  * them. Any other failure is returned, and nothing is committed. */
-int ship_refused(struct ship_rows *r, struct pg *p, const char *spool, const char *node, struct ship_batch *b,
+int ship_refused(struct ship_rows *r, const struct ship_target *t, struct ship_batch *b,
                  struct ship_result *out, size_t *refused, struct pg_error *e);
 
 #endif

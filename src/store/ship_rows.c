@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/pg_wait.h"
+
 struct ship_rows {
     struct copy_binary copy;
     const struct record **sorted;
@@ -163,7 +165,7 @@ static const struct kind {
      NULL},
 };
 
-static int send_kind(struct ship_rows *r, struct pg *p, const struct ship_batch *b, size_t n,
+static int send_kind(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b, size_t n,
                      const struct kind *k, struct pg_error *e)
 {
     size_t rows = 0;
@@ -181,10 +183,10 @@ static int send_kind(struct ship_rows *r, struct pg *p, const struct ship_batch 
         k->put(&r->copy, r->sorted[i]);
     }
     int code = copy_end(&r->copy, &e->error);
-    return code == ERR_OK ? copy_send(p, k->sql, &r->copy, e) : code;
+    return code == ERR_OK ? copy_send(t->pg, k->sql, &r->copy, t->wait_ms, e) : code;
 }
 
-static int send_rows(struct ship_rows *r, struct pg *p, const struct ship_batch *b, size_t n,
+static int send_rows(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b, size_t n,
                      struct pg_error *e)
 {
     if (n > r->cap) {
@@ -195,7 +197,7 @@ static int send_rows(struct ship_rows *r, struct pg *p, const struct ship_batch 
         r->cap = n;
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        int code = send_kind(r, p, b, n, &kinds[i], e);
+        int code = send_kind(r, t, b, n, &kinds[i], e);
         if (code != ERR_OK)
             return code;
     }
@@ -207,23 +209,37 @@ static int64_t number_at(const PGresult *res, int column)
     return strtoll(PQgetvalue(res, 0, column), NULL, 10);
 }
 
-static int ingest(struct pg *p, const char *spool, const char *node, const struct ship_batch *b,
-                  struct ship_result *out, struct pg_error *e)
+static void take_answer(const PGresult *res, struct ship_result *out)
 {
-    char first[24], last[24];
+    *out = (struct ship_result){.batch_id = number_at(res, 0),
+                                .stored = (int)number_at(res, 1),
+                                .duplicates = (int)number_at(res, 2),
+                                .dead = (int)number_at(res, 3),
+                                .total_accepted = number_at(res, 4),
+                                .total_stored = number_at(res, 5),
+                                .total_duplicates = number_at(res, 6),
+                                .total_dead = number_at(res, 7),
+                                .total_conflicts = number_at(res, 8)};
+}
+
+static int ingest(const struct ship_target *t, const struct ship_batch *b, struct ship_result *out,
+                  struct pg_error *e)
+{
+    char first[24], last[24], accepted[24];
     snprintf(first, sizeof first, "%" PRIu64, b->first);
     snprintf(last, sizeof last, "%" PRIu64, b->last);
-    const char *const params[] = {spool, node, first, last};
+    snprintf(accepted, sizeof accepted, "%" PRIu64, b->accepted);
+    const char *const params[] = {t->spool, t->node, first, last, accepted};
     PGresult *res;
-    int code = pg_exec(
-        p,
-        "select batch_id, stored, duplicates, dead from cohort.ingest($1::uuid, $2, $3::bigint, $4::bigint)",
-        4, params, &res, e);
+    int code = pg_exec_within(t->pg,
+                              "select batch_id, stored, duplicates, dead, total_accepted, total_stored,"
+                              " total_duplicates, total_dead, total_conflicts"
+                              " from cohort.ingest($1::uuid, $2, $3::bigint, $4::bigint, $5::bigint)",
+                              5, params, t->wait_ms, &res, e);
     if (code != ERR_OK)
         return code;
     if (PQntuples(res) == 1)
-        *out = (struct ship_result){number_at(res, 0), (int)number_at(res, 1), (int)number_at(res, 2),
-                                    (int)number_at(res, 3)};
+        take_answer(res, out);
     else
         code = error_set(&e->error, ERR_IO, NULL, "cohort.ingest() answered %d rows instead of one",
                          PQntuples(res));
@@ -232,30 +248,30 @@ static int ingest(struct pg *p, const char *spool, const char *node, const struc
 }
 
 /* COMMIT in a failed transaction succeeds as a ROLLBACK; its tag says which. */
-static int commit_for_real(struct pg *p, struct pg_error *e)
+static int commit_for_real(const struct ship_target *t, struct pg_error *e)
 {
     PGresult *res;
-    int code = pg_exec(p, "commit", 0, NULL, &res, e);
+    int code = pg_exec_within(t->pg, "commit", 0, NULL, t->wait_ms, &res, e);
     if (code == ERR_OK && strcmp(PQcmdStatus(res), "COMMIT") != 0)
         code = error_set(&e->error, ERR_IO, NULL, "COMMIT was answered by %s", PQcmdStatus(res));
-    PQclear(res); /* NULL when pg_exec failed */
+    PQclear(res); /* NULL when it failed */
     return code;
 }
 
-int ship_rows_send(struct ship_rows *r, struct pg *p, const char *spool, const char *node,
-                   const struct ship_batch *b, size_t n, bool commit, struct ship_result *out,
-                   struct pg_error *e)
+int ship_rows_send(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b, size_t n,
+                   bool commit, struct ship_result *out, struct pg_error *e)
 {
     memset(e, 0, sizeof *e);
-    int code = pg_exec(p, "begin", 0, NULL, NULL, e);
+    int code = pg_exec_within(t->pg, "begin", 0, NULL, t->wait_ms, NULL, e);
     if (code == ERR_OK)
-        code = send_rows(r, p, b, n, e);
+        code = send_rows(r, t, b, n, e);
     if (code == ERR_OK)
-        code = ingest(p, spool, node, b, out, e);
+        code = ingest(t, b, out, e);
     if (code == ERR_OK && commit)
-        return commit_for_real(p, e);
+        return commit_for_real(t, e);
     struct pg_error ignored;
-    if (pg_alive(p) && pg_exec(p, "rollback", 0, NULL, NULL, &ignored) != ERR_OK && code == ERR_OK) {
+    if (pg_alive(t->pg) && pg_exec_within(t->pg, "rollback", 0, NULL, t->wait_ms, NULL, &ignored) != ERR_OK &&
+        code == ERR_OK) {
         *e = ignored;
         code = e->error.code;
     }

@@ -9,157 +9,57 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/ship_private.h"
 #include "store/ship_refused.h"
 
 enum {
-    BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 5000,
-    STATEMENT_MS = 60000, /* longer than any honest batch; a hung server is given up */
-    FORGET_EVERY_US = 1000000,
+    STATEMENT_MAX_MS = 3600000, /* for one group that can't be made smaller */
+    TICK_US = 1000000,          /* forgetting and reporting */
+    BATCH_MIN = 64 * 1024,
+    SLOW_MS = 2000,   /* a batch that takes longer is followed by smaller ones, so that its locks are short */
+    FAST_MS = 500,    /* a full one that takes less, by larger ones */
+    LOST_MAX = 50000, /* dead letters for lost records in one batch; beyond it cohort.ingest_audit's balance
+                       * shows them */
 };
-
-struct shipper {
-    struct shipper_options options;
-    char spool[37]; /* the source's id as text */
-    pthread_t thread;
-
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t changed;
-    bool stopping, finished;
-    int64_t drain_until_us;
-    struct pg *pg; /* set and cleared by the thread, interrupted by shipper_stop */
-
-    /* The thread's own. */
-    struct ship_rows *rows;
-    struct ship_batch batch;
-    uint64_t watermark;    /* PostgreSQL has everything up to here */
-    uint64_t single_until; /* groups up to here go one at a time: a batch with them was refused or damaged */
-    unsigned backoff_ms;
-    bool failing, forget_failing;
-    char failing_state[6]; /* the SQLSTATE that was logged */
-    int64_t failing_since_us, forgot_us;
-};
-
-static void id_text(const uint8_t id[16], char out[37])
-{
-    char *p = out;
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *p++ = '-';
-        p += sprintf(p, "%02x", id[i]);
-    }
-}
-
-/* Waits, but not past the end of draining, and not beyond the moment somebody asks to stop. */
-static void wait_ms(struct shipper *s, unsigned ms)
-{
-    int64_t until = clock_monotonic_us() + (int64_t)ms * 1000;
-    pthread_mutex_lock(&s->lock);
-    bool was_stopping = s->stopping;
-    if (was_stopping && s->drain_until_us < until)
-        until = s->drain_until_us;
-    struct timespec t = {until / 1000000, until % 1000000 * 1000};
-    while (s->stopping == was_stopping) {
-        if (pthread_cond_timedwait(&s->changed, &s->lock, &t) != 0)
-            break;
-    }
-    pthread_mutex_unlock(&s->lock);
-}
-
-static bool is_stopping(struct shipper *s, bool *time_is_up)
-{
-    pthread_mutex_lock(&s->lock);
-    bool stopping = s->stopping;
-    *time_is_up = stopping && clock_monotonic_us() >= s->drain_until_us;
-    pthread_mutex_unlock(&s->lock);
-    return stopping;
-}
-
-/* The pointer is swapped under the lock, so that shipper_stop never interrupts a freed connection. */
-static void set_connection(struct shipper *s, struct pg *pg)
-{
-    pthread_mutex_lock(&s->lock);
-    struct pg *old = s->pg;
-    s->pg = pg;
-    if (pg && s->stopping && clock_monotonic_us() >= s->drain_until_us)
-        pg_interrupt(pg); /* shipper_stop came too early to find it */
-    pthread_mutex_unlock(&s->lock);
-    pg_close(old);
-}
-
-/* One line when it starts to fail or fails in another way, not one a try. */
-static void note_failure(struct shipper *s, const struct pg_error *e)
-{
-    counter_add(s->options.counters, ship_errors, 1);
-    if (!s->failing || strcmp(s->failing_state, e->sqlstate) != 0)
-        log_warn("shipper", "events stay in the spool: %s%s%s", e->error.text, e->detail[0] ? ": " : "",
-                 e->detail);
-    if (!s->failing)
-        s->failing_since_us = clock_monotonic_us();
-    s->failing = true;
-    snprintf(s->failing_state, sizeof s->failing_state, "%s", e->sqlstate);
-}
-
-static void note_success(struct shipper *s)
-{
-    if (s->failing)
-        log_info("shipper", "events go to PostgreSQL again after %.1f s",
-                 (double)(clock_monotonic_us() - s->failing_since_us) / 1e6);
-    s->failing = false;
-    s->backoff_ms = BACKOFF_MIN_MS;
-}
-
-/* Whatever went wrong, a new connection and the watermark say where to go on. */
-static void fail(struct shipper *s, const struct pg_error *e)
-{
-    bool time_is_up;
-    if (is_stopping(s, &time_is_up) && time_is_up)
-        log_info("shipper", "stopped before everything was shipped; the rest stays in the spool");
-    else
-        note_failure(s, e);
-    set_connection(s, NULL);
-    wait_ms(s, s->backoff_ms);
-    s->backoff_ms = 2 * s->backoff_ms < BACKOFF_MAX_MS ? 2 * s->backoff_ms : BACKOFF_MAX_MS;
-}
-
-static int ask_watermark(struct shipper *s, struct pg *pg, struct pg_error *e)
-{
-    const char *const params[] = {s->spool, s->options.node};
-    PGresult *res;
-    int code = pg_exec(pg, "select cohort.spool_watermark($1::uuid, $2)", 2, params, &res, e);
-    if (code != ERR_OK)
-        return code;
-    s->watermark = strtoull(PQgetvalue(res, 0, 0), NULL, 10);
-    PQclear(res);
-    return ERR_OK;
-}
-
-static int connect_it(struct shipper *s, struct pg_error *e)
-{
-    struct pg *pg;
-    int code = pg_open(&pg, s->options.conninfo, "cohortd shipper", STATEMENT_MS, e);
-    if (code != ERR_OK)
-        return code;
-    set_connection(s, pg);
-    code = pg_exec(pg, "set synchronous_commit = on", 0, NULL, NULL, e);
-    if (code == ERR_OK)
-        code = pg_exec(pg, "select cohort.ingest_prepare()", 0, NULL, NULL, e);
-    return code == ERR_OK ? ask_watermark(s, pg, e) : code;
-}
 
 static void forget(struct shipper *s)
 {
     struct error e;
-    s->forgot_us = clock_monotonic_us();
-    bool failed = s->options.source.forget(s->options.source.arg, s->watermark, &e) != ERR_OK;
+    bool failed = s->options.source.forget(s->options.source.arg, s->books.mark.watermark, &e) != ERR_OK;
     if (failed && !s->forget_failing)
         log_warn("shipper", "shipped groups stay in the spool for now: %s", e.text);
     s->forget_failing = failed;
+    s->forgotten = s->books.mark.watermark;
+}
+
+static int report(struct shipper *s, struct pg_error *e)
+{
+    struct source_counts now;
+    s->options.source.counts(s->options.source.arg, &now);
+    if (now.accepted == s->reported)
+        return ERR_OK;
+    int code = ship_mark_report(s->pg, s->spool, s->options.node, now.accepted, shipper_wait_of(s), e);
+    if (code == ERR_OK)
+        s->reported = now.accepted;
+    return code;
+}
+
+/* Once a second, and what is stored is forgotten at once when nothing else is to be done. */
+static int tick(struct shipper *s, bool idle, struct pg_error *e)
+{
+    int64_t now = clock_monotonic_us();
+    bool due = now - s->ticked_us >= TICK_US;
+    if (due || (idle && s->forgotten != s->books.mark.watermark))
+        forget(s);
+    if (!due)
+        return ERR_OK;
+    s->ticked_us = now;
+    return report(s, e);
 }
 
 static void count(struct shipper *s, const struct ship_result *r, size_t refused)
 {
-    counter_add(s->options.counters, shipped_batches, r->batch_id != 0);
+    counter_add(s->options.counters, shipped_batches, 1);
     counter_add(s->options.counters, shipped_rows, r->stored);
     counter_add(s->options.counters, shipped_duplicates, r->duplicates);
     if (refused > 0)
@@ -169,74 +69,116 @@ static void count(struct shipper *s, const struct ship_result *r, size_t refused
                  refused, s->batch.last);
 }
 
+/* A database that is slow gets less at a time. */
+static void adapt(struct shipper *s, size_t len, int64_t started_us)
+{
+    int64_t ms = (clock_monotonic_us() - started_us) / 1000;
+    size_t max = s->options.batch_bytes;
+    if (ms > SLOW_MS && len > BATCH_MIN)
+        s->batch_bytes = len / 2 > BATCH_MIN ? len / 2 : BATCH_MIN;
+    else if (ms < FAST_MS && len >= s->batch_bytes && s->batch_bytes < max)
+        s->batch_bytes = 2 * s->batch_bytes < max ? 2 * s->batch_bytes : max;
+    s->statement_ms = STATEMENT_MS;
+}
+
+/* The statement's time was up (or the server hung): less at a time, and a group that can't be divided gets
+ * more time, so that it can't be tried for ever. */
+static void out_of_time(struct shipper *s, size_t len)
+{
+    s->batch_bytes = len / 2 > BATCH_MIN ? len / 2 : BATCH_MIN;
+    if (s->batch.first == s->batch.last && 2 * s->statement_ms <= STATEMENT_MAX_MS)
+        s->statement_ms *= 2;
+}
+
 /* Sends the decoded batch. A refused one of several groups is sent again group by group, then record by
  * record: ERR_OK without progress. */
-static int ship(struct shipper *s, struct pg_error *e)
+static int ship(struct shipper *s, size_t len, struct pg_error *e)
 {
+    const struct ship_target target = {s->pg, s->spool, s->options.node, shipper_wait_of(s)};
     struct ship_result result = {0};
     size_t refused = 0;
-    int code =
-        ship_rows_send(s->rows, s->pg, s->spool, s->options.node, &s->batch, s->batch.n, true, &result, e);
+    int64_t started = clock_monotonic_us();
+    s->sent_until = s->batch.last;
+    int code = ship_rows_send(s->rows, &target, &s->batch, s->batch.n, true, &result, e);
     if (code != ERR_OK && ship_is_refusal(e)) {
         if (s->batch.first != s->batch.last) {
             s->single_until = s->batch.last;
             return ERR_OK;
         }
-        code = ship_refused(s->rows, s->pg, s->spool, s->options.node, &s->batch, &result, &refused, e);
+        code = ship_refused(s->rows, &target, &s->batch, &result, &refused, e);
     }
-    if (code != ERR_OK)
+    if (code != ERR_OK) {
+        if (clock_monotonic_us() - started >= (int64_t)s->statement_ms * 1000)
+            out_of_time(s, len);
         return code;
-    s->watermark = s->batch.last;
+    }
+    if (result.batch_id == 0) /* not by us: the watermark was asked for before we sent */
+        return shipper_renew(s, "the database has groups that were not sent from here", e);
+    ship_books_add(&s->books, &s->batch, &result);
     count(s, &result, refused);
-    note_success(s);
-    forget(s);
+    shipper_succeeded(s);
+    adapt(s, len, started);
     return ERR_OK;
 }
 
-static int ship_bytes(struct shipper *s, uint64_t first, uint64_t last, const uint8_t *bytes, size_t len,
-                      struct pg_error *e)
+static int add_damage(struct shipper *s, const struct source_groups *g, size_t lost)
+{
+    size_t n = g->n_records > s->batch.n ? g->n_records - s->batch.n : 0;
+    log_error("shipper",
+              "group %" PRIu64
+              ": after %zu records come %zu bytes that are no record; %zu dead letters stand for them",
+              g->last, s->batch.n, lost, n);
+    return ship_batch_add_damage(&s->batch, g->bytes + g->len - lost, lost, n, clock_wall_us());
+}
+
+static int add_lost(struct shipper *s, int64_t n)
+{
+    log_error("shipper",
+              "%" PRId64 " records accepted after group %" PRIu64 " are not in the spool any more%s", n,
+              s->books.mark.watermark,
+              n > LOST_MAX ? "; cohort.ingest_audit shows them as missing" : "; dead letters stand for them");
+    return n > LOST_MAX ? ERR_OK
+                        : ship_batch_add_lost(&s->batch, s->books.mark.watermark, (size_t)n, clock_wall_us());
+}
+
+static int ship_groups(struct shipper *s, const struct source_groups *g, struct pg_error *e)
 {
     size_t lost;
-    int code = ship_batch_decode(&s->batch, first, last, bytes, len, &lost);
-    if (code == ERR_DAMAGED && first != last) {
-        s->single_until = last; /* the damage then costs only its own group */
+    int64_t missing = ship_books_missing(&s->books, g);
+    if (missing < 0)
+        return shipper_renew(s, "the spool is not the one whose groups the database has", e);
+    int code = ship_batch_decode(&s->batch, g->first, g->last, g->bytes, g->len, &lost);
+    s->batch.accepted = g->accepted;
+    if (code == ERR_DAMAGED && g->first != g->last) {
+        s->single_until = g->last; /* the damage then costs only its own group */
         return ERR_OK;
     }
-    if (code == ERR_DAMAGED) {
-        log_error("shipper",
-                  "group %" PRIu64
-                  ": after %zu records come %zu bytes that are no record; they go to dead_letter",
-                  last, s->batch.n, lost);
-        code = ship_batch_add_damage(&s->batch, bytes + len - lost, lost, clock_wall_us());
-    }
+    if (code == ERR_DAMAGED)
+        code = add_damage(s, g, lost);
+    if (code == ERR_OK && missing > 0)
+        code = add_lost(s, missing);
     if (code != ERR_OK)
-        return error_set(&e->error, code, NULL, "out of memory for a batch of %zu bytes", len);
-    return ship(s, e);
+        return error_set(&e->error, code, NULL, "out of memory for a batch of %zu bytes", g->len);
+    return ship(s, g->len, e);
 }
 
 /* Reads what comes after the watermark and ships it. *len: how much there was. */
 static int ship_next(struct shipper *s, unsigned wait, size_t *len, struct pg_error *e)
 {
     const struct group_source *source = &s->options.source;
-    uint64_t first = 0, last = 0;
-    uint8_t *bytes = NULL;
-    size_t max = s->watermark < s->single_until ? 1 : s->options.batch_bytes;
+    struct source_groups g = {0};
+    uint64_t after = s->books.mark.watermark;
     memset(e, 0, sizeof *e);
     *len = 0;
-    int code = source->read(source->arg, s->watermark, max, wait, &first, &last, &bytes, len, &e->error);
+    int code =
+        source->read(source->arg, after, after < s->single_until ? 1 : s->batch_bytes, wait, &g, &e->error);
     if (code != ERR_OK)
         return code;
-    if (first == 0) {
-        source->release(source->arg, bytes);
-        return ERR_OK;
+    if (g.first != 0) {
+        code = ship_groups(s, &g, e);
+        *len = g.len > 0 ? g.len : 1; /* groups without records are progress too */
     }
-    if (first > s->watermark + 1)
-        log_warn("shipper", "groups %" PRIu64 " to %" PRIu64 " are not in the spool (any more)",
-                 s->watermark + 1, first - 1);
-    code = ship_bytes(s, first, last, bytes, *len, e);
-    source->release(source->arg, bytes);
-    if (*len == 0)
-        *len = 1; /* groups without records are progress too */
+    source->release(source->arg, g.bytes);
     return code;
 }
 
@@ -244,32 +186,30 @@ static int ship_next(struct shipper *s, unsigned wait, size_t *len, struct pg_er
 static void pace(struct shipper *s, size_t len, int64_t started_us)
 {
     int64_t spent_ms = (clock_monotonic_us() - started_us) / 1000;
-    if (len < s->options.batch_bytes / 2 && s->watermark >= s->single_until &&
+    if (len < s->batch_bytes / 2 && s->books.mark.watermark >= s->single_until &&
         spent_ms < s->options.interval_ms)
-        wait_ms(s, (unsigned)(s->options.interval_ms - spent_ms));
+        shipper_wait(s, (unsigned)(s->options.interval_ms - spent_ms));
 }
 
-/* One round; false: nothing was left to ship. */
+/* One round; false: nothing was left to ship, or nowhere to ship it to. */
 static bool run_round(struct shipper *s, bool stopping)
 {
     struct pg_error e;
     size_t len = 0;
     int64_t started = clock_monotonic_us();
-    if (!s->pg && connect_it(s, &e) != ERR_OK) {
-        fail(s, &e);
-        return true;
+    if (shipper_ready(s, &e) != ERR_OK) {
+        shipper_failed(s, &e);
+        return !stopping;
     }
-    if (ship_next(s, stopping ? 0 : s->options.interval_ms, &len, &e) != ERR_OK) {
-        fail(s, &e);
+    if (ship_next(s, stopping ? 0 : s->options.interval_ms, &len, &e) != ERR_OK ||
+        tick(s, len == 0, &e) != ERR_OK) {
+        shipper_failed(s, &e);
         return true;
     }
     if (len > 0 && !stopping)
         pace(s, len, started);
-    if (len == 0) {
-        note_success(s);
-        if (clock_monotonic_us() - s->forgot_us > FORGET_EVERY_US)
-            forget(s);
-    }
+    if (len == 0)
+        shipper_succeeded(s);
     return len > 0;
 }
 
@@ -278,11 +218,11 @@ static void *shipper_main(void *arg)
     struct shipper *s = arg;
     bool time_is_up, stopping, more = true;
     do {
-        stopping = is_stopping(s, &time_is_up);
+        stopping = shipper_is_stopping(s, &time_is_up);
         if (!time_is_up)
             more = run_round(s, stopping);
     } while (!time_is_up && (more || !stopping));
-    set_connection(s, NULL);
+    shipper_set_connection(s, NULL);
     pthread_mutex_lock(&s->lock);
     s->finished = true;
     pthread_cond_broadcast(&s->changed);
@@ -294,6 +234,7 @@ static void shipper_free(struct shipper *s)
 {
     ship_rows_free(s->rows);
     ship_batch_free(&s->batch);
+    ship_books_destroy(&s->books);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -312,9 +253,11 @@ int shipper_start(struct shipper **out, const struct shipper_options *o, struct 
     pthread_mutex_init(&s->lock, NULL);
     s->options = *o;
     s->backoff_ms = BACKOFF_MIN_MS;
-    uint8_t id[16];
-    o->source.id(o->source.arg, id);
-    id_text(id, s->spool);
+    s->batch_bytes = o->batch_bytes;
+    s->statement_ms = STATEMENT_MS;
+    o->source.id(o->source.arg, s->id);
+    ship_id_text(s->id, s->spool);
+    ship_books_init(&s->books, &s->options.source);
     s->rows = ship_rows_new();
     if (!s->rows || pthread_create(&s->thread, NULL, shipper_main, s) != 0) {
         shipper_free(s);
@@ -322,6 +265,11 @@ int shipper_start(struct shipper **out, const struct shipper_options *o, struct 
     }
     *out = s;
     return ERR_OK;
+}
+
+bool shipper_ledger(struct shipper *s, struct ledger *out)
+{
+    return ship_books_read(&s->books, out);
 }
 
 void shipper_stop(struct shipper *s, unsigned drain_ms)

@@ -25,10 +25,11 @@ EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py
 
 # the shipper
 check_PROGRAMS += tests/integration/ship_tool
-TESTS += tests/integration/shipper.sh
-EXTRA_DIST += tests/integration/shipper.sh
-tests_integration_ship_tool_SOURCES = tests/integration/ship_tool.c
-tests_integration_ship_tool_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
+TESTS += tests/integration/shipper.sh tests/integration/shipper_faults.sh
+EXTRA_DIST += tests/integration/shipper.sh tests/integration/shipper_faults.sh tests/integration/drop_commit.py
+tests_integration_ship_tool_SOURCES = tests/integration/ship_tool.c tests/integration/ship_fill.c \
+	tests/integration/ship_fill.h src/cohortd/source.c src/cohortd/source.h
+tests_integration_ship_tool_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) -I$(top_srcdir)/tests/integration
 tests_integration_ship_tool_LDADD = libstore.a libspool.a libcodec.a libbase.a libcore.a \
 	$(PQ_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
 # cohortd itself: how it starts and stops, its options and documents.
