@@ -113,8 +113,8 @@ static void end(struct pg *p)
         PQsetnonblocking(pg_conn(p), 0);
 }
 
-int pg_exec_within(struct pg *p, const char *sql, int n_params, const char *const *params, int wait_ms,
-                   PGresult **out, struct pg_error *e)
+int pg_ask_within(struct pg *p, const char *sql, int n_params, const char *const *params, int wait_ms,
+                  PGresult **out, struct pg_error *e)
 {
     if (out)
         *out = NULL;

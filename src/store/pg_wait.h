@@ -8,11 +8,11 @@
 #include "store/pg.h"
 
 /* As pg_exec, but ERR_UNAVAILABLE after wait_ms without an answer; the connection is then lost. */
-int pg_exec_within(struct pg *p, const char *sql, int n_params, const char *const *params, int wait_ms,
-                   PGresult **out, struct pg_error *e);
+int pg_ask_within(struct pg *p, const char *sql, int n_params, const char *const *params, int wait_ms,
+                  PGresult **out, struct pg_error *e);
 
 /* Runs "copy … from stdin" with these bytes. At most about 256 KB are in libpq's memory at any time, however
- * slow the server is. Gives up like pg_exec_within after wait_ms in which no piece of it got through. */
+ * slow the server is. Gives up like pg_ask_within after wait_ms in which no piece of it got through. */
 int pg_copy_within(struct pg *p, const char *sql, const void *bytes, size_t len, int wait_ms,
                    struct pg_error *e);
 

@@ -153,9 +153,9 @@ static int connect_it(struct shipper *s, struct pg_error *e)
     if (code != ERR_OK)
         return code;
     shipper_set_connection(s, pg);
-    code = pg_exec_within(pg, "set synchronous_commit = on", 0, NULL, shipper_wait_of(s), NULL, e);
+    code = pg_ask_within(pg, "set synchronous_commit = on", 0, NULL, shipper_wait_of(s), NULL, e);
     if (code == ERR_OK)
-        code = pg_exec_within(pg, "select cohort.ingest_prepare()", 0, NULL, shipper_wait_of(s), NULL, e);
+        code = pg_ask_within(pg, "select cohort.ingest_prepare()", 0, NULL, shipper_wait_of(s), NULL, e);
     return code == ERR_OK ? ask_mark(s, pg, e) : code;
 }
 

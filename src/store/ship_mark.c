@@ -45,13 +45,13 @@ int ship_mark_ask(struct pg *p, const uint8_t id[16], const char *spool, const c
 {
     const char *const params[] = {spool, node};
     PGresult *res;
-    int code = pg_exec_within(p, "select cohort.spool_watermark($1::uuid, $2)", 2, params, wait_ms, NULL, e);
+    int code = pg_ask_within(p, "select cohort.spool_watermark($1::uuid, $2)", 2, params, wait_ms, NULL, e);
     if (code == ERR_OK)
-        code = pg_exec_within(p,
-                              "select s.watermark, s.accepted, s.stored, s.duplicates, s.dead_letters,"
-                              " s.conflicts, s.accepted_before, v.incarnation"
-                              " from cohort.spool s, cohort.config_version v where s.spool_id = $1::uuid",
-                              1, params, wait_ms, &res, e);
+        code = pg_ask_within(p,
+                             "select s.watermark, s.accepted, s.stored, s.duplicates, s.dead_letters,"
+                             " s.conflicts, s.accepted_before, v.incarnation"
+                             " from cohort.spool s, cohort.config_version v where s.spool_id = $1::uuid",
+                             1, params, wait_ms, &res, e);
     if (code != ERR_OK)
         return code;
     if (PQntuples(res) == 1)
@@ -69,6 +69,6 @@ int ship_mark_report(struct pg *p, const char *spool, const char *node, uint64_t
     char records[24];
     const char *const params[] = {spool, node, records};
     snprintf(records, sizeof records, "%" PRIu64, accepted);
-    return pg_exec_within(p, "select cohort.report_spool($1::uuid, $2, $3::bigint)", 3, params, wait_ms, NULL,
-                          e);
+    return pg_ask_within(p, "select cohort.report_spool($1::uuid, $2, $3::bigint)", 3, params, wait_ms, NULL,
+                         e);
 }

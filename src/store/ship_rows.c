@@ -231,11 +231,11 @@ static int ingest(const struct ship_target *t, const struct ship_batch *b, struc
     snprintf(accepted, sizeof accepted, "%" PRIu64, b->accepted);
     const char *const params[] = {t->spool, t->node, first, last, accepted};
     PGresult *res;
-    int code = pg_exec_within(t->pg,
-                              "select batch_id, stored, duplicates, dead, total_accepted, total_stored,"
-                              " total_duplicates, total_dead, total_conflicts"
-                              " from cohort.ingest($1::uuid, $2, $3::bigint, $4::bigint, $5::bigint)",
-                              5, params, t->wait_ms, &res, e);
+    int code = pg_ask_within(t->pg,
+                             "select batch_id, stored, duplicates, dead, total_accepted, total_stored,"
+                             " total_duplicates, total_dead, total_conflicts"
+                             " from cohort.ingest($1::uuid, $2, $3::bigint, $4::bigint, $5::bigint)",
+                             5, params, t->wait_ms, &res, e);
     if (code != ERR_OK)
         return code;
     if (PQntuples(res) == 1)
@@ -251,7 +251,7 @@ static int ingest(const struct ship_target *t, const struct ship_batch *b, struc
 static int commit_for_real(const struct ship_target *t, struct pg_error *e)
 {
     PGresult *res;
-    int code = pg_exec_within(t->pg, "commit", 0, NULL, t->wait_ms, &res, e);
+    int code = pg_ask_within(t->pg, "commit", 0, NULL, t->wait_ms, &res, e);
     if (code == ERR_OK && strcmp(PQcmdStatus(res), "COMMIT") != 0)
         code = error_set(&e->error, ERR_IO, NULL, "COMMIT was answered by %s", PQcmdStatus(res));
     PQclear(res); /* NULL when it failed */
@@ -262,7 +262,7 @@ int ship_rows_send(struct ship_rows *r, const struct ship_target *t, const struc
                    bool commit, struct ship_result *out, struct pg_error *e)
 {
     memset(e, 0, sizeof *e);
-    int code = pg_exec_within(t->pg, "begin", 0, NULL, t->wait_ms, NULL, e);
+    int code = pg_ask_within(t->pg, "begin", 0, NULL, t->wait_ms, NULL, e);
     if (code == ERR_OK)
         code = send_rows(r, t, b, n, e);
     if (code == ERR_OK)
@@ -270,7 +270,7 @@ int ship_rows_send(struct ship_rows *r, const struct ship_target *t, const struc
     if (code == ERR_OK && commit)
         return commit_for_real(t, e);
     struct pg_error ignored;
-    if (pg_alive(t->pg) && pg_exec_within(t->pg, "rollback", 0, NULL, t->wait_ms, NULL, &ignored) != ERR_OK &&
+    if (pg_alive(t->pg) && pg_ask_within(t->pg, "rollback", 0, NULL, t->wait_ms, NULL, &ignored) != ERR_OK &&
         code == ERR_OK) {
         *e = ignored;
         code = e->error.code;

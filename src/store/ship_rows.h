@@ -21,7 +21,7 @@ struct ship_result {
 struct ship_target {
     struct pg *pg;
     const char *spool, *node; /* the queue's id as text, the server's name */
-    int wait_ms;              /* for each answer: pg_exec_within */
+    int wait_ms;              /* for each answer: pg_ask_within */
 };
 
 /* One transaction with the first n records of the batch and the watermark at its last group; rolled back when
