@@ -201,6 +201,25 @@ def forgotten(s, c, program):
     c.equal("nothing is told twice", s.value("select count(*) from cohort.stop_event"), "1")
 
 
+def blind_limit(s, c, program):
+    """guard_max_blind_seconds from the definition to the plan."""
+    def limit_of(key):
+        return s.sql("select x ->> 'guard_max_blind_us' from jsonb_path_query(cohort.plan_document(), '$.experiments[*]') x"
+                     f" where x ->> 'key' = '{key}'")
+
+    assert s.put("/v1/experiments/watched", experiment()).status == 200
+    c.equal("guard_max_blind_seconds is 900 unless it is given",
+            (s.get("/v1/experiments/watched").json["guard_max_blind_seconds"], limit_of("watched")), (900, [["900000000"]]))
+    for given, plan in ((2, [["2000000"]]), (None, [[""]])):
+        assert s.put("/v1/experiments/watched", experiment(guard_max_blind_seconds=given)).status == 200
+        c.equal(f"{given} is kept", (s.get("/v1/experiments/watched").json["guard_max_blind_seconds"], limit_of("watched")),
+                (given, plan))
+    a = s.put("/v1/experiments/watched", experiment(guard_max_blind_seconds=0))
+    c.check("0 is refused, by its field", a.status == 422 and "guard_max_blind_seconds" in str(a.json), a)
+    assert s.put("/v1/experiments/free", experiment(guardrails=[])).status == 200
+    c.equal("without a stopping guardrail the plan has no limit", limit_of("free"), [[""]])
+
+
 def mutant_is_caught(s):
     """Without the overlay of tombstones the restored database brings the experiment back."""
     made = subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault/mutant.sh"), "no_tombstones"],
@@ -214,6 +233,7 @@ s_program = os.environ.get("COHORTD", os.path.join(os.environ.get("COHORT_BUILD"
 def main():
     c = Checks()
     with Server() as s:
+        blind_limit(s, c, s_program)
         cold_start(s, c, s_program)
         not_up_yet(s, c, s_program)
         embedded_does_not_start(s, c, s_program)
