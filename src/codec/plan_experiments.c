@@ -162,6 +162,16 @@ static void read_model(struct reader *r, const json_t *v, struct experiment_def 
     def->holdouts = read_holdouts(r, v, &def->n_holdouts);
 }
 
+/* 0: off. What is not understood must not mean that nobody need watch. */
+static int64_t blind_field(struct reader *r, const json_t *obj)
+{
+    int64_t us = time_field(r, obj, "guard_max_blind_us", 0);
+    const json_t *v = json_object_get(obj, "guard_max_blind_us");
+    if (v && json_is_integer(v) && us <= 0)
+        refuse(r, "guard_max_blind_us", "microseconds, more than 0, or null");
+    return us;
+}
+
 void read_experiment(struct reader *r, const json_t *v)
 {
     static const char *const exposures[] = {"on_evaluation", "reported", NULL};
@@ -172,6 +182,7 @@ void read_experiment(struct reader *r, const json_t *v)
     def.key = text_field(r, v, "key", NULL);
     def.status = status_field(r, v);
     def.guard_stopped = bool_field(r, v, "guard_stopped");
+    def.guard_max_blind_us = blind_field(r, v);
     def.on_evaluation = word_field(r, v, "exposure", exposures) == 0;
     def.unit_type = text_field(r, v, "unit_type", "user");
     salt_field(r, v, def.salt);

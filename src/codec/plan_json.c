@@ -63,12 +63,15 @@ static void read_flag(struct reader *r, const json_t *v)
 static void read_api_key(struct reader *r, const json_t *v)
 {
     static const char *const roles[] = {"admin", "product", "analyst", "events", "client", NULL};
+    static const char *const priorities[] = {"low", "normal", NULL};
     uint8_t hash[32];
     r->refused = NULL;
     int role = word_field(r, v, "role", roles);
     struct plan_api_key key = {.id = int_field(r, v, "id"),
                                .role = (enum api_role)(role + ROLE_ADMIN),
                                .team = optional_text_field(r, v, "team")};
+    key.low = json_object_get(v, "priority") ? word_field(r, v, "priority", priorities) == 0
+                                             : key.role == ROLE_CLIENT;
     if (!hex_bytes(v, "hash", hash, sizeof hash))
         refuse(r, "hash", "64 hexadecimal digits");
     if (r->refused)

@@ -163,11 +163,15 @@ static void set_unit(const struct question *q, struct answer *a)
 }
 
 void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, int64_t now_us,
-            struct decision *out)
+            int64_t blind_us, struct decision *out)
 {
     int left = PREREQUISITE_MOST;
-    const struct question q = {
-        .plan = p, .subject = s, .now_us = now_us, .prerequisites_left = &left, .exposed = out};
+    const struct question q = {.plan = p,
+                               .subject = s,
+                               .now_us = now_us,
+                               .blind_us = blind_us,
+                               .prerequisites_left = &left,
+                               .exposed = out};
     struct answer a;
     out->n_holdouts = 0;
     decide_rules(&q, f, &a);

@@ -32,6 +32,7 @@ enum reason {
     REASON_SHIPPED,        /* gets the variant that shipped */
     REASON_HOLDBACK,       /* in the share that keeps control after shipping */
     REASON_STICKY,         /* keeps the variant its token names */
+    REASON_GUARD_BLIND,    /* nobody has watched its guardrails for longer than it allows */
     REASON_COUNT
 };
 
@@ -114,7 +115,9 @@ struct decision {
     struct holdout_exposure holdouts[DECISION_HOLDOUTS];
 };
 
-/* Decides. now_us: microseconds since 1970, only compared with definitions' times. Always succeeds.
+/* Decides. now_us: microseconds since 1970, only compared with definitions' times. blind_us: for how long the
+ * monitor of guardrails has not been heard, INT64_MAX when it never was; a running experiment that allows
+ * less serves its fallback, since harm would go unseen. Always succeeds.
  *
  * Rules are asked in order; the first that serves decides. An experiment: archived, then override, then
  * status and times, then token, then holdouts, prerequisites, targeting, layer, traffic, variant. A unit that
@@ -123,7 +126,7 @@ struct decision {
  * nothing makes the whole flag serve its default; one that gives rules leaves force and rollout rules (the
  * reason stays HOLDOUT). Counterfactuals are told where the unit is targeted and a phase owns its slot. */
 void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, int64_t now_us,
-            struct decision *out);
+            int64_t blind_us, struct decision *out);
 
 /* The attributes the flag's rules look at, as top-level names; at most max are written. Returns how many
  * there are. For the log of inputs used. */

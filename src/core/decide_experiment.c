@@ -13,7 +13,7 @@ bool experiment_is_open(const struct plan_experiment *x, int64_t now_us)
 }
 
 /* Why it is not open; REASON_VARIANT when it is. A guardrail's stop says more than any other state. */
-static enum reason status_reason(const struct plan_experiment *x, int64_t now_us)
+static enum reason status_reason(const struct plan_experiment *x, int64_t now_us, int64_t blind_us)
 {
     if (x->status == STATUS_DRAFT)
         return REASON_NOT_STARTED;
@@ -29,7 +29,25 @@ static enum reason status_reason(const struct plan_experiment *x, int64_t now_us
         return REASON_VARIANT;
     if (now_us < x->starts_us)
         return REASON_NOT_STARTED;
-    return now_us < x->ends_us ? REASON_VARIANT : REASON_ENDED;
+    if (now_us >= x->ends_us)
+        return REASON_ENDED;
+    return blind_us > x->guard_max_blind_us ? REASON_GUARD_BLIND : REASON_VARIANT;
+}
+
+/* Whole seconds for a trace; -1: for ever. */
+static int32_t seconds_of(int64_t us)
+{
+    if (us == INT64_MAX)
+        return -1;
+    return us / 1000000 > INT32_MAX ? INT32_MAX : (int32_t)(us / 1000000);
+}
+
+static void note_status(const struct question *q, const struct plan_experiment *x, enum reason reason)
+{
+    NOTE(q, .code = TRACE_STATUS, .ok = reason == REASON_VARIANT, .name = decide_reason_name(reason));
+    if (reason == REASON_GUARD_BLIND)
+        NOTE(q, .code = TRACE_BLIND, .number = seconds_of(q->blind_us),
+             .limit = seconds_of(x->guard_max_blind_us));
 }
 
 /* --- overrides --- */
@@ -247,7 +265,7 @@ static void set_counterfactual(const struct question *q, const struct plan_rule 
     const struct plan_experiment *x = r->experiment;
     struct lot lot;
     bool was_open = reason == REASON_GUARD_STOP || reason == REASON_STOPPED || reason == REASON_PAUSED ||
-                    reason == REASON_ENDED;
+                    reason == REASON_ENDED || reason == REASON_GUARD_BLIND;
     if (!was_open || x->quarantined || r->broken || !targeted(q, r))
         return;
     if (subject_unit(q->plan, q->subject, x->unit_type, &out->unit) && draw(q, x, &out->unit, &lot) == DRAWN)
@@ -266,8 +284,8 @@ enum reason decide_experiment(const struct question *q, const struct plan_rule *
     }
     if (!x->quarantined && overridden(q, x, out))
         return REASON_OVERRIDE;
-    enum reason reason = status_reason(x, q->now_us);
-    NOTE(q, .code = TRACE_STATUS, .ok = reason == REASON_VARIANT, .name = decide_reason_name(reason));
+    enum reason reason = status_reason(x, q->now_us, q->blind_us);
+    note_status(q, x, reason);
     if (reason != REASON_VARIANT) {
         set_counterfactual(q, r, reason, out);
         return reason;

@@ -13,6 +13,7 @@ struct question {
     const struct plan *plan;
     struct subject *subject;
     int64_t now_us;
+    int64_t blind_us;                      /* since the monitor was heard */
     uint8_t depth;                         /* 0: the flag asked for; more: a prerequisite's */
     int *prerequisites_left;               /* of PREREQUISITE_MOST */
     const struct plan_experiment *ignored; /* a holdout judged as if it let the unit through, or NULL */
@@ -41,7 +42,10 @@ void serve_variant(const struct plan_variant *v, struct answer *out);
 
 /* decide_experiment.c: one experiment behind a rule. */
 enum reason decide_experiment(const struct question *q, const struct plan_rule *r, struct answer *out);
-/* True for experiments that could serve now: running or shipped, within their times, not stopped. */
+/* True for experiments that could serve now: running or shipped, within their times, not stopped. A monitor
+ * that is not heard does not matter here: it is short, like a pause, and holdouts' members stay where they
+ * are.
+ */
 bool experiment_is_open(const struct plan_experiment *x, int64_t now_us);
 
 /* decide_holdout.c: the holdouts asked for one experiment, in order, up to the one that keeps the unit out.

@@ -90,6 +90,7 @@ struct experiment_def {
     const char *key;
     enum plan_status status;
     bool guard_stopped;
+    int64_t guard_max_blind_us; /* served without a monitor for at most this long; 0: off */
     bool on_evaluation;
     const char *unit_type;
     uint8_t salt[SALT_BYTES];

@@ -120,6 +120,7 @@ struct plan_experiment *plan_experiment_compile(struct arena *a, struct segments
     x->unit_type = arena_copy(a, type, strlen(type));
     x->status = def->status;
     x->guard_stopped = def->guard_stopped;
+    x->guard_max_blind_us = def->guard_max_blind_us > 0 ? def->guard_max_blind_us : PLAN_NEVER;
     x->exposes = def->on_evaluation;
     if (!x->key || !x->unit_type)
         return NULL;

@@ -64,6 +64,7 @@ struct plan_experiment {
     const char *unit_type;
     enum plan_status status;
     bool guard_stopped;
+    int64_t guard_max_blind_us; /* PLAN_NEVER: off */
     bool exposes;
     bool quarantined; /* then nothing below is to be trusted */
     uint8_t salt[SALT_BYTES];

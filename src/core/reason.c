@@ -27,6 +27,7 @@ const char *decide_reason_name(enum reason r)
         [REASON_SHIPPED] = "SHIPPED",
         [REASON_HOLDBACK] = "HOLDBACK",
         [REASON_STICKY] = "STICKY",
+        [REASON_GUARD_BLIND] = "GUARD_BLIND",
     };
     return (unsigned)r < REASON_COUNT ? names[r] : "UNKNOWN";
 }
@@ -51,6 +52,7 @@ const char *decide_reason_ofrep(enum reason r)
     case REASON_SCHEDULED:
     case REASON_PAUSED:
     case REASON_ENDED:
+    case REASON_GUARD_BLIND:
         return "DISABLED";
     case REASON_DEFAULT:
     case REASON_TARGETING:

@@ -34,6 +34,7 @@ const char *trace_code_name(enum trace_code c)
         [TRACE_VARIANT] = "variant",
         [TRACE_SHIPPED] = "shipped",
         [TRACE_SUPPRESSED] = "suppressed",
+        [TRACE_BLIND] = "blind",
     };
     return (unsigned)c < TRACE_COUNT ? names[c] : "unknown";
 }
@@ -78,6 +79,16 @@ static int describe_draw(const struct trace_step *s, char *text, size_t cap)
     }
 }
 
+static int describe_blind(const struct trace_step *s, char *text, size_t cap)
+{
+    if (s->number < 0)
+        return snprintf(text, cap, "nobody watches its guardrails: the monitor was never heard");
+    return snprintf(
+        text, cap,
+        "nobody watches its guardrails: the monitor has not been heard for %d s, and it allows %d s",
+        s->number, s->limit);
+}
+
 static int describe_rest(const struct trace_step *s, char *text, size_t cap)
 {
     switch (s->code) {
@@ -111,6 +122,8 @@ static int describe_rest(const struct trace_step *s, char *text, size_t cap)
     case TRACE_SUPPRESSED:
         return snprintf(text, cap, "the rule would serve, but holdout %s gives its members the default",
                         s->name);
+    case TRACE_BLIND:
+        return describe_blind(s, text, cap);
     default:
         return snprintf(text, cap, "%s", trace_code_name(s->code));
     }

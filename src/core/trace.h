@@ -29,6 +29,7 @@ enum trace_code {
     TRACE_VARIANT,    /* ok; not ok: the arm was dropped. name: variant, number: slot (-1: not drawn) */
     TRACE_SHIPPED,    /* ok: gets what shipped; name: variant, number: slot (-1), limit: holdback ppm */
     TRACE_SUPPRESSED, /* a rule would serve, but a holdout gives nothing; name: holdout */
+    TRACE_BLIND,      /* the monitor was not heard for number seconds (-1: never), limit are allowed */
     TRACE_COUNT
 };
 

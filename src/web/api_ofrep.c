@@ -13,6 +13,7 @@
 #include "web/decision_json.h"
 #include "web/decision_log.h"
 #include "web/etag.h"
+#include "web/freshness.h"
 #include "web/query.h"
 #include "web/subject_read.h"
 
@@ -117,7 +118,7 @@ void ofrep_single(struct api_context *c)
     }
     int64_t now = clock_wall_us();
     struct single s = {.plan = p, .now_us = now};
-    decide(p, flag, &subject, now, &s.decision);
+    decide(p, flag, &subject, now, freshness_blind_us(c->w->services.counters), &s.decision);
     uuid7(now, s.id);
     counter_add(c->w->services.counters, decisions, 1);
     if (!json_write(&c->w->out, write_single, &s)) {
@@ -186,13 +187,14 @@ static void make_etag(const struct api_context *c, const struct bulk *b, char et
 static bool decide_all(struct api_context *c, struct subject *s, int64_t now, struct bulk *b)
 {
     const struct plan *p = b->plan;
+    int64_t blind_us = freshness_blind_us(c->w->services.counters);
     size_t n = plan_flag_count(p);
     b->decisions = arena_alloc(c->w->arena, (n + 1) * sizeof *b->decisions);
     b->ids = arena_alloc(c->w->arena, (n + 1) * sizeof *b->ids);
     if (!b->decisions || !b->ids)
         return false;
     for (size_t i = 0; i < n; i++) {
-        decide(p, plan_flag_at(p, i), s, now, &b->decisions[b->n]);
+        decide(p, plan_flag_at(p, i), s, now, blind_us, &b->decisions[b->n]);
         if (!plan_flag_archived(plan_flag_at(p, i)))
             uuid7(now, b->ids[b->n++]);
     }

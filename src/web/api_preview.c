@@ -7,6 +7,7 @@
 #include "web/api_definitions.h"
 #include "web/api_worker.h"
 #include "web/decision_json.h"
+#include "web/freshness.h"
 #include "web/problem.h"
 #include "web/subject_read.h"
 
@@ -127,7 +128,7 @@ static void decide_and_answer(struct api_context *c, const json_t *doc, int64_t 
         struct preview v = {.plan = c->plan, .now_us = now_us, .trace = trace};
         *trace = (struct trace){0};
         subject.trace = trace;
-        decide(c->plan, flag, &subject, now_us, &v.decision);
+        decide(c->plan, flag, &subject, now_us, freshness_blind_us(c->w->services.counters), &v.decision);
         if (json_write(&c->w->out, write_preview, &v))
             http_reply(c->r, 200, "application/json", c->w->out.data, c->w->out.len);
         else

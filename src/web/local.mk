@@ -34,6 +34,7 @@ web_apis = \
 	src/web/decision_json.c src/web/decision_json.h \
 	src/web/decision_log.c src/web/decision_log.h \
 	src/web/etag.c src/web/etag.h \
+	src/web/freshness.c src/web/freshness.h \
 	src/web/event_batch.c src/web/event_batch.h \
 	src/web/event_item.c src/web/event_item.h \
 	src/web/query.c src/web/query.h \

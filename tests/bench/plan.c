@@ -196,7 +196,7 @@ static double single_ns(const struct plan *p)
             struct decision d;
             char raw[32];
             subject(&s, raw, u);
-            decide(p, plan_flag_at(p, u % flags), &s, 1, &d);
+            decide(p, plan_flag_at(p, u % flags), &s, 1, 0, &d);
             served += d.variant != NULL;
         }
     return (end - begun) / (double)done * 1e9;
@@ -213,7 +213,7 @@ static double bulk_ns(const struct plan *p)
         subject(&s, raw, u);
         for (size_t i = 0; i < flags; i++, done++) {
             struct decision d;
-            decide(p, plan_flag_at(p, i), &s, 1, &d);
+            decide(p, plan_flag_at(p, i), &s, 1, 0, &d);
             served += d.variant != NULL;
         }
     }

@@ -1,10 +1,14 @@
 # Tests of src/core and src/codec, but for records.
 CORE_TESTS = \
-	tests/unit/test_core_condition tests/unit/test_core_decide tests/unit/test_core_draw \
+	tests/unit/test_core_blind tests/unit/test_core_condition tests/unit/test_core_decide tests/unit/test_core_draw \
 	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_token \
 	tests/unit/test_core_uniform tests/unit/test_core_unit
 check_PROGRAMS += $(CORE_TESTS)
 TESTS += $(CORE_TESTS)
+tests_unit_test_core_blind_SOURCES = tests/unit/test_core_blind.c tests/unit/plan_fixture.c \
+	tests/unit/plan_fixture.h tests/unit/suite.h
+tests_unit_test_core_blind_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_blind_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
 tests_unit_test_core_condition_SOURCES = tests/unit/test_core_condition.c tests/unit/suite.h
 tests_unit_test_core_condition_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_condition_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)

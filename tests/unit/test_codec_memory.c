@@ -128,7 +128,7 @@ START_TEST(deciding_the_model_allocates_nothing)
         s.trace = u % 2 ? &trace : NULL;
         trace.n = 0;
         for (size_t i = 0; i < plan_flag_count(p); i++) {
-            decide(p, plan_flag_at(p, i), &s, 1000, &d);
+            decide(p, plan_flag_at(p, i), &s, 1000, 0, &d);
             token_of_decision(p, &d, 1000, token);
         }
     }
@@ -147,7 +147,7 @@ START_TEST(deciding_allocates_nothing)
     ck_assert_int_eq(plan_from_json(document, sizeof document - 1, &p, NULL), 0);
     until_failure = 0;
     subject_init(&s, "c-1", 3, NULL);
-    decide(p, plan_flag_at(p, 0), &s, 0, &d);
+    decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
     plan_api_key_find(p, "ck_admin_x", 10);
     long left = until_failure;
     until_failure = -1;

@@ -91,7 +91,7 @@ static void exercise(const struct plan *p)
             char user[8];
             snprintf(user, sizeof user, "c-%d", u);
             subject_init(&s, user, strlen(user), country(&f, &object, u % 2 ? "DE" : "US"));
-            decide(p, flag, &s, 0, &d);
+            decide(p, flag, &s, 0, 0, &d);
             ck_assert_ptr_nonnull(d.variant_name);
             ck_assert_ptr_nonnull(decide_reason_name(d.reason));
         }
@@ -143,7 +143,7 @@ START_TEST(it_decides_by_the_contract)
         char user[16];
         snprintf(user, sizeof user, "c-%d", i);
         subject_init(&s, user, strlen(user), country(&f, &object, "FR"));
-        decide(p, plan_flag_at(p, 0), &s, 0, &d);
+        decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
         bool in = d.reason == REASON_VARIANT, treated = in && plan_variant_id(d.variant) == 2;
         if (!in && d.reason != REASON_NOT_IN_TRAFFIC)
             ck_abort_msg("%s: %s", user, decide_reason_name(d.reason));
@@ -165,9 +165,64 @@ static const char *value_of(struct plan *p)
     struct subject s;
     struct decision d;
     subject_init(&s, "c-1", 3, NULL);
-    decide(p, plan_flag_at(p, 0), &s, 0, &d);
+    decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
     return d.value_json;
 }
+
+/* HMAC-SHA-256 of "ck_admin_x" under HASH_KEY. */
+#define KEY_HASH "4b451d6034e53a3813c82eb38a84bc92f3d77bd7f856e9469bfa1596259a0116"
+
+/* What a key with these fields is. */
+static bool is_low(const char *fields)
+{
+    char item[200];
+    snprintf(item, sizeof item, "[{\"id\":1,%s,\"hash\":\"" KEY_HASH "\"}]", fields);
+    char *text = with(DOCUMENT, KEYS, item);
+    struct plan *p = read_plan(text);
+    const struct plan_api_key *k = plan_api_key_find(p, "ck_admin_x", 10);
+    ck_assert_uint_eq(plan_quarantine_count(p), 0);
+    ck_assert_ptr_nonnull(k);
+    bool low = k->low;
+    plan_unref(p);
+    free(text);
+    return low;
+}
+
+START_TEST(keys_have_a_priority)
+{
+    ck_assert(!is_low("\"role\":\"admin\""));
+    ck_assert(is_low("\"role\":\"client\"")); /* documents of before: by the role */
+    ck_assert(is_low("\"role\":\"events\",\"priority\":\"low\""));
+    ck_assert(!is_low("\"role\":\"client\",\"priority\":\"normal\""));
+}
+END_TEST
+
+static enum reason reason_when_blind(const char *field, int64_t blind_us)
+{
+    struct attr_field f;
+    struct attr object;
+    struct subject s;
+    struct decision d;
+    char *text = with(DOCUMENT, "\"guard_stopped\":false", field);
+    struct plan *p = read_plan(text);
+    ck_assert_uint_eq(plan_quarantine_count(p), 0);
+    subject_init(&s, "c-1", 3, country(&f, &object, "DE"));
+    decide(p, plan_flag_at(p, 0), &s, 0, blind_us, &d);
+    enum reason r = d.reason;
+    plan_unref(p);
+    free(text);
+    return r;
+}
+
+START_TEST(experiments_say_how_long_they_go_unwatched)
+{
+    static const char limited[] = "\"guard_max_blind_us\":900000000";
+    ck_assert_int_eq(reason_when_blind("\"guard_stopped\":false", INT64_MAX), REASON_VARIANT);
+    ck_assert_int_eq(reason_when_blind("\"guard_max_blind_us\":null", INT64_MAX), REASON_VARIANT);
+    ck_assert_int_eq(reason_when_blind(limited, 900000000), REASON_VARIANT);
+    ck_assert_int_eq(reason_when_blind(limited, 900000001), REASON_GUARD_BLIND);
+}
+END_TEST
 
 START_TEST(values_keep_their_text)
 {
@@ -230,6 +285,10 @@ START_TEST(one_bad_definition_is_quarantined)
     quarantined("\"unit_type\":\"user\"", "\"unit_type\":[]", "cta: unit_type must be a string");
     quarantined("\"unit_type\":\"user\"", "\"unit_type\":\"Us er\"", "cta: a unit type must be");
     quarantined("\"guard_stopped\":false", "\"guard_stopped\":0", "cta: guard_stopped must be true or false");
+    quarantined("\"guard_stopped\":false", "\"guard_max_blind_us\":0",
+                "cta: guard_max_blind_us must be microseconds, more than 0");
+    quarantined("\"guard_stopped\":false", "\"guard_max_blind_us\":\"900\"",
+                "cta: guard_max_blind_us must be microseconds");
     quarantined(VARIANTS, "{}", "cta: variants must be an array");
     quarantined(VARIANTS, "[7]", "cta: id must be a whole number");
     quarantined(VARIANTS, "[]", "names a variant that the experiment doesn't have");
@@ -273,6 +332,8 @@ START_TEST(one_bad_flag_is_quarantined)
     quarantined(FLAG, "7", "flags: the flag is left out");
     quarantined("\"rules\":[", "\"rules\":7,\"x\":[", "rules must be an array");
     quarantined("\"role\":\"admin\"", "\"role\":\"root\"", "api_keys: a key is left out: role must be");
+    quarantined("\"role\":\"admin\"", "\"role\":\"admin\",\"priority\":\"high\"",
+                "api_keys: a key is left out: priority must be");
     quarantined("\"hash\":\"17", "\"hash\":\"g7", "api_keys: a key is left out: hash must be");
     quarantined("\"refund\"", "7", "events: a name is not a text");
 }
@@ -538,6 +599,8 @@ int main(void)
     TCase *tc = tcase_create("plan_json");
     tcase_add_test(tc, the_document_is_read);
     tcase_add_test(tc, it_decides_by_the_contract);
+    tcase_add_test(tc, keys_have_a_priority);
+    tcase_add_test(tc, experiments_say_how_long_they_go_unwatched);
     tcase_add_test(tc, values_keep_their_text);
     tcase_add_test(tc, one_bad_definition_is_quarantined);
     tcase_add_test(tc, one_bad_flag_is_quarantined);

@@ -47,7 +47,7 @@ static void exercise(const struct plan *p)
             s.trace = u % 2 ? &trace : NULL;
             trace.n = 0;
             trace.cut = false;
-            decide(p, plan_flag_at(p, i), &s, NOW, &d);
+            decide(p, plan_flag_at(p, i), &s, NOW, 0, &d);
             ck_assert_ptr_nonnull(d.variant_name);
             ck_assert_str_ne(decide_reason_name(d.reason), "UNKNOWN");
             ck_assert_uint_le(d.n_holdouts, DECISION_HOLDOUTS);
@@ -74,7 +74,7 @@ static struct decision decided(const struct plan *p, const char *flag, int user,
     char id[16];
     snprintf(id, sizeof id, "c-%d", user);
     subject_init(&s, id, strlen(id), context(f, &object, country, ""));
-    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, NOW, &d);
+    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, NOW, 0, &d);
     return d;
 }
 

@@ -27,7 +27,7 @@ static struct decision decided(const struct plan *p, const char *user, const str
     struct subject s;
     struct decision d;
     subject_init(&s, user, user ? strlen(user) : 0, attributes);
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
     return d;
 }
 
@@ -296,7 +296,7 @@ START_TEST(reason_unit_missing)
     ck_assert_int_eq(d.reason, REASON_VARIANT);
     struct subject s;
     subject_init(&s, "a\0b", 3, NULL);
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
     check_fallback(&d, REASON_UNIT_MISSING);
     plan_unref(p);
 }
@@ -577,7 +577,7 @@ START_TEST(every_reason_has_its_words)
         [REASON_HOLDOUT] = "DEFAULT",      [REASON_PREREQUISITE] = "DEFAULT",
         [REASON_NOT_IN_LAYER] = "DEFAULT", [REASON_ARM_DROPPED] = "DEFAULT",
         [REASON_SHIPPED] = "SPLIT",        [REASON_HOLDBACK] = "SPLIT",
-        [REASON_STICKY] = "SPLIT",
+        [REASON_STICKY] = "SPLIT",         [REASON_GUARD_BLIND] = "DISABLED",
     };
     for (int r = 0; r < REASON_COUNT; r++) {
         ck_assert_str_eq(decide_reason_ofrep((enum reason)r), ofrep[r]);

@@ -25,7 +25,7 @@ static struct decision decided_at(const struct plan *p, const char *flag, int us
     char id[16];
     snprintf(id, sizeof id, "c-%d", user);
     subject_init(&s, id, strlen(id), NULL);
-    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, now, &d);
+    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, now, 0, &d);
     return d;
 }
 
@@ -274,7 +274,7 @@ START_TEST(skipped_draws_change_nothing)
         subject_init(&s, id, strlen(id), NULL);
         s.trace = trace;
         trace->n = 0;
-        decide(p, a.flag, &s, 1000, &b);
+        decide(p, a.flag, &s, 1000, 0, &b);
         if (a.reason != b.reason || a.phase != b.phase || a.variant != b.variant ||
             a.propensity_ppm != b.propensity_ppm || a.inclusion_ppm != b.inclusion_ppm)
             ck_abort_msg("%s", id);
@@ -598,10 +598,10 @@ START_TEST(a_segment_is_overridden)
     struct decision d;
     const char *names[2];
     subject_init(&s, "c-1", 3, country(&f, &object, "DE"));
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
     is(&d, REASON_OVERRIDE);
     subject_init(&s, "c-1", 3, country(&f, &object, "FR"));
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
     is(&d, REASON_GUARD_STOP);
     ck_assert_uint_eq(decide_inputs(plan_flag_find(p, "f", 1), names, 2), 1);
     ck_assert_str_eq(names[0], "country");

@@ -33,7 +33,7 @@ static struct decision decided(const struct plan *p, const struct attr *tokens, 
     s.trace = trace;
     if (trace)
         trace->n = 0;
-    decide(p, plan_flag_find(p, "f", 1), &s, NOW, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NOW, 0, &d);
     return d;
 }
 
