@@ -63,6 +63,7 @@ SQL_FUNCTIONS += sql/functions/32_api_keys.sql sql/functions/33_rest.sql sql/fun
 SQL_MIGRATIONS += sql/migrations/0035_conditions.sql
 SQL_MIGRATIONS += sql/migrations/0030_audit.sql sql/migrations/0031_api_keys.sql
 SQL_FUNCTIONS += sql/functions/80_rest.sql
+SQL_MIGRATIONS += sql/migrations/0045_key_priority.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)
 # The life of an experiment: iterations, ramps, layers.
 SQL_MIGRATIONS += \

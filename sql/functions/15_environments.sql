@@ -43,15 +43,21 @@ begin
         if (new.environment, new.role, new.team, new.hash, new.created_at, new.created_by)
            is distinct from (old.environment, old.role, old.team, old.hash, old.created_at, old.created_by)
            or (old.revoked_at is not null and new.revoked_at is null) then
-            perform cohort.fail('api_key_fixed', format('Of API key %s only the name can be changed, and revoked_at be set.', old.id));
+            perform cohort.fail('api_key_fixed', format('Of API key %s only the name and the priority can be changed, and revoked_at be set.', old.id));
         end if;
     end if;
     perform cohort.check_environment(new.environment);
+    if tg_op = 'INSERT' then
+        new.priority := coalesce(new.priority, case when new.role = 'client' then 'low' else 'normal' end);
+    end if;
     if length(new.hash) is distinct from 32 then
         perform cohort.fail('api_key_fixed', 'An API key is kept as an HMAC of 32 bytes.');
     end if;
     if new.role is null or new.role not in ('admin', 'product', 'analyst', 'events', 'client') then
         perform cohort.fail('api_key_role_known', format('%s is no role of an API key.', cohort.shown(new.role)));
+    end if;
+    if new.priority is null or new.priority not in ('low', 'normal') then
+        perform cohort.fail('api_key_priority_known', format('%s is no priority of an API key.', cohort.shown(new.priority)), 'priority');
     end if;
     if coalesce(length(new.name), 0) not between 1 and 200 then
         perform cohort.fail('api_key_name_length', format('An API key''s name has 1 to 200 characters, not %s.', coalesce(length(new.name), 0)));

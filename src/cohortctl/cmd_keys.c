@@ -11,13 +11,13 @@
 
 /* What the options say. */
 struct keys {
-    const char *name, *team;
+    const char *name, *team, *priority;
 };
 
 static int print_keys(const json_t *list, struct error *e)
 {
-    static const char *const heads[] = {"id", "role", "team", "name", "created", "revoked"};
-    struct table *t = table_new("rlllll");
+    static const char *const heads[] = {"id", "role", "team", "priority", "name", "created", "revoked"};
+    struct table *t = table_new("rllllll");
     size_t i;
     const json_t *x;
     for (i = 0; t && i < sizeof heads / sizeof *heads; i++)
@@ -29,6 +29,7 @@ static int print_keys(const json_t *list, struct error *e)
         table_add(t, "%lld", (long long)json_integer_value(json_object_get(x, "id")));
         table_add(t, "%s", json_text_of(x, "role"));
         table_add(t, "%s", json_text_of(x, "team"));
+        table_add(t, "%s", json_text_of(x, "priority"));
         table_add(t, "%s", json_text_of(x, "name"));
         table_add(t, "%.16s", json_text_of(x, "created_at"));
         table_add(t, "%.16s", json_text_of(x, "revoked_at"));
@@ -65,8 +66,8 @@ static void print_new(const json_t *answer)
 static int create_key(struct ctl *c, const struct keys *k, char **args, struct error *e)
 {
     json_t *answer = NULL;
-    json_t *body =
-        json_pack("{s:s, s:s, s:s*}", "role", args[0], "name", k->name ? k->name : args[0], "team", k->team);
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*}", "role", args[0], "name", k->name ? k->name : args[0],
+                             "team", k->team, "priority", k->priority);
     if (!body)
         return error_set(e, ERR_INVALID, "keys", "the words are not valid UTF-8");
     int rc = request_once(c, ROLE_ADMIN, "POST", "/v1/keys", NULL, body, &answer, e);
@@ -153,6 +154,8 @@ int command_keys(struct ctl *c, int argc, char **argv, struct error *e)
     const struct cli_option options[] = {
         {"--name", CLI_TEXT, &k.name, "TEXT", "create: what the key is for (its role)"},
         {"--team", CLI_TEXT, &k.team, "KEY", "create: the team a product key belongs to"},
+        {"--priority", CLI_TEXT, &k.priority, "WORD",
+         "create: low or normal; events of low keys give way first (client keys: low)"},
     };
     const struct cli_usage usage = {
         "keys [list | create ROLE | rotate ID | revoke ID]",
@@ -160,7 +163,7 @@ int command_keys(struct ctl *c, int argc, char **argv, struct error *e)
         "makes a new one in place of one; revokes one, everywhere within seconds. A new key is printed this\n"
         "once: only its hash is kept.",
         options,
-        2,
+        3,
         0,
         2};
     int n, rc = cli_parse(&usage, c, argc, argv, &n, e);
