@@ -40,6 +40,14 @@ static void print_metrics(const char *text)
     print_number("stops", text, "cohortd_guardrail_stops_total", "", " by guardrails since its start");
 }
 
+static void print_reasons(const json_t *doc)
+{
+    size_t i;
+    const json_t *reason;
+    json_array_foreach(json_object_get(doc, "reasons"), i, reason)
+        printf("%-12s%s\n", i ? "" : "because", json_string_value(reason));
+}
+
 /* Readiness is the exit status: 0 for ready and degraded, which serve. */
 static int print_status(struct client *client, struct error *e)
 {
@@ -52,6 +60,7 @@ static int print_status(struct client *client, struct error *e)
     const char *word = json_string_value(json_object_get(doc, "status"));
     if (status == 200 && (rc = client_text(client, "/metrics", &metrics, &ignored, e)) == 0) {
         printf("%-12s%s, %s\n", "server", client_url(client), word ? word : "ready");
+        print_reasons(doc);
         print_metrics(metrics);
     } else if (rc == 0) {
         rc = error_set(e, ERR_UNAVAILABLE, client_url(client), "is not ready: %s",

@@ -21,8 +21,9 @@ struct config {
     char *node_name;
     char *log_level;
     int64_t drain_seconds;
-    int64_t event_max_age;    /* seconds */
-    int64_t event_max_future; /* seconds */
+    int64_t event_max_age;     /* seconds */
+    int64_t event_max_future;  /* seconds */
+    char *decision_durability; /* "async" or "sync" */
     int64_t spool_max_bytes;
     int64_t spool_grace_seconds;
     int64_t ship_interval_ms;

@@ -15,6 +15,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/listen.c src/cohortd/listen.h \
 	src/cohortd/options.c src/cohortd/options.h \
 	src/cohortd/process.c src/cohortd/process.h \
+	src/cohortd/queue_watch.c src/cohortd/queue_watch.h \
 	src/cohortd/relay.c src/cohortd/relay.h \
 	src/cohortd/server.c src/cohortd/server.h \
 	src/cohortd/source.c src/cohortd/source.h \

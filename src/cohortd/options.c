@@ -44,6 +44,8 @@ const struct option_entry option_table[] = {
      "Events older than this when they arrive are rejected as too old."},
     {events, "event_max_future", "SECONDS", NUMBER(event_max_future), "300", 0, 86400, NULL,
      "Events later than the server's clock by more than this are rejected."},
+    {events, "decision_durability", "MODE", OPTION_DURABILITY, offsetof(struct config, decision_durability), "async", 0, 0, NULL,
+     "async: a decision is answered at once, its record is on disk some milliseconds later. sync: the answer waits until it is."},
     {events, "spool_max_bytes", "BYTES", NUMBER(spool_max_bytes), "4294967296", 1048576, INT64_C(1) << 50, NULL,
      "Events that wait for the database take at most this much disk; over it new ones are answered 503."},
     {events, "spool_grace_seconds", "SECONDS", NUMBER(spool_grace_seconds), "60", 0, 604800, NULL,
@@ -108,6 +110,8 @@ int option_set(struct config *c, const struct option_entry *o, const char *text,
     enum log_level level;
     if (o->type == OPTION_NUMBER)
         return set_number(field, o, text, e);
+    if (o->type == OPTION_DURABILITY && strcmp(text, "async") != 0 && strcmp(text, "sync") != 0)
+        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of async, sync", text);
     if (o->type == OPTION_LEVEL && log_level_parse(text, &level) != 0)
         return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of error, warn, info, debug", text);
     return set_text(field, text, e);

@@ -9,8 +9,9 @@
 
 enum option_type {
     OPTION_TEXT,
-    OPTION_NUMBER, /* a whole number from min to max */
-    OPTION_LEVEL,  /* a word of log_level_parse */
+    OPTION_NUMBER,     /* a whole number from min to max */
+    OPTION_LEVEL,      /* a word of log_level_parse */
+    OPTION_DURABILITY, /* async or sync */
 };
 
 struct option_entry {

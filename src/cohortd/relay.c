@@ -87,6 +87,22 @@ int relay_push(void *relay, const uint8_t *bytes, size_t len, unsigned n_records
     return code;
 }
 
+enum api_queue relay_level(void *relay)
+{
+    const struct relay *r = relay;
+    switch (spool_level(r->spool)) {
+    case SPOOL_OK:
+        return QUEUE_OK;
+    case SPOOL_HIGH:
+        return QUEUE_HIGH;
+    case SPOOL_FULL:
+        return QUEUE_FULL;
+    case SPOOL_FAILING:
+        break;
+    }
+    return QUEUE_FAILING;
+}
+
 /* Calls. */
 
 struct call {

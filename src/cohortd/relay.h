@@ -21,6 +21,7 @@ void relay_free(struct relay *r);
 size_t relay_outstanding(const struct relay *r);
 
 /* As in struct api_services; relay is its arg. On the worker's thread. */
+enum api_queue relay_level(void *relay);
 int relay_push(void *relay, const uint8_t *bytes, size_t len, unsigned n_records, api_pushed_fn *done,
                void *done_arg);
 int relay_call(void *relay, const struct call_request *q, call_done_fn *done, void *done_arg);

@@ -21,6 +21,7 @@
 #include "cohortd/files.h"
 #include "cohortd/keeper.h"
 #include "cohortd/listen.h"
+#include "cohortd/queue_watch.h"
 #include "cohortd/source.h"
 #include "cohortd/stop_signal.h"
 #include "cohortd/thread.h"
@@ -47,6 +48,7 @@ struct server {
     pthread_mutex_t plans_lock; /* of plans, and of workers while they are started */
     const struct plan_set *plans;
     struct spool *spool;
+    struct queue_watch queue_watch;
     struct source source;
     struct shipper *shipper;
     _Atomic(struct shipper *) ledger_of; /* the same, for any thread */
@@ -239,6 +241,7 @@ static struct worker_options worker_options(struct server *s, int fd)
     o.api.event_max_future_us = c->event_max_future * 1000000;
     o.api.cors_origins = c->cors_origins;
     o.api.max_body = (size_t)c->max_body_bytes;
+    o.api.sync_records = strcmp(c->decision_durability, "sync") == 0;
     return o;
 }
 
@@ -443,6 +446,7 @@ static void begin_shipping(struct server *s)
 void server_tick(struct server *s)
 {
     set_gauges(s);
+    queue_watch_tick(&s->queue_watch, s->spool, &s->counters);
     if (s->embedded && !stop_signal_came())
         watch_database(s);
     if (!s->shipper && control_prepared(s->control))

@@ -119,8 +119,11 @@ static int prepare(struct worker *w, const struct plan_set *plans, struct error 
         close(fd);
         return error_set(e, ERR_NOMEM, NULL, "a worker could not be made: out of memory or descriptors");
     }
-    struct api_services services = {
-        .arg = w->relay, .counters = o->counters, .push = relay_push, .call = relay_call};
+    struct api_services services = {.arg = w->relay,
+                                    .counters = o->counters,
+                                    .push = relay_push,
+                                    .queue_level = relay_level,
+                                    .call = relay_call};
     int code = api_worker_new(&w->api, w->base, &services, &o->api, e);
     if (code != ERR_OK) {
         close(fd);

@@ -10,9 +10,17 @@
 struct event_base;
 struct api_worker;
 
+/* How the durable queue is. */
+enum api_queue {
+    QUEUE_OK,
+    QUEUE_HIGH,   /* over 80 % full: events of low-priority keys give way */
+    QUEUE_FULL,   /* takes no more until the database has taken some */
+    QUEUE_FAILING /* its last commit failed: the disk is full or broken */
+};
+
 typedef void api_pushed_fn(void *arg, int code, const struct error *e);
 
-/* Filled by cohortd, one for each worker. Both calls answer ERR_OK and then call done exactly once on this
+/* Filled by cohortd, one for each worker. push and call answer ERR_OK and then call done exactly once on this
  * worker's thread (never from within the call), or answer an error and never call done. */
 struct api_services {
     void *arg;
@@ -20,6 +28,8 @@ struct api_services {
     /* Whole records to the durable queue (codec/record.h). done may be NULL. */
     int (*push)(void *arg, const uint8_t *bytes, size_t len, unsigned n_records, api_pushed_fn *done,
                 void *done_arg);
+    /* Any time; cheap. */
+    enum api_queue (*queue_level)(void *arg);
     /* A definition call to the database. */
     int (*call)(void *arg, const struct call_request *q, call_done_fn *done, void *done_arg);
 };
@@ -29,6 +39,7 @@ struct api_options {
     int64_t event_max_future_us; /* events later than now plus this are rejected */
     const char *cors_origins;    /* "*", or a list with blanks, or "" for none; outlives the worker */
     size_t max_body;             /* bytes of an event batch */
+    bool sync_records;           /* an answer waits until the records of its decisions are durable */
 };
 
 /* base: the worker's, for its timers. */

@@ -13,6 +13,10 @@
 
 #define VALUE_MAX 9.2e12 /* times a million still fits 64 bits */
 
+#define RETRY_SECONDS "1" /* what answers ask of clients */
+
+static const char queue_full[] = "The local queue is full; the database has been away for too long.";
+
 /* One event to records; n_records counts them. */
 typedef int accept_fn(const json_t *v, const struct event_rules *rules, struct buffer *out,
                       unsigned *n_records, struct event_refusal *why);
@@ -155,7 +159,7 @@ static void batch_free(struct batch *b)
 
 static void answer_not_kept(struct http_request *r, const char *detail)
 {
-    http_add_header(r, "Retry-After", "1");
+    http_add_header(r, "Retry-After", RETRY_SECONDS);
     problem_reply(r, &(struct problem){
                          .status = 503,
                          .title = "Events can't be kept now",
@@ -181,6 +185,33 @@ static void on_durable(void *arg, int code, const struct error *e)
     }
     free(text);
     batch_free(b);
+}
+
+static void answer_give_way(struct http_request *r)
+{
+    http_add_header(r, "Retry-After", RETRY_SECONDS);
+    problem_reply(r, &(struct problem){
+                         .status = 429,
+                         .title = "Events of this key give way for now",
+                         .detail = "The local queue is more than 80 % full and takes events of low-priority "
+                                   "keys again when the database has taken some.",
+                         .hint = "None of this batch was accepted. Send it again, with the same ids.",
+                         .code = "low_priority",
+                     });
+}
+
+/* False after an answer was given. */
+static bool queue_takes(struct api_context *c)
+{
+    enum api_queue level = c->w->services.queue_level(c->w->services.arg);
+    if (level == QUEUE_OK || (level == QUEUE_HIGH && !c->key->low))
+        return true;
+    if (level == QUEUE_HIGH) {
+        answer_give_way(c->r);
+        return false;
+    }
+    answer_not_kept(c->r, level == QUEUE_FULL ? queue_full : "The local queue can't be written.");
+    return false;
 }
 
 /* The array of events, borrowed from doc; NULL after an answer was given. */
@@ -285,8 +316,7 @@ static void take_batch(struct api_context *c, const json_t *list, const struct e
         rc = c->w->services.push(c->w->services.arg, c->w->out.data, c->w->out.len, n, on_durable, b);
     if (rc == ERR_OK)
         return;
-    answer_not_kept(c->r, rc == ERR_LIMIT
-                              ? "The local queue is full; the database has been away for too long."
+    answer_not_kept(c->r, rc == ERR_LIMIT   ? queue_full
                           : rc == ERR_STATE ? "This server is shutting down."
                                             : "Out of memory.");
     batch_free(b);
@@ -299,6 +329,8 @@ static void take(struct api_context *c, const char *kind, accept_fn *accept)
     json_t *doc = NULL;
     size_t len;
     const char *body = http_body(c->r, &len);
+    if (!queue_takes(c))
+        return;
     if (event_batch_parse(body, len, c->w->options.max_body, &doc, &unread, &e) != ERR_OK) {
         problem_reply(c->r, &(struct problem){.status = 400,
                                               .title = "The body is not JSON",

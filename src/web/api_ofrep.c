@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "web/etag.h"
 #include "web/freshness.h"
 #include "web/query.h"
+#include "web/records.h"
 #include "web/subject_read.h"
 
 #define JSON "application/json"
@@ -85,6 +87,56 @@ static int enrolls(const struct api_context *c)
     return enroll;
 }
 
+/* An answer that waits for the records of its decisions. */
+struct held {
+    struct http_request *request;
+    size_t len;
+    char body[];
+};
+
+static void answer_held(struct held *h, bool kept)
+{
+    http_add_header(h->request, "Cohort-Record", kept ? "kept" : "lost");
+    http_reply(h->request, 200, JSON, h->body, h->len);
+    free(h);
+}
+
+static void on_recorded(void *held, bool kept)
+{
+    answer_held(held, kept);
+}
+
+/* Makes room to hold the answer in the worker's buffer, where answers wait; false after an error answer. */
+static bool prepare_held(const struct api_context *c, struct held **out)
+{
+    const struct buffer *body = &c->w->out;
+    *out = NULL;
+    if (!c->w->options.sync_records)
+        return true;
+    struct held *h = malloc(sizeof *h + body->len);
+    if (!h) {
+        ofrep_error(c, 500, "GENERAL", "Out of memory.");
+        return false;
+    }
+    h->request = c->r;
+    h->len = body->len;
+    memcpy(h->body, body->data, body->len);
+    *out = h;
+    return true;
+}
+
+/* The answer; a held one when its records are kept, or it is known that they won't be. */
+static void answer(const struct api_context *c, struct held *h)
+{
+    if (!h) {
+        http_reply(c->r, 200, JSON, c->w->out.data, c->w->out.len);
+        return;
+    }
+    enum records_wait wait = records_wait(c->w->records, on_recorded, h);
+    if (wait != RECORDS_COMING)
+        answer_held(h, wait == RECORDS_NONE);
+}
+
 struct single {
     const struct plan *plan;
     int64_t now_us;
@@ -103,6 +155,7 @@ void ofrep_single(struct api_context *c)
     const struct plan *p = c->plan;
     struct attr attributes;
     struct subject subject;
+    struct held *held;
     int enroll = enrolls(c);
     if (enroll < 0) {
         ofrep_error(c, 400, "PARSE_ERROR", "The parameter enroll is true or false.");
@@ -125,8 +178,10 @@ void ofrep_single(struct api_context *c)
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
         return;
     }
+    if (!prepare_held(c, &held))
+        return;
     decision_log(c, &s.decision, s.id, now, enroll ? MODE_SINGLE : MODE_READ, &attributes);
-    http_reply(c->r, 200, JSON, c->w->out.data, c->w->out.len);
+    answer(c, held);
 }
 
 struct bulk {
@@ -209,6 +264,7 @@ void ofrep_bulk(struct api_context *c)
     int64_t now = clock_wall_us();
     struct bulk b = {.plan = c->plan, .now_us = now};
     char etag[40];
+    struct held *held;
     if (!read_subject(c, &attributes, &subject))
         return;
     if (!decide_all(c, &subject, now, &b) || !json_write(&c->w->out, write_bulk, &b)) {
@@ -222,7 +278,9 @@ void ofrep_bulk(struct api_context *c)
         http_reply(c->r, 304, NULL, NULL, 0);
         return;
     }
+    if (!prepare_held(c, &held))
+        return;
     for (size_t i = 0; i < b.n; i++)
         decision_log(c, &b.decisions[i], b.ids[i], now, MODE_BULK, &attributes);
-    http_reply(c->r, 200, JSON, c->w->out.data, c->w->out.len);
+    answer(c, held);
 }

@@ -13,7 +13,7 @@ int api_worker_new(struct api_worker **out, struct event_base *base, const struc
         w->services = *s;
         w->options = *o;
         w->arena = arena_new();
-        w->records = records_new(base, &w->services);
+        w->records = records_new(base, &w->services, o->sync_records);
     }
     if (!w || !w->arena || !w->records) {
         api_worker_free(w);

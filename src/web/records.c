@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-
 #define FLUSH_US 1000
 #define FLUSH_BYTES 65536
 #define SEEN_SLOTS 8192 /* a power of two; 224 KiB a worker */
@@ -21,13 +19,17 @@ struct records {
     const struct api_services *services;
     struct buffer bytes, keys; /* keys: one seen_key for each exposure in bytes */
     unsigned n;
+    bool wait; /* no timer: records_wait pushes */
+    bool lost; /* one of those since the last push found no memory */
     bool scheduled;
     struct seen_key seen[SEEN_SLOTS];
 };
 
-/* What to remember when a push is durable. */
+/* What to remember when a push is durable, and whom to tell. */
 struct in_flight {
     struct records *owner;
+    records_done_fn *done;
+    void *done_arg;
     unsigned n_records;
     size_t n_keys;
     struct seen_key keys[];
@@ -48,12 +50,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     records_flush(arg);
 }
 
-struct records *records_new(struct event_base *base, const struct api_services *services)
+struct records *records_new(struct event_base *base, const struct api_services *services, bool wait)
 {
     struct records *r = calloc(1, sizeof *r);
     if (!r)
         return NULL;
     r->services = services;
+    r->wait = wait;
     r->timer = evtimer_new(base, on_timer, r);
     if (!r->timer) {
         free(r);
@@ -76,19 +79,22 @@ void records_free(struct records *r)
 static void on_pushed(void *arg, int code, const struct error *e)
 {
     struct in_flight *f = arg;
+    (void)e; /* the spool says why, and cohortd how many */
     if (code == ERR_OK) {
         for (size_t i = 0; i < f->n_keys; i++)
             *seen_place(f->owner, &f->keys[i]) = f->keys[i];
     } else {
         counter_add(f->owner->services->counters, records_lost, f->n_records);
-        log_error("spool", "%u decision records were not kept: %s", f->n_records,
-                  e ? e->text : "no reason given");
     }
+    if (f->done)
+        f->done(f->done_arg, code == ERR_OK);
     free(f);
 }
 
 static void schedule(struct records *r)
 {
+    if (r->wait)
+        return;
     if (r->bytes.len >= FLUSH_BYTES) {
         records_flush(r);
     } else if (!r->scheduled) {
@@ -103,6 +109,7 @@ static bool append(struct records *r, const struct record *rec)
     uint8_t *to = buffer_reserve(&r->bytes, need);
     if (!to) {
         r->bytes.failed = false; /* this one is lost; those before it are whole */
+        r->lost = true;
         counter_add(r->services->counters, records_lost, 1);
         return false;
     }
@@ -131,17 +138,13 @@ void records_exposure(struct records *r, const struct record_exposure *x)
     schedule(r);
 }
 
-void records_flush(struct records *r)
+static int push(struct records *r, records_done_fn *done, void *arg)
 {
-    evtimer_del(r->timer);
-    r->scheduled = false;
-    if (r->n == 0)
-        return;
     size_t keys_len = r->keys.failed ? 0 : r->keys.len;
     struct in_flight *f = malloc(sizeof *f + keys_len);
     int rc = ERR_NOMEM;
     if (f) {
-        *f = (struct in_flight){r, r->n, keys_len / sizeof(struct seen_key)};
+        *f = (struct in_flight){r, done, arg, r->n, keys_len / sizeof(struct seen_key)};
         if (keys_len)
             memcpy(f->keys, r->keys.data, keys_len);
         rc = r->services->push(r->services->arg, r->bytes.data, r->bytes.len, r->n, on_pushed, f);
@@ -153,4 +156,27 @@ void records_flush(struct records *r)
     buffer_clear(&r->bytes);
     buffer_clear(&r->keys);
     r->n = 0;
+    r->lost = false;
+    return rc;
+}
+
+void records_flush(struct records *r)
+{
+    evtimer_del(r->timer);
+    r->scheduled = false;
+    if (r->n > 0)
+        push(r, NULL, NULL);
+}
+
+enum records_wait records_wait(struct records *r, records_done_fn *done, void *arg)
+{
+    bool lost = r->lost;
+    r->lost = false;
+    if (r->n == 0)
+        return lost ? RECORDS_LOST : RECORDS_NONE;
+    if (lost) { /* nothing to wait for: it won't be whole */
+        push(r, NULL, NULL);
+        return RECORDS_LOST;
+    }
+    return push(r, done, arg) == ERR_OK ? RECORDS_COMING : RECORDS_LOST;
 }

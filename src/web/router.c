@@ -1,5 +1,6 @@
 #include "web/router.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@
 #include "web/api_preview.h"
 #include "web/auth.h"
 #include "web/cors.h"
+#include "web/freshness.h"
 #include "web/problem.h"
 #include "web/query.h"
 
@@ -234,6 +236,14 @@ static void no_route(struct http_request *r, bool path_known)
                                        .code = "not_found"});
 }
 
+/* What is answered from the plan says how old that is; definitions come from the database itself. */
+static void add_plan_age(const struct api_context *c)
+{
+    char seconds[24];
+    snprintf(seconds, sizeof seconds, "%" PRId64, freshness_plan_us(c->w->services.counters) / 1000000);
+    http_add_header(c->r, "Cohort-Plan-Age", seconds);
+}
+
 static void dispatch(struct api_context *c, const struct route *route)
 {
     const char *why = NULL;
@@ -247,10 +257,13 @@ static void dispatch(struct api_context *c, const struct route *route)
     } else {
         status = auth_check(c->r, c->w->plans, route->may, &c->key, &c->plan, &why);
     }
-    if (status != 0)
+    if (status != 0) {
         refuse(c, route, status, why);
-    else
-        route->handler(c);
+        return;
+    }
+    if (c->plan && !route->op)
+        add_plan_age(c);
+    route->handler(c);
 }
 
 void api_handle(struct http_request *r, void *worker)

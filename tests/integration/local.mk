@@ -19,6 +19,7 @@ tests_integration_draws_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LI
 api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integration/definitions.py \
 	tests/integration/stops.py tests/integration/assignments.py tests/integration/ramps.py
 api_tests += tests/integration/alone.py
+api_tests += tests/integration/trouble.py
 api_tests += tests/integration/rest.py tests/integration/previews.py tests/integration/openapi.py
 TESTS += $(api_tests)
 EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py

@@ -45,7 +45,7 @@ def references(c, doc):
     """Every $ref leads somewhere, and nothing is described that nobody refers to."""
     text = json.dumps(doc)
     used = set(re.findall(r'"[$]ref": "#/components/(\w+/\w+)"', text))
-    made = {f"{kind}/{name}" for kind in ("schemas", "parameters", "responses") for name in doc["components"][kind]}
+    made = {f"{kind}/{name}" for kind in ("schemas", "parameters", "headers", "responses") for name in doc["components"][kind]}
     c.equal("references lead somewhere", sorted(used - made), [])
     c.equal("nothing is described for nobody", sorted(made - used), [])
 

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""What clients see while the database is away: the plan's age, a spool that fills and heals, and answers that wait
+for their records."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "fault"))
+from fault import Checks, Node, Postgres, experiment, now  # noqa: E402
+
+SINGLE, BULK = "/ofrep/v1/evaluate/flags/cta", "/ofrep/v1/evaluate/flags"
+CONTEXT = {"context": {"targetingKey": "c-1"}}
+
+
+def define(s, **changes):
+    s.put("/v1/experiments/cta", experiment(**changes), key="admin")
+    s.post("/v1/experiments/cta/start")
+    s.until(lambda: s.evaluate("cta", "c-1")["metadata"]["reason"] == "VARIANT", "it runs")
+
+
+def age(answer):
+    text = answer.headers.get("cohort-plan-age", "")
+    return int(text) if re.fullmatch("[0-9]+", text) else None
+
+
+def batch(n=1000, name="unsubscribe"):
+    return {"events": [{"id": str(uuid.uuid4()), "name": name, "units": {"user": f"u-{i}"}, "ts": now()} for i in range(n)]}
+
+
+def ready(s):
+    a = s.request("GET", "/readyz")
+    return a.json if a.status == 200 else None
+
+
+def ages(c, s, pg):
+    """Each answer from the plan says how old it is."""
+    bulk = s.post(BULK, CONTEXT, "client")
+    asked = {
+        "a single evaluation": s.post(SINGLE, CONTEXT, "client"),
+        "a flag that is not there": s.post(BULK + "/nope", CONTEXT, "client"),
+        "a bulk evaluation": bulk,
+        "a bulk evaluation that did not change": s.post(BULK, CONTEXT, "client", headers={"If-None-Match": bulk.headers["etag"]}),
+        "a preview": s.post("/v1/preview", {"flag": "cta", **CONTEXT}),
+        "outcomes": s.post("/v1/outcomes", batch(1), "events"),
+    }
+    c.equal("the answers", [a.status for a in asked.values()], [200, 404, 200, 304, 200, 202])
+    for what, a in asked.items():
+        c.check(f"{what}: the plan's age", age(a) in (0, 1, 2), a.headers)
+    c.equal("definitions have none: they are the database's", age(s.get("/v1/experiments/cta")), None)
+    cors = s.post(SINGLE, CONTEXT, "client", headers={"Origin": "https://shop.example"})
+    c.check("a web page may read it", "Cohort-Plan-Age" in cors.headers.get("access-control-expose-headers", ""), cors.headers)
+    c.equal("ready", s.until(lambda: (lambda r: r if r["status"] == "ready" else None)(ready(s)), "ready")["reasons"], [])
+
+    pg.stop()
+    s.until(lambda: age(s.post(SINGLE, CONTEXT, "client")) >= 2, "the age grows while the database is away")
+    again = s.post(BULK, CONTEXT, "client", headers={"If-None-Match": bulk.headers["etag"]})
+    c.equal("the age is no part of the ETag", (again.status, age(again) >= 2), (304, True))
+    r = s.until(lambda: (lambda r: r if len(r["reasons"]) == 2 else None)(ready(s)), "degraded, for two reasons")
+    c.equal("degraded", (r["status"], r["plan_version"] > 0, r["spool"]), ("degraded", True, "ok"))
+    c.check("with ages", r["plan_age_seconds"] >= 10 and r["monitor_age_seconds"] >= 15, r)
+    c.check("in words", "has not confirmed the definitions for" in r["reasons"][0] and "monitor" in r["reasons"][1], r)
+    c.equal("decisions go on", s.evaluate("cta", "c-1")["metadata"]["reason"], "VARIANT")
+    a = s.get("/v1/experiments/cta")
+    c.equal("definitions don't", (a.status, "retry-after" in a.headers), (503, True))
+    pg.start()
+    s.until(lambda: ready(s)["status"] == "ready", "ready again")
+    c.check("young again", age(s.post(SINGLE, CONTEXT, "client")) <= 2)
+
+
+def fill(s, until_status, key="events", size=1000):
+    """Batches until an answer has that status; how many events were accepted on the way."""
+    accepted = 0
+    for _ in range(1000):
+        a = s.post("/v1/outcomes", batch(size), key)
+        if a.status == until_status:
+            return accepted, a
+        assert a.status == 202, a
+        accepted += size
+    raise AssertionError(f"never {until_status}")
+
+
+def levels(c, pg):
+    with Node(pg, "node-full", "--spool-max-bytes", "1048576", "--spool-grace-seconds", "0") as s:
+        s.until(lambda: s.evaluate("cta", "c-1")["reason"] == "SPLIT", "it runs")
+        lent = s.post("/v1/keys", {"role": "client", "name": "kiosk", "priority": "normal"}).json
+        c.equal("priorities", [lent["priority"], s.post("/v1/keys", {"role": "client", "name": "web"}).json["priority"],
+                               s.post("/v1/keys", {"role": "events", "name": "bulk", "priority": "low"}).json["priority"]],
+                ["normal", "low", "low"])
+        wrong = s.post("/v1/keys", {"role": "client", "name": "x", "priority": "high"})
+        c.equal("no other priority", (wrong.status, wrong.json["constraint"], wrong.json["json_pointer"]),
+                (422, "api_key_priority_known", "/priority"))
+        s.until(lambda: s.post("/v1/outcomes", batch(1), lent["key"]).status == 202, "the new key is known")
+        s.until(s.drained, "everything is stored")
+        stored = int(pg.value("select count(*) from cohort.outcome"))
+        pg.stop()
+
+        kept, a = fill(s, 429, "client")
+        c.check("events of a browser's key give way first", kept > 3000, kept)
+        c.equal("with a Retry-After and a problem", (a.headers["retry-after"], a.json["code"], a.headers["content-type"]),
+                ("1", "low_priority", "application/problem+json"))
+        c.equal("its exposures too", s.post("/v1/exposures", batch(1), "client").status, 429)
+        c.equal("a server's do not", s.post("/v1/outcomes", batch(1), "events").status, 202)
+        c.equal("nor a browser's whose priority is normal", s.post("/v1/outcomes", batch(1), lent["key"]).status, 202)
+        c.equal("readiness says so", (ready(s)["spool"], ready(s)["status"]), ("high", "degraded"))
+        kept += 2
+
+        for size in (1000, 100, 10):  # a batch that does not fit, then smaller ones
+            more, a = fill(s, 503, size=size)
+            kept += more
+        c.check("a full spool takes no events", kept > 5000, kept)
+        c.equal("with a Retry-After", (a.headers["retry-after"], a.json["code"]), ("1", "events_unavailable"))
+        c.equal("of nobody", [s.post("/v1/outcomes", batch(1), k).status for k in ("client", "events", lent["key"])], [503] * 3)
+        c.equal("readiness says that too", ready(s)["spool"], "full")
+        # Decisions go on when not even their records find room; those are counted.
+        lost = s.until(lambda: [s.evaluate("cta", f"n-{i}") for i in range(50)]
+                       and s.metric("cohortd_decision_records_lost_total"), "records are lost")
+        c.check("decisions go on, and what is not kept is counted", lost > 0, lost)
+        began = time.monotonic()
+        s.until(lambda: "records of decisions and exposures were not kept" in s.log(), "the log says so")
+        [s.evaluate("cta", f"m-{i}") for i in range(300)]
+        lines = len(re.findall("were not kept", s.log()))
+        c.check("one line a second at most", lines <= 3 + time.monotonic() - began, lines)
+
+        pg.start()
+        for key in ("events", "client"):
+            s.until(lambda k=key: s.post("/v1/outcomes", batch(1), k).status == 202, "it heals by itself")
+            kept += 1
+        s.until(lambda: ready(s)["status"] == "ready", "ready again")
+        s.until(s.drained, "everything is stored")
+        c.equal("every acknowledged event is stored", int(pg.value("select count(*) from cohort.outcome")) - stored, kept)
+        log = s.log()
+        c.check("the log tells of each level once", log.count("more than 80 % full") in (1, 2) and
+                log.count("events are refused (503) until the database") == 1 and
+                log.count("taken from everybody again") == 1, log[-1500:])
+
+
+def kills(c, pg, rounds, program=None):
+    """Decisions answered right before a kill -9, and those of them that are stored."""
+    made = []
+    with Node(pg, "node-sync", "--decision-durability", "sync", program=program) as s:
+        s.until(lambda: s.evaluate("cta", "c-1")["reason"] == "SPLIT", "it runs")
+        for i in range(rounds):
+            a = s.post(SINGLE, {"context": {"targetingKey": f"k-{i}"}}, "client")
+            s.process.send_signal(signal.SIGKILL)
+            b = a.json["metadata"]["decisionId"]
+            if a.headers.get("cohort-record") != "kept":
+                raise AssertionError(f"not kept: {a.headers}")
+            made.append(b)
+            s.stop(signal.SIGKILL)
+            s.start()
+        s.until(s.drained, "everything is stored")
+    list_of = ",".join(f"'{d}'" for d in made)
+    return len(made), (int(pg.value(f"select count(*) from cohort.decision where decision_id in ({list_of})")),
+                       int(pg.value(f"select count(*) from cohort.exposure where decision_id in ({list_of})")))
+
+
+def sync(c, pg):
+    made, stored = kills(c, pg, 5)
+    c.equal("sync: what was answered before a kill -9 is stored, decision and exposure", stored, (made, made))
+    mutant = subprocess.run([os.path.join(os.path.dirname(HERE), "fault", "mutant.sh"), "async_as_sync"],
+                            stdout=subprocess.PIPE, check=False)
+    if mutant.returncode != 0:
+        c.check("the mutant builds", False)
+        return
+    made, stored = kills(c, pg, 5, mutant.stdout.decode().strip())
+    c.check(f"async that passes for sync is noticed ({made} answered, {stored[0]} stored)", stored[0] < made)
+
+
+def sync_answers(c, pg):
+    """Answers that record nothing don't wait; those whose records find no room come all the same, and say so."""
+    with Node(pg, "node-sync-full", "--decision-durability", "sync", "--spool-max-bytes", "1048576") as s:
+        s.until(lambda: s.evaluate("cta", "c-1")["reason"] == "SPLIT", "it runs")
+        bulk = s.post(BULK, CONTEXT, "client")
+        c.equal("sync: a bulk answer's records are kept", (bulk.status, bulk.headers.get("cohort-record")), (200, "kept"))
+        again = s.post(BULK, CONTEXT, "client", headers={"If-None-Match": bulk.headers["etag"]})
+        c.equal("what did not change records nothing", (again.status, again.headers.get("cohort-record")), (304, None))
+        pg.stop()
+        fill(s, 503)
+        a = s.until(lambda: (lambda a: a if a.headers["cohort-record"] == "lost" else None)(s.post(SINGLE, CONTEXT, "client")),
+                    "no room for a record")
+        c.equal("a decision goes on without its record, and says so", (a.status, a.json["metadata"]["reason"]), (200, "VARIANT"))
+        c.check("and is counted", s.metric("cohortd_decision_records_lost_total") > 0)
+        pg.start()
+        s.until(lambda: s.post(SINGLE, CONTEXT, "client").headers["cohort-record"] == "kept", "it heals by itself")
+
+
+def main():
+    c = Checks()
+    with Postgres() as pg:
+        with Node(pg, "node-a") as s:
+            define(s, guardrails=[])
+            a = s.post(SINGLE, CONTEXT, "client")
+            c.equal("async says nothing of records", a.headers.get("cohort-record"), None)
+            ages(c, s, pg)
+        levels(c, pg)
+        sync(c, pg)
+        sync_answers(c, pg)
+    c.done()
+
+
+if __name__ == "__main__":
+    main()
