@@ -2,6 +2,8 @@ noinst_LIBRARIES += libspool.a
 SPOOL_SOURCES = \
 	src/spool/group.c \
 	src/spool/group.h \
+	src/spool/salvage.c \
+	src/spool/salvage.h \
 	src/spool/snapshot.c \
 	src/spool/snapshot.h \
 	src/spool/snapshot_file.c \
@@ -17,6 +19,7 @@ SPOOL_SOURCES = \
 	src/spool/spool_mark.h \
 	src/spool/spool_meta.c \
 	src/spool/spool_open.c \
+	src/spool/spool_repair.c \
 	src/spool/spool_read.c
 libspool_a_SOURCES = $(SPOOL_SOURCES)
 libspool_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SODIUM_CFLAGS)

@@ -232,14 +232,12 @@ void spool_fail_waiting(struct spool *s, int code, const struct error *e)
 
 void spool_put_mark(struct spool *s)
 {
-#ifndef SPOOL_MUTANT_NO_MARK /* a test builds this to show that it would notice */
     struct mark_content c = {.last = atomic_load(&s->last_group),
                              .accepted = s->accepted,
                              .gone = s->facts.gone,
                              .gone_accepted = s->facts.gone_accepted};
     memcpy(c.id, s->id, sizeof c.id);
     spool_mark_put(&s->mark, &c);
-#endif
 }
 
 /* A burst can need a large group; keep no more than usual between groups. */
@@ -260,6 +258,28 @@ static void say_change(const struct spool *s, bool was_failing, int code, const 
         log_info("spool", "%s: it can be written again", s->path);
 }
 
+/* Damage is not accounted at the first attempt: a repair follows. */
+static int commit_and_mark(struct spool *s, bool again, struct error *e)
+{
+    pthread_mutex_lock(&s->file_lock);
+    uint64_t number = s->last_group + 1; /* a failed group's number is used again: numbers have no gaps */
+    int code = commit_batch(s, &s->batch, number, e);
+    if (code != ERR_DAMAGED || again)
+        account(s, &s->batch, number, code);
+    if (code == ERR_OK)
+        spool_put_mark(s);
+    pthread_mutex_unlock(&s->file_lock);
+    return code;
+}
+
+static int fail_batch(struct spool *s, int code)
+{
+    pthread_mutex_lock(&s->file_lock);
+    account(s, &s->batch, 0, code);
+    pthread_mutex_unlock(&s->file_lock);
+    return code;
+}
+
 static void write_batch(struct spool *s)
 {
     struct error e;
@@ -272,13 +292,13 @@ static void write_batch(struct spool *s)
         p->done = NULL;
     }
 #endif
-    pthread_mutex_lock(&s->file_lock);
-    uint64_t number = s->last_group + 1; /* a failed group's number is used again: numbers have no gaps */
-    int code = commit_batch(s, &s->batch, number, &e);
-    account(s, &s->batch, number, code);
-    if (code == ERR_OK)
-        spool_put_mark(s);
-    pthread_mutex_unlock(&s->file_lock);
+    int code = commit_and_mark(s, false, &e);
+    if (code == ERR_DAMAGED) {
+        pthread_mutex_lock(&s->reader_lock);
+        int repaired = spool_repair(s, &e);
+        pthread_mutex_unlock(&s->reader_lock);
+        code = repaired == ERR_OK ? commit_and_mark(s, true, &e) : fail_batch(s, repaired);
+    }
     complete(s, code, &e);
     say_change(s, was_failing, code, &e);
     if (code != ERR_OK && s->closing)

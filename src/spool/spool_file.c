@@ -187,6 +187,9 @@ int spool_file_open(struct spool_file *f, const char *path, enum spool_file_role
     int code = ERR_OK;
     if (sqlite3_open_v2(path, &f->db, flags, NULL) != SQLITE_OK)
         code = spool_file_error(f, "cannot be opened", e);
+    /* What a damaged log holds must not be thrown away by a close. */
+    if (code == ERR_OK)
+        sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (code == ERR_OK)
         code = set_up(f, role, e);
     if (code == ERR_OK && role == SPOOL_FILE_WRITER)
@@ -205,11 +208,11 @@ int spool_file_open(struct spool_file *f, const char *path, enum spool_file_role
     for (size_t i = 0; i < sizeof sql / sizeof *sql && code == ERR_OK; i++)
         code = spool_file_prepare(f, sql[i], to[i], e);
     if (code != ERR_OK)
-        spool_file_close(f);
+        spool_file_drop(f);
     return code;
 }
 
-void spool_file_close(struct spool_file *f)
+void spool_file_drop(struct spool_file *f)
 {
     sqlite3_stmt *const all[] = {f->insert, f->read, f->expired, f->remove, f->aside, f->sizes};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
@@ -217,6 +220,22 @@ void spool_file_close(struct spool_file *f)
     sqlite3_close(f->db);
     f->db = NULL;
     f->insert = f->read = f->expired = f->remove = f->aside = f->sizes = NULL;
+}
+
+void spool_file_close(struct spool_file *f)
+{
+    if (f->db)
+        sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    spool_file_drop(f);
+}
+
+int spool_file_seal(struct spool_file *f, int code, struct error *e)
+{
+    if (code == ERR_OK &&
+        sqlite3_wal_checkpoint_v2(f->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+        code = spool_file_error(f, "cannot be written", e);
+    spool_file_close(f);
+    return code;
 }
 
 /* Ends a statement; the error must be taken before the reset clears it. */

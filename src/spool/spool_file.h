@@ -26,6 +26,13 @@ enum spool_file_role {
 int spool_file_open(struct spool_file *f, const char *path, enum spool_file_role role, struct error *e);
 void spool_file_close(struct spool_file *f);
 
+/* Closes without moving the log's pages into the file: both stay as they are. */
+void spool_file_drop(struct spool_file *f);
+
+/* Closes a file that is complete, so that no log is left: ERR_OK when it is. code: of what went before; when
+ * that failed, it is returned. */
+int spool_file_seal(struct spool_file *f, int code, struct error *e);
+
 /* Fills e from SQLite's words, the system's and the path; returns its code. */
 int spool_file_error(struct spool_file *f, const char *doing, struct error *e);
 

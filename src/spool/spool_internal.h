@@ -85,6 +85,23 @@ void spool_put_mark(struct spool *s);
 /* With file_lock held and the lock not: a new identity for what is in the file. */
 int spool_new_id(struct spool *s, struct error *e);
 
+/* What was known of a file before it was damaged. exact: how many records there were, too. */
+struct spool_known {
+    bool exact;
+    uint64_t last, accepted;
+};
+
+/* Makes the closed file anew; e says what was wrong with it. id may be NULL: it gets a new one when it is
+ * opened. *facts: in, as known; out, with the losses. */
+int spool_rebuild(struct spool *s, const struct spool_known *k, const uint8_t *id, struct spool_facts *facts,
+                  struct error *e);
+
+/* The same while it is open, with reader_lock held and file_lock not. The identity stays: no number was
+ * given twice. */
+int spool_repair(struct spool *s, struct error *e);
+int spool_keep_place(struct spool *s, struct error *e);
+int spool_sync_directory(struct spool *s, struct error *e);
+
 /* Completes what waits in the queue with this code, on the caller's thread. */
 void spool_fail_waiting(struct spool *s, int code, const struct error *e);
 

@@ -44,7 +44,7 @@ static int take_lock(struct spool *s, struct error *e)
 }
 
 /* A new file's name must survive a power cut as its bytes do. */
-static int sync_directory(struct spool *s, struct error *e)
+int spool_sync_directory(struct spool *s, struct error *e)
 {
     char *copy = strdup(s->path);
     if (!copy)
@@ -87,6 +87,13 @@ static int store_identity(struct spool *s, const uint8_t id[16], const struct sp
     return code;
 }
 
+int spool_keep_place(struct spool *s, struct error *e)
+{
+    uint64_t place[2];
+    int code = place_of(s, place, e);
+    return code == ERR_OK ? spool_file_put_meta(&s->writer, "place", place, sizeof place, e) : code;
+}
+
 int spool_new_id(struct spool *s, struct error *e)
 {
     uint8_t id[16];
@@ -101,7 +108,7 @@ int spool_new_id(struct spool *s, struct error *e)
     id[8] = (uint8_t)(0x80 | (id[8] & 0x3F));
     code = store_identity(s, id, &facts, e);
     if (code == ERR_OK)
-        code = sync_directory(s, e);
+        code = spool_sync_directory(s, e);
     if (code != ERR_OK)
         return code;
     pthread_mutex_lock(&s->lock);
@@ -121,9 +128,12 @@ struct known {
 /* Committed groups that are not in the file any more, and had not been shipped. */
 static void count_lost(struct spool *s, const struct known *k, const struct spool_totals *t)
 {
+#ifdef SPOOL_MUTANT_NO_MARK
+    return;
+#endif
     uint64_t from = t->last > k->mark.gone ? t->last : k->mark.gone;
     uint64_t accepted = t->last > k->mark.gone ? t->accepted : k->mark.gone_accepted;
-    if (k->mark.last <= from)
+    if (k->mark.last <= from || k->mark.last <= s->facts.lost_to)
         return;
     uint64_t records = k->mark.accepted > accepted ? k->mark.accepted - accepted : 0;
     log_error("spool",
@@ -161,6 +171,9 @@ static int identify(struct spool *s, const struct known *k, const struct spool_t
     } else if (!is_new && k->state != MARK_WHOLE && t->last > 0 && !s->writer.upgraded) {
         why = k->state == MARK_ABSENT ? "its high mark is missing" : "its high mark is damaged";
     }
+#ifdef SPOOL_MUTANT_NO_MARK /* a test builds this to show that it would notice */
+    why = NULL;
+#endif
     if (!why && !is_new)
         return ERR_OK;
     if (why)
@@ -169,13 +182,54 @@ static int identify(struct spool *s, const struct known *k, const struct spool_t
     return spool_new_id(s, e);
 }
 
+static bool is_empty(const struct spool *s, const char *suffix)
+{
+    char name[4096];
+    struct stat st;
+    return snprintf(name, sizeof name, "%s%s", s->path, suffix) >= (int)sizeof name || stat(name, &st) != 0 ||
+           st.st_size == 0;
+}
+
+static bool has_unshipped(const struct known *k)
+{
+#ifdef SPOOL_MUTANT_NO_MARK
+    return false;
+#endif
+    return k->state == MARK_WHOLE && k->mark.last > k->mark.gone;
+}
+
+/* Opens the file and looks at what is in it. Writes nothing into a file that has a place to be saved from. */
+static int look(struct spool *s, const struct known *k, struct spool_totals *t, struct error *e)
+{
+    bool log = !is_empty(s, "-wal");
+    if (has_unshipped(k) && is_empty(s, "") && log)
+        return error_set(e, ERR_DAMAGED, s->path, "%s: the file is empty, and its log is not", s->path);
+    int code = spool_file_open(&s->writer, s->path, SPOOL_FILE_WRITER, e);
+    if (code == ERR_OK)
+        code = spool_file_totals(&s->writer, t, e);
+    if (code == ERR_OK)
+        code = spool_file_facts(&s->writer, &s->facts, e);
+    if (code == ERR_OK && has_unshipped(k) && k->mark.last > t->last && k->mark.last > s->facts.lost_to &&
+        log)
+        code = error_set(e, ERR_DAMAGED, s->path,
+                         "%s: its log ends before group %" PRIu64 ", which was committed", s->path,
+                         k->mark.last);
+    return code;
+}
+
 static int read_file(struct spool *s, const struct known *k, struct error *e)
 {
     struct spool_totals t;
-    int code;
-    if ((code = spool_file_open(&s->writer, s->path, SPOOL_FILE_WRITER, e)) != ERR_OK ||
-        (code = spool_file_totals(&s->writer, &t, e)) != ERR_OK ||
-        (code = spool_file_facts(&s->writer, &s->facts, e)) != ERR_OK)
+    int code = look(s, k, &t, e);
+    if (code == ERR_DAMAGED && k->state != MARK_ABSENT) {
+        struct spool_facts facts = {.gone = k->mark.gone, .gone_accepted = k->mark.gone_accepted};
+        struct spool_known known = {k->state == MARK_WHOLE, k->mark.last, k->mark.accepted};
+        spool_file_drop(&s->writer);
+        code = spool_rebuild(s, &known, NULL, &facts, e);
+        if (code == ERR_OK)
+            code = look(s, k, &t, e);
+    }
+    if (code != ERR_OK)
         return code;
     bool ours = k->state == MARK_WHOLE;
     s->accepted = t.accepted;

@@ -163,8 +163,8 @@ static int keep_losses(struct spool *s, const struct collecting *c, struct error
     return code;
 }
 
-static int read_groups(struct spool *s, uint64_t after, size_t max_bytes, struct spool_groups *out,
-                       struct error *e)
+static int read_once(struct spool *s, uint64_t after, size_t max_bytes, struct spool_groups *out,
+                     struct error *e)
 {
     struct collecting c = {.out = out, .after = after};
     uint64_t damaged;
@@ -185,6 +185,23 @@ static int read_groups(struct spool *s, uint64_t after, size_t max_bytes, struct
         s->read_last = c.whole;
         s->read_accepted = c.whole_accepted;
     }
+    return code;
+}
+
+/* With reader_lock held: a connection that a repair could not open again. */
+static int ensure_reader(struct spool *s, struct error *e)
+{
+    return s->reader.db ? ERR_OK : spool_file_open(&s->reader, s->path, SPOOL_FILE_READER, e);
+}
+
+static int read_groups(struct spool *s, uint64_t after, size_t max_bytes, struct spool_groups *out,
+                       struct error *e)
+{
+    int code = ensure_reader(s, e);
+    if (code == ERR_OK)
+        code = read_once(s, after, max_bytes, out, e);
+    if (code == ERR_DAMAGED && (code = spool_repair(s, e)) == ERR_OK)
+        code = read_once(s, after, max_bytes, out, e);
     return code;
 }
 
@@ -264,7 +281,11 @@ static int delete_shipped(struct spool *s, uint64_t last, unsigned grace_ms, str
 int spool_delete(struct spool *s, uint64_t last, unsigned grace_ms, struct error *e)
 {
     pthread_mutex_lock(&s->reader_lock);
-    int code = delete_shipped(s, last, grace_ms, e);
+    int code = ensure_reader(s, e);
+    if (code == ERR_OK)
+        code = delete_shipped(s, last, grace_ms, e);
+    if (code == ERR_DAMAGED && (code = spool_repair(s, e)) == ERR_OK)
+        code = delete_shipped(s, last, grace_ms, e);
     pthread_mutex_unlock(&s->reader_lock);
     return code;
 }

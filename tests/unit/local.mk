@@ -63,6 +63,32 @@ tests_unit_spool_crash_nosync_SOURCES = tests/unit/spool_crash.c $(SPOOL_SOURCES
 tests_unit_spool_crash_nosync_CFLAGS = $(spool_crash_cflags) -DSPOOL_MUTANT_NO_SYNC
 tests_unit_spool_crash_nosync_LDADD = $(spool_crash_libs)
 
+# Faults of the disk under the spool and the snapshots, and builds that must not get past them.
+check_PROGRAMS += tests/unit/spool_faults tests/unit/spool_faults_early tests/unit/spool_faults_nosync \
+	tests/unit/spool_faults_keys tests/unit/spool_faults_mark tests/unit/spool_faults_snapshot
+TESTS += tests/unit/spool_faults tests/unit/spool_faults_early tests/unit/spool_faults_nosync \
+	tests/unit/spool_faults_keys tests/unit/spool_faults_mark tests/unit/spool_faults_snapshot
+spool_faults_sources = tests/unit/spool_faults.c tests/unit/fault_shim.c tests/unit/fault_shim.h
+spool_faults_cflags = $(spool_crash_cflags) -D_GNU_SOURCE
+tests_unit_spool_faults_SOURCES = $(spool_faults_sources)
+tests_unit_spool_faults_CFLAGS = $(spool_faults_cflags)
+tests_unit_spool_faults_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_faults_early_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_early_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_ACK_EARLY -DEXPECT_LOSS
+tests_unit_spool_faults_early_LDADD = $(spool_crash_libs)
+tests_unit_spool_faults_nosync_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_nosync_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_NO_SYNC -DEXPECT_LOSS
+tests_unit_spool_faults_nosync_LDADD = $(spool_crash_libs)
+tests_unit_spool_faults_keys_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_keys_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_PLAIN_KEYS -DEXPECT_LOSS
+tests_unit_spool_faults_keys_LDADD = $(spool_crash_libs)
+tests_unit_spool_faults_mark_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_mark_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_NO_MARK -DEXPECT_LOSS
+tests_unit_spool_faults_mark_LDADD = $(spool_crash_libs)
+tests_unit_spool_faults_snapshot_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_snapshot_CFLAGS = $(spool_faults_cflags) -DSNAPSHOT_MUTANT_NO_SYNC -DEXPECT_LOSS
+tests_unit_spool_faults_snapshot_LDADD = $(spool_crash_libs)
+
 # what a stop says
 check_PROGRAMS += tests/unit/test_evidence
 TESTS += tests/unit/test_evidence

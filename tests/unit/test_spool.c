@@ -34,10 +34,9 @@ static void remove_file(const char *suffix)
 
 static void tear_down(void)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-lock", "-mark", ".copy"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        remove_file(suffixes[i]);
-    ck_assert_int_eq(rmdir(dir), 0);
+    char command[96];
+    snprintf(command, sizeof command, "rm -r %s", dir); /* a damaged file is kept under a name of its own */
+    ck_assert_int_eq(system(command), 0);
 }
 
 static struct spool *open_spool(uint64_t max_bytes)
