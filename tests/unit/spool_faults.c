@@ -274,7 +274,7 @@ static bool live(void (*life)(const char *), enum shim_mode mode, unsigned at)
 static void die_everywhere(const char *name, void (*life)(const char *),
                            void (*check)(const char *, const char *, unsigned))
 {
-    unsigned step = long_form || expect_loss ? 1 : 3, n = 1, lives = 0;
+    unsigned step = long_form ? 1 : expect_loss ? 6 : 3, n = 1, lives = 0;
     for (bool died = true; died; n += step, lives++) {
         died = live(life, SHIM_KILL, n);
         run("rm -rf %s/cut%s", base, "");
