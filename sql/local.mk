@@ -92,3 +92,6 @@ SQL_MIGRATIONS += sql/migrations/0047_leader_changes.sql
 SQL_FUNCTIONS += sql/functions/67_dead_letters.sql
 # Nodes on their own.
 SQL_MIGRATIONS += sql/migrations/0042_guard_max_blind.sql
+# Metrics of every kind, and what may stop an experiment.
+SQL_MIGRATIONS += sql/migrations/0050_metrics.sql
+SQL_FUNCTIONS += sql/functions/19_metric_conditions.sql sql/functions/19_stop_conditions.sql

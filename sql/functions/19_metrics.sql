@@ -52,6 +52,8 @@ create or replace function cohort.metric_check() returns trigger
 begin
     new.description := coalesce(new.description, '');
     new.window_start_s := coalesce(new.window_start_s, 0);
+    new.cuped_days := coalesce(new.cuped_days, 0);
+    new.trusted_only := coalesce(new.trusted_only, true);
     if tg_op = 'UPDATE' then
         new := cohort.metric_update_check(old, new);
     else
@@ -68,6 +70,8 @@ begin
         end if;
     end if;
     perform cohort.metric_value_check(new);
+    new.event_path := cohort.metric_path(new.condition);
+    new.denominator_path := cohort.metric_path(new.denominator_condition);
     return new;
 end $$;
 comment on function cohort.metric_check() is 'Trigger: rules of metrics';
@@ -138,6 +142,13 @@ begin
 end $$;
 comment on function cohort.guardrail_value_check(cohort.guardrail) is 'Refuses words and ranges out of place';
 
+create or replace function cohort.guardrail_count(environment text, metric text) returns text
+    language sql stable
+    as $$ select case when exists (select from cohort.metric m where m.environment = $1 and m.key = $2 and m.kind <> 'binary')
+                      then 'at_maturity' else 'at_event' end $$;
+comment on function cohort.guardrail_count(text, text) is
+    'How a guardrail counts when it doesn''t say: binary metrics at the event, others when the unit''s window has closed';
+
 create or replace function cohort.guardrail_check() returns trigger
     language plpgsql as $$
 begin
@@ -145,6 +156,7 @@ begin
         perform cohort.experiment_draft(old.environment, old.experiment, null, 'guardrail_running_fixed', 'guardrails');
     end if;
     perform cohort.experiment_draft(new.environment, new.experiment, 'guardrail_experiment_known', 'guardrail_running_fixed', 'guardrails');
+    new.count := coalesce(new.count, cohort.guardrail_count(new.environment, new.metric));
     perform cohort.guardrail_value_check(new);
     perform cohort.guardrail_metric_check(new);
     perform 1 from cohort.guardrail g

@@ -1,0 +1,1 @@
+-- What besides harm may stop an experiment: rules of stop conditions.
