@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""F8: the spool's disk is full or broken. Events get 503, never a false 202; decisions go on; it heals by itself. By errors
+of each write and sync, and on a real full file system where one can be mounted."""
+import errno
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from fault import LONG, Load, Node, Postgres, Shim, check, drain, experiment, run, until
+
+
+def start(node):
+    node.put("/v1/experiments/cta", experiment(guardrails=[]))
+    node.post("/v1/experiments/cta/start")
+    node.until(lambda: node.evaluate("cta", "c")["reason"] == "SPLIT", "it runs")
+
+
+def refused(load):
+    return load.answers().get(("events", 503), 0)
+
+
+def broken(node, load, checks, result, what, begin, end):
+    """Events are refused while it lasts, decisions are not, and events are taken again after it."""
+    before, decided = refused(load), len(load.decision_times)
+    begin()
+    until(lambda: refused(load) > before + 10, f"{what}: events get 503")
+    until(lambda: len(load.decision_times) > decided + 10, f"{what}: decisions go on")
+    end()
+    began = time.monotonic()
+    load.wait_for(500)
+    result.recovered(time.monotonic() - began)
+    result.cycles += 1
+    checks.check(f"{what}: events are refused, decisions go on, and it heals", True)
+
+
+def by_errors(checks, result):
+    with tempfile.TemporaryDirectory(prefix="cohort-fault.") as d, Postgres() as pg:
+        shim, node = Shim(d), Node(pg)
+        node.environment = shim.environment(node.program)
+        with node:
+            start(node)
+            with Load([node], decide="cta", give_up=False) as load:
+                for code in (errno.ENOSPC, errno.EIO) * (20 if LONG else 1):
+                    load.wait_for(500)
+                    broken(node, load, checks, result, errno.errorcode[code], lambda c=code: shim.set(broken=c), shim.set)
+            drain([node])
+            check(pg, load, result, checks)
+            checks.check("no answer but 202 and 503 for events, 200 for decisions",
+                         set(load.answers()) <= {("events", 202), ("events", 503), ("decision", 200)}, load.answers())
+
+
+def by_mount(checks, result):
+    """The data directory on a tmpfs of its own, filled by somebody else's file."""
+    place = tempfile.mkdtemp(prefix="cohort-test.", dir="/tmp")
+    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place],
+                                                   capture_output=True, check=False).returncode == 0
+    if not mounted:
+        os.rmdir(place)
+        print("skipped: a real full disk: no file system can be mounted here (needs root)", flush=True)
+        return
+    hog = os.path.join(place, "hog")
+
+    def fill():
+        with open(hog, "wb", buffering=0) as f:
+            try:
+                while f.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+
+    try:
+        with Postgres() as pg, Node(pg, data=place) as node:
+            start(node)
+            with Load([node], decide="cta", give_up=False) as load:
+                load.wait_for(500)
+                broken(node, load, checks, result, "a full disk", fill, lambda: os.unlink(hog))
+            drain([node])
+            check(pg, load, result, checks)
+    finally:
+        subprocess.run(["umount", "-l", place], check=False)
+        os.rmdir(place)
+
+
+def fault(checks, result):
+    by_errors(checks, result)
+    by_mount(checks, result)
+
+
+if __name__ == "__main__":
+    sys.exit(run("F8 disk full, EIO", fault))
