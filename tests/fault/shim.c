@@ -1,6 +1,6 @@
-/* Loaded in front of libc in a test: what a broken disk and a wrong clock do, switched while the program runs by a
- * control file, $FAULT_SHIM, of two words: an errno for writes and syncs of the spool (0: none), and seconds to be
- * added to the wall clock. The monotonic clock is left alone, as a real one would be. */
+/* Loaded in front of libc in a test: what a broken disk and a wrong clock do, switched while the program runs
+ * by a control file, $FAULT_SHIM, of two words: an errno for writes and syncs of the spool (0: none), and
+ * seconds to be added to the wall clock. The monotonic clock is left alone, as a real one would be. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
