@@ -95,3 +95,4 @@ SQL_MIGRATIONS += sql/migrations/0042_guard_max_blind.sql
 # Metrics of every kind, and what may stop an experiment.
 SQL_MIGRATIONS += sql/migrations/0050_metrics.sql
 SQL_FUNCTIONS += sql/functions/19_metric_conditions.sql sql/functions/19_stop_conditions.sql
+SQL_FUNCTIONS += sql/functions/49_retention.sql sql/functions/67_dead_letters.sql

@@ -14,6 +14,9 @@ begin
       from pg_temp.roll_back b
       join pg_temp.roll_pair p on p.experiment_id = b.experiment_id and not p.rebuild
      group by b.experiment_id, p.metric_id, b.phase_id, b.variant_id;
+    -- Counted again, a unit's frozen part is as if it had come first.
+    update cohort.unit_frozen f set matured_n = f.n, matured_sum = f.sum
+      from pg_temp.roll_back b where f.unit_id = b.unit_id and f.experiment_id = b.experiment_id;
     with gone as (
         delete from cohort.unit_metric u using pg_temp.roll_back b
          where u.unit_id = b.unit_id and u.experiment_id = b.experiment_id
@@ -42,7 +45,7 @@ begin
     ), r as materialized (
         select r.*, case when h.endless then 'infinity' else r.first_ts + h.longest end as horizon
           from pg_temp.roll_unit r join h on h.experiment_id = r.experiment_id
-    ), d as (
+    ), seen as (
         select r.unit_id, r.experiment_id, p.metric_id, r.phase_id, r.variant_id, p.metric_version,
                r.first_ts <= p.matured_to as matured, count(*) as n, coalesce(sum(o.value), 0) as sum
           from r
@@ -56,6 +59,18 @@ begin
                                   and (p.window_end is null or o.ts < r.first_ts + p.window_end)
          group by r.unit_id, r.experiment_id, p.metric_id, r.phase_id, r.variant_id, p.metric_version,
                r.first_ts <= p.matured_to
+        union all
+        -- of days that are kept no longer: only a unit that is counted again has any
+        select r.unit_id, r.experiment_id, p.metric_id, r.phase_id, r.variant_id, p.metric_version,
+               r.first_ts <= p.matured_to, f.n, f.sum
+          from r
+          join cohort.unit_frozen f on f.unit_id = r.unit_id and f.experiment_id = r.experiment_id
+          join pg_temp.roll_pair p on p.experiment_id = f.experiment_id and p.metric_id = f.metric_id
+                                  and p.metric_version = f.metric_version and not p.rebuild
+    ), d as (
+        select unit_id, experiment_id, metric_id, phase_id, variant_id, metric_version, matured, sum(n)::bigint as n,
+               sum(sum) as sum
+          from seen group by 1, 2, 3, 4, 5, 6, 7
     ), kept as (
         insert into cohort.unit_metric (unit_id, experiment_id, metric_id, phase_id, variant_id, metric_version, n, sum,
                                         matured_n, matured_sum)

@@ -23,12 +23,12 @@ create or replace function cohort.recount_units(experiment_id int, metric_id int
                    matured_n bigint, matured_sum numeric)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with p as (
-        select t.matured_to, m.event, make_interval(secs => m.window_start_s) as window_start,
+        select t.matured_to, t.metric_version, m.event, make_interval(secs => m.window_start_s) as window_start,
                make_interval(secs => m.window_end_s) as window_end
           from cohort.tracked_metric t join cohort.metric m on m.id = t.metric_id
          where t.experiment_id = $1 and t.metric_id = $2
     ), u as (
-        select e.*, p.event, p.window_start, p.window_end,
+        select e.*, p.metric_version, p.event, p.window_start, p.window_end,
                case when e.first_ts <= p.matured_to
                     then greatest(e.applied_pass,
                                   (select y.pass from cohort.maturity y
@@ -47,12 +47,17 @@ create or replace function cohort.recount_units(experiment_id int, metric_id int
          where b.batch_id is null or b.applied_at is not null
          group by u.unit_id
     )
-    select u.unit_id, u.phase_id, u.variant_id, coalesce(o.n, 0), coalesce(o.sum, 0), u.matured_pass is not null,
-           coalesce(o.matured_n, 0), coalesce(o.matured_sum, 0)
-      from u left join o on o.unit_id = u.unit_id
+    select u.unit_id, u.phase_id, u.variant_id, coalesce(o.n, 0) + coalesce(f.n, 0), coalesce(o.sum, 0) + coalesce(f.sum, 0),
+           u.matured_pass is not null,
+           coalesce(o.matured_n, 0) + case when u.matured_pass is null then 0 else coalesce(f.matured_n, 0) end,
+           coalesce(o.matured_sum, 0) + case when u.matured_pass is null then 0 else coalesce(f.matured_sum, 0) end
+      from u
+      left join o on o.unit_id = u.unit_id
+      left join cohort.unit_frozen f on f.unit_id = u.unit_id and f.experiment_id = $1 and f.metric_id = $2
+                                    and f.metric_version = u.metric_version
 $$;
 comment on function cohort.recount_units(int, int) is
-    'What each unit of this experiment did for this metric, computed from the rows of the applied batches';
+    'What each unit of this experiment did for this metric, computed from the rows of the applied batches and what is frozen of days that are kept no longer';
 
 create or replace function cohort.recount(experiment_id int) returns setof cohort.metric_stat
     language sql stable set search_path = cohort, pg_temp set jit = off as $$

@@ -3,6 +3,7 @@ create table cohort.partition_dropped (
     parent text not null constraint partition_dropped_parent check (parent in ('outcome', 'decision')),
     day date not null,
     rows bigint not null default 0,
+    counted_to uuid,
     closed_at timestamptz not null default clock_timestamp(),
     dropped_at timestamptz,
     primary key (parent, day)
@@ -12,6 +13,7 @@ comment on table cohort.partition_dropped is
 comment on column cohort.partition_dropped.parent is 'outcome or decision';
 comment on column cohort.partition_dropped.day is 'The UTC day';
 comment on column cohort.partition_dropped.rows is 'Rows it had';
+comment on column cohort.partition_dropped.counted_to is 'While it goes: units up to this one are counted for the last time; null: none yet';
 comment on column cohort.partition_dropped.closed_at is 'When it took its last row: from then on it was being counted for the last time';
 comment on column cohort.partition_dropped.dropped_at is 'When its table went; null: it is still being counted for the last time';
 

@@ -64,6 +64,8 @@ sql_events_parts = \
 	tests/integration/sql/events_shippers.sql
 TESTS += tests/integration/sql_events.sh
 EXTRA_DIST += tests/integration/sql_events.sh $(sql_events_parts)
+TESTS += tests/integration/sql_orders.sh
+EXTRA_DIST += tests/integration/sql_orders.sh tests/integration/sql/events_orders.sql tests/integration/sql/events_retention.sql
 
 # The life of an experiment in SQL.
 TESTS += tests/integration/sql_lifecycle.sh

@@ -1,0 +1,195 @@
+-- One random history of events in many orders of arrival: batches of any size, three queues, passes of the roll-up
+-- in between, what was sent before sent again. After each pass the sums equal the recount; at the end they are the
+-- same for every order, and the same as a plain reading. Then mutants, which this must notice.
+\set QUIET on
+\set ON_ERROR_STOP on
+set client_min_messages = warning;
+select cohort.lead('orders') as epoch \gset
+select cohort.ingest_prepare() \g /dev/null
+insert into cohort.metric (key, event, kind, window_start_s, window_end_s) values
+    ('ord_money', 'ord_buy', 'mean', 0, null), ('ord_day', 'ord_buy', 'binary', 0, 86400), ('ord_hour', 'ord_buy', 'mean', 60, 3600),
+    ('ord_now', 'ord_visit', 'mean', 0, 1), ('ord_clash', 'ord_clash', 'mean', 0, null);
+insert into cohort.experiment (key) values ('o1'), ('o2');
+insert into cohort.variant (experiment, key, share_ppm, value, position) values
+    ('o1', 'control', 500000, '"a"', 1), ('o1', 'b', 300000, '"b"', 2), ('o1', 'c', 200000, '"c"', 3),
+    ('o2', 'control', 500000, '"a"', 1), ('o2', 'b', 500000, '"b"', 2);
+insert into cohort.experiment_metric (experiment, metric)
+select e, m from unnest(array['o1', 'o2']) e, unnest(array['ord_money', 'ord_day', 'ord_hour', 'ord_now', 'ord_clash']) m;
+select cohort.start('o1'), cohort.start('o2') \g /dev/null
+
+-- The history: n is the event, what stands twice was retried; clash has one id with several contents.
+create table t.all_exposures (n int, like pg_temp.stage_exposure);
+create table t.all_outcomes (n int, like pg_temp.stage_outcome);
+create function t.back(r double precision) returns interval language sql as $$
+    select case when r < 0.15 then interval '61.5 s' - r * interval '10 s' when r < 0.6 then interval '4 h' + r * interval '20 h'
+           else interval '2 days' + r * interval '7 days' end $$;
+select setseed(0.42) \g /dev/null
+insert into t.all_exposures
+select n, t.uuid(81, 1 + (random() * 59)::int), e, (array(select v.id from cohort.variant v join cohort.experiment x on x.key = v.experiment
+           where x.id = e order by v.id))[1 + floor(random() * 2)], t.phase(e), 500000, 1000000, now() - t.back(random()), t.uuid(82, n), null, true, 0
+  from (select n, (select x.id from cohort.experiment x where x.key = case when n % 5 < 3 then 'o1' else 'o2' end) as e from generate_series(1, 150) n) x;
+insert into t.all_outcomes
+select n, t.uuid(81, 1 + (random() * 59)::int), t.uuid(83, n), now() - t.back(random()) + random() * interval '3 h',
+       (array['ord_buy', 'ord_buy', 'ord_visit', 'nobody_counts'])[1 + floor(random() * 4)], floor((random() - 0.3) * 1e9)::bigint, null, null, random() < 0.9
+  from generate_series(1, 300) n;
+-- visits right behind an exposure, where a window of a second closes while this runs
+insert into t.all_outcomes
+select 1000 + n, unit_id, t.uuid(84, n), ts + interval '0.5 s', 'ord_visit', 1000000 + n, null, null, true from t.all_exposures;
+insert into t.all_outcomes
+select 2000 + n, t.uuid(81, 1 + n % 60), t.uuid(85, n / 3), now() - interval '1 h', 'ord_clash', n * 1000000, null, null, true from generate_series(1, 60) n;
+update t.all_outcomes o set unit_id = f.unit_id from t.all_outcomes f where o.name = 'ord_clash' and f.name = 'ord_clash' and f.event_id = o.event_id
+   and f.n = (select min(n) from t.all_outcomes x where x.event_id = o.event_id);
+insert into t.all_exposures select * from t.all_exposures where n % 7 = 0;
+insert into t.all_outcomes select * from t.all_outcomes where n % 7 = 0;
+
+create view t.order_result as
+select s.experiment_id, s.phase_id, s.variant_id, s.metric_id, s.units, s.event_units, s.sum, s.sum_sq,
+       case when m.key <> 'ord_now' then s.matured_units end as matured_units
+  from cohort.metric_stat s join cohort.metric m on m.id = s.metric_id where m.key <> 'ord_clash';
+create view t.order_plain as
+with x as (select distinct on (unit_id, experiment_id) * from t.all_exposures order by unit_id, experiment_id, ts, event_id),
+     o as (select distinct * from t.all_outcomes where name <> 'ord_clash'),
+     y as (select x.unit_id, x.experiment_id, x.phase_id, x.variant_id, p.metric_id, p.kind, count(o.unit_id) as n, coalesce(sum(o.value), 0) as sum
+             from x join cohort.counted_metric p on p.experiment_id = x.experiment_id and p.event <> 'ord_clash'
+             left join o on o.unit_id = x.unit_id and o.name = p.event and o.trusted and o.ts >= x.ts + make_interval(secs => p.window_start_s)
+                        and (p.window_end_s is null or o.ts < x.ts + make_interval(secs => p.window_end_s))
+            group by 1, 2, 3, 4, 5, 6)
+select experiment_id, phase_id, variant_id, metric_id, count(*) as units, count(*) filter (where n > 0) as event_units,
+       sum(case when n = 0 then 0 when kind = 'binary' then 1000000 else sum end) as sum,
+       sum((case when n = 0 then 0 when kind = 'binary' then 1000000 else sum end)::numeric ^ 2) as sum_sq
+  from y group by 1, 2, 3, 4;
+-- Windows of a second close while each order runs: the whole history moves with the clock.
+create table t.history_at as select now() as at;
+create function t.move_history() returns void language plpgsql as $$
+declare
+    d interval := clock_timestamp() - (select at from t.history_at);
+begin
+    update t.all_exposures set ts = ts + d;
+    update t.all_outcomes set ts = ts + d;
+    update t.history_at set at = at + d;
+end $$;
+create table t.first_result as select * from t.order_result limit 0;
+create table t.queue_state (q int primary key, g bigint, accepted bigint);
+
+-- One batch of what is still to come; now and then the last one once more, its COMMIT's answer having been lost.
+create function t.send(q int, part int[]) returns void language plpgsql as $$
+declare
+    s record;
+    rows int;
+begin
+    insert into pg_temp.stage_exposure select unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, ts, event_id,
+           decision_id, trusted, origin from t.arriving where not outcome and place = any (part) order by random();
+    insert into pg_temp.stage_outcome select unit_id, event_id, ts, name, value, null, null, trusted
+      from t.arriving where outcome and place = any (part) order by random();
+    rows := cardinality(part);
+    update t.queue_state set g = g + 1, accepted = accepted + rows where queue_state.q = send.q returning * into s;
+    perform setval(pg_get_serial_sequence('cohort.ingest_batch', 'batch_id'), (select x from (select (random() * 100000)::int + 1 as x
+            from generate_series(1, 20)) r where not exists (select from cohort.ingest_batch b where b.batch_id = r.x) limit 1), false);
+    perform cohort.ingest(t.uuid(98, q), 'node ' || q, s.g, s.g, s.accepted);
+    if random() < 0.3 then
+        perform cohort.ingest(t.uuid(98, q), 'node ' || q, s.g, s.g, s.accepted);
+    end if;
+    delete from pg_temp.stage_exposure;
+    delete from pg_temp.stage_outcome;
+end $$;
+
+create function t.must(good boolean, what text) returns void language plpgsql as $$
+begin
+    if good is not true then
+        raise exception 'NOTICED: %', what;
+    end if;
+end $$;
+
+create function t.one_order(seed double precision, batch_size int, pass_chance double precision) returns void language plpgsql as $$
+declare
+    e bigint := (select epoch from cohort.leader_state);
+    places int[];
+    at int := 1;
+    refused boolean := false;
+begin
+    perform t.move_history();
+    perform setseed(seed);
+    truncate cohort.exposure, cohort.exposure_switch, cohort.exposure_replaced, cohort.outcome, cohort.ingest_batch, cohort.spool,
+             cohort.dead_letter, cohort.tracked_metric, cohort.maturity, cohort.unit_metric, cohort.exposure_stat, cohort.metric_stat, t.queue_state;
+    insert into t.queue_state select q, 0, 0 from generate_series(1, 3) q;
+    drop table if exists t.arriving;
+    create table t.arriving as
+    select row_number() over (order by random())::int as place, x.* from (
+        select false as outcome, unit_id, event_id, ts, experiment_id, variant_id, phase_id, propensity, inclusion, decision_id, trusted, origin,
+               null::text as name, null::bigint as value from t.all_exposures
+        union all
+        select true, unit_id, event_id, ts, null, null, null, null, null, null, trusted, null, name, value from t.all_outcomes) x;
+    places := array(select place from t.arriving order by place);
+    while at <= cardinality(places) loop
+        perform t.send(1 + floor(random() * 3)::int, places[at : at + batch_size - 1]);
+        at := at + batch_size;
+        if random() < pass_chance then
+            perform cohort.rollup(e, 1 + (random() * 4)::int);
+            perform t.must(t.differences() = 0, 'the sums differ from the recount');
+        end if;
+    end loop;
+    while exists (select from cohort.ingest_batch where applied_at is null) loop
+        perform cohort.rollup(e);
+    end loop;
+    perform cohort.rollup(e);
+    -- A former leader's pass changes nothing.
+    begin
+        perform cohort.rollup(e - 1);
+    exception when object_not_in_prerequisite_state then
+        refused := true;
+    end;
+    perform t.must(refused, 'a former leader could write');
+    perform t.must(t.differences() = 0, 'the final sums differ from the recount');
+    if not exists (select from t.first_result) then
+        insert into t.first_result select * from t.order_result;
+    end if;
+    perform t.must(not exists (select * from t.order_result except select * from t.first_result)
+               and not exists (select * from t.first_result except select * from t.order_result), 'the sums depend on the order');
+    perform t.must(not exists (select experiment_id, phase_id, variant_id, metric_id, units, event_units, sum, sum_sq from t.order_result
+                               except select * from t.order_plain), 'the sums differ from a plain reading');
+    perform t.must((select bool_and(balance = 0) and sum(accepted) = cardinality(places) from cohort.ingest_audit), 'the books don''t balance');
+    perform t.must((select sum(conflicts) > 10 from cohort.ingest_audit) and not exists (select event_id from cohort.outcome
+        where name = 'ord_clash' group by event_id having count(*) <> 1), 'of contradicting events, one stays');
+end $$;
+
+select t.one_order(0.11, 2000, 1) \g /dev/null
+select t.ok('all at once', true), t.ok('the history has everything in it', (select count(*) > 100 and sum(sum_sq) > 0 and sum(matured_units) > 0 from t.first_result)
+    or (select count(*) > 15 and sum(sum_sq) > 0 and sum(matured_units) > 0 from t.first_result));
+select t.one_order(0.21, 40, 0.5) \g /dev/null
+select t.ok('exposures were replaced, after and before they were counted', (select count(*) > 20 from cohort.exposure_replaced)
+    and exists (select from cohort.exposure_replaced x join cohort.ingest_batch b on b.batch_id = x.old_batch_id where x.resolved_pass > b.applied_pass));
+select t.ok('small batches, many passes', true), t.one_order(0.31, 60, 0.9) \g /dev/null
+select t.ok('a pass after nearly every batch', true), t.one_order(0.41, 60, 0) \g /dev/null
+select t.ok('no pass before the end', true), t.one_order(0.51, 90, 0.3) \g /dev/null
+select t.ok('large batches', true), t.one_order(-0.61, 50, 0.5) \g /dev/null
+select t.ok('another shuffle', true) \g /dev/null
+
+-- A mutant is a function of the product with one piece of it changed.
+create function t.mutant(name text, fn regprocedure, piece text, instead text) returns void language plpgsql as $$
+declare
+    was text := pg_get_functiondef(fn);
+begin
+    begin
+        if replace(was, piece, instead) = was then
+            raise exception 'the mutant changes nothing';
+        end if;
+        execute replace(was, piece, instead);
+        perform t.one_order(0.21, 40, 0.5);
+        raise exception 'it survives';
+    exception when others then
+        if sqlerrm !~ '^NOTICED' and sqlstate <> '23505' then
+            raise exception 'FAILED: mutant "%": %', name, sqlerrm;
+        end if;
+        raise log 'mutant "%": %', name, sqlerrm;
+    end;
+    perform t.ok('mutant noticed: ' || name, pg_get_functiondef(fn) = was);
+end $$;
+select t.mutant('ON CONFLICT dropped', 'cohort.ingest_outcomes(bigint, uuid)', 'on conflict (unit_id, event_id, ts) do nothing', '');
+select t.mutant('no watermark', 'cohort.ingest_claim(uuid, text, bigint, bigint)', 'into mark from', 'into node from');
+select t.mutant('epoch ignored', 'cohort.assert_epoch(bigint)', 'if s.epoch is distinct from $1', 'if false');
+select t.mutant('replaced exposures not taken back', 'cohort.rollup(bigint, int)', 'perform cohort.rollup_take_back();', '');
+select t.mutant('the first arrival wins', 'cohort.ingest_exposures(bigint, uuid)', 'replaced := cohort.ingest_replace(batch);', '');
+select t.mutant('conflicts not counted', 'cohort.ingest_outcomes(bigint, uuid)', 'conflicts := cohort.ingest_outcome_conflicts(batch, spool, again);', '');
+select t.mutant('early outcomes forgotten', 'cohort.rollup_units()', 'perform cohort.rollup_unit_outcomes();', '');
+select t.mutant('late outcomes forgotten', 'cohort.rollup(bigint, int)', 'perform cohort.rollup_outcomes(s.ids);', '');
+select t.mutant('units never mature', 'cohort.rollup(bigint, int)', 'perform cohort.rollup_mature();', '');
