@@ -9,7 +9,8 @@ begin
     if parent not in ('outcome', 'decision') then
         raise exception 'Only outcome and decision have partitions, not %', cohort.shown(parent);
     end if;
-    if to_regclass('cohort.' || quote_ident(part)) is not null then
+    if to_regclass('cohort.' || quote_ident(part)) is not null
+       or exists (select from cohort.partition_dropped p where p.parent = $1 and p.day = $2) then
         return false;
     end if;
     -- One maker at a time, taken before any row is locked; whoever waited finds the table made. The catalogue is read
@@ -26,7 +27,7 @@ begin
     return true;
 end $$;
 comment on function cohort.make_partition(text, date) is
-    'Makes the partition of outcome or decision for one UTC day; false when it is there already';
+    'Makes the partition of outcome or decision for one UTC day; false when it is there already, or the day is kept no longer';
 
 create or replace function cohort.ensure_partitions(from_date date, to_date date) returns int
     language plpgsql set search_path = cohort, pg_temp as $$

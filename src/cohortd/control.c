@@ -217,7 +217,7 @@ static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct
         lead(c, epoch, won);
     }
     int code = monitor_pass(p, *epoch, c->o.database.node, &hook, c->o.counters, &result, e);
-    return code == ERR_OK ? chores_run(p, *epoch, e) : code;
+    return code == ERR_OK ? chores_run(p, *epoch, c->o.retention_days, e) : code;
 }
 
 /* An error of one pass that the next may not have (a lock, a time-out) costs no leadership. */

@@ -46,6 +46,8 @@ const struct option_entry option_table[] = {
      "Events later than the server's clock by more than this are rejected."},
     {events, "decision_durability", "MODE", OPTION_DURABILITY, offsetof(struct config, decision_durability), "async", 0, 0, NULL,
      "async: a decision is answered at once, its record is on disk some milliseconds later. sync: the answer waits until it is."},
+    {events, "retention_days", "DAYS", NUMBER(retention_days), "400", 0, 36500, NULL,
+     "Outcomes and decisions older than this are dropped, day by day; what they had counted stays counted. 0 keeps them."},
     {events, "spool_max_bytes", "BYTES", NUMBER(spool_max_bytes), "4294967296", 1048576, INT64_C(1) << 50, NULL,
      "Events that wait for the database take at most this much disk; over it new ones are answered 503."},
     {events, "spool_grace_seconds", "SECONDS", NUMBER(spool_grace_seconds), "60", 0, 604800, NULL,

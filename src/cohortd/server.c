@@ -285,6 +285,7 @@ static int start_control(struct server *s, struct error *e)
 {
     struct control_options o = {.database = database_of(s),
                                 .counters = &s->counters,
+                                .retention_days = s->c->retention_days,
                                 .keeper = s->keeper,
                                 .on_database = on_database,
                                 .arg = s};
