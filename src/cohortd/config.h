@@ -24,9 +24,7 @@ struct config {
     int64_t event_max_age;     /* seconds */
     int64_t event_max_future;  /* seconds */
     char *decision_durability; /* "async" or "sync" */
-    int64_t event_max_age;    /* seconds */
-    int64_t event_max_future; /* seconds */
-    int64_t retention_days;   /* 0: for ever */
+    int64_t retention_days;    /* 0: for ever */
     int64_t spool_max_bytes;
     int64_t spool_grace_seconds;
     int64_t ship_interval_ms;
