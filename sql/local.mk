@@ -96,3 +96,7 @@ SQL_MIGRATIONS += sql/migrations/0042_guard_max_blind.sql
 SQL_MIGRATIONS += sql/migrations/0050_metrics.sql
 SQL_FUNCTIONS += sql/functions/19_metric_conditions.sql sql/functions/19_stop_conditions.sql
 SQL_FUNCTIONS += sql/functions/49_retention.sql sql/functions/67_dead_letters.sql
+
+# What the roll-up keeps for every kind of metric.
+SQL_MIGRATIONS += sql/migrations/0051_rollup_values.sql sql/migrations/0052_rollup_buckets.sql
+SQL_FUNCTIONS += sql/functions/48_result_cell.sql

@@ -63,7 +63,9 @@ create or replace function cohort.recount(experiment_id int) returns setof cohor
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select $1, u.phase_id, u.variant_id, t.metric_id, t.metric_version, 0, count(*), count(*) filter (where u.n > 0),
            sum(v.y), sum(v.y * v.y), count(*) filter (where u.matured),
-           count(*) filter (where u.matured_n > 0), sum(v.my), sum(v.my * v.my)
+           count(*) filter (where u.matured_n > 0), sum(v.my), sum(v.my * v.my),
+           0::bigint, 0::numeric, 0::numeric, 0::numeric, 0::numeric, 0::numeric, 0::numeric, 0::numeric,
+           0::bigint, 0::numeric, 0::numeric, 0::numeric, 0::numeric, 0::numeric, 0::numeric, 0::numeric
       from cohort.tracked_metric t
       join cohort.metric m on m.id = t.metric_id
      cross join lateral cohort.recount_units($1, t.metric_id) u

@@ -11,7 +11,7 @@ begin
             'metric_stat', 'guardrail_state', 'stop_event', 'alert_event', 'experiment_metric', 'exposures', 'switches',
             'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input',
             'experiment_iteration', 'every_iteration', 'iteration_metric', 'ingest_audit',
-            'partition_dropped', 'unit_frozen'] loop
+            'partition_dropped', 'unit_frozen', 'metric_bucket', 'segment_value', 'result_cell'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
     end loop;
