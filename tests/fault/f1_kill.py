@@ -8,8 +8,9 @@ import time
 from fault import LONG, SEED, Load, Node, Postgres, check, drain, experiment, run
 
 
-NO_WATERMARK = [("cohort.spool_watermark(uuid,text)", "select s.watermark into mark", "select 0 into mark"),
-                ("cohort.ingest_claim(uuid,text,bigint,bigint)", "select s.watermark into mark", "select 0 into mark")]
+# Each new connection begins at the first group again.
+NO_WATERMARK = [("cohort.spool_watermark(uuid,text)", "select s.watermark into mark from cohort.spool s where s.spool_id = $1",
+                 "update cohort.spool s set watermark = 0 where s.spool_id = $1 returning s.watermark into mark")]
 
 
 def cycles_of_kills(checks, result, cycles, program=None, sql=()):
