@@ -2,13 +2,11 @@
 """F8: the spool's disk is full or broken. Events get 503, never a false 202; decisions go on; it heals by itself. By errors
 of each write and sync, and on a real full file system where one can be mounted."""
 import errno
-import os
-import subprocess
 import sys
 import tempfile
 import time
 
-from fault import LONG, Load, Node, Postgres, Shim, check, drain, experiment, run, until
+from fault import LONG, Load, Node, Postgres, Shim, SmallDisk, check, drain, experiment, run, until
 
 
 def start(node):
@@ -52,35 +50,17 @@ def by_errors(checks, result):
 
 
 def by_mount(checks, result):
-    """The data directory on a tmpfs of its own, filled by somebody else's file."""
-    place = tempfile.mkdtemp(prefix="cohort-test.", dir="/tmp")
-    mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place],
-                                                   capture_output=True, check=False).returncode == 0
-    if not mounted:
-        os.rmdir(place)
-        print("skipped: a real full disk: no file system can be mounted here (needs root)", flush=True)
-        return
-    hog = os.path.join(place, "hog")
-
-    def fill():
-        with open(hog, "wb", buffering=0) as f:
-            try:
-                while f.write(b"x" * 4096):
-                    pass
-            except OSError:
-                pass
-
-    try:
-        with Postgres() as pg, Node(pg, data=place) as node:
+    """The data directory on a file system of its own, filled by somebody else's file."""
+    with SmallDisk() as disk:
+        if not disk.path:
+            return
+        with Postgres() as pg, Node(pg, data=disk.path) as node:
             start(node)
             with Load([node], decide="cta", give_up=False) as load:
                 load.wait_for(500)
-                broken(node, load, checks, result, "a full disk", fill, lambda: os.unlink(hog))
+                broken(node, load, checks, result, "a full disk", disk.fill, disk.free)
             drain([node])
             check(pg, load, result, checks)
-    finally:
-        subprocess.run(["umount", "-l", place], check=False)
-        os.rmdir(place)
 
 
 def fault(checks, result):

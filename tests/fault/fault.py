@@ -569,3 +569,34 @@ class Shim:
         with open(self.file + ".new", "w") as f:
             f.write(f"{broken} {shift}\n")
         os.rename(self.file + ".new", self.file)
+
+
+class SmallDisk:
+    """A file system of its own that can be filled up. path is None where none can be mounted."""
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp(prefix="cohort-test.", dir="/tmp")
+        mounted = os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", self.path],
+                                                       capture_output=True, check=False).returncode == 0
+        if not mounted:
+            os.rmdir(self.path)
+            self.path = None
+            print("skipped: a real full disk: no file system can be mounted here (needs root)", flush=True)
+        return self
+
+    def __exit__(self, *exc):
+        if self.path:
+            subprocess.run(["umount", "-l", self.path], check=False)
+            os.rmdir(self.path)
+
+    def fill(self):
+        """To the last byte, by somebody else's file."""
+        with open(self.path + "/hog", "wb", buffering=0) as f:
+            try:
+                while f.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+
+    def free(self):
+        os.unlink(self.path + "/hog")

@@ -80,6 +80,7 @@ def cold_start(s, c, program):
     node = Server("--database", s.info["database"], "--node-name", "second")
     with node:
         want = assignment(node, "cta")
+        put_and_start(s, "brief", guard_max_blind_seconds=3)
         put_and_start(s, "second")  # a second version, and with it a second snapshot
         served(node, "second", "SPLIT")
         c.equal("two nodes assign alike", assignment(s, "cta"), want)
@@ -90,6 +91,8 @@ def cold_start(s, c, program):
         c.check("says which version it serves and how old it is",
                 "from this node's snapshot" in node.log() and " s old" in node.log(), node.log()[-800:])
         c.equal("the assignment is the same", assignment(node, "cta"), want)
+        served(node, "brief", "GUARD_BLIND")
+        c.check("what nobody has watched for too long, by the snapshot's heartbeat, is served as its fallback", True)
         c.equal("another key is refused as ever",
                 node.post("/ofrep/v1/evaluate/flags/cta", {"context": {"targetingKey": "x"}}, "ck_client_x").status, 401)
         a, took = timed(lambda: node.put("/v1/experiments/other", experiment()))
@@ -108,6 +111,8 @@ def cold_start(s, c, program):
         (_, took) = timed(lambda: node.until(lambda: node.put("/v1/experiments/later", experiment()).status == 200,
                                              "definitions work again"))
         c.check(f"it catches up ({took:.1f} s after the database was back)", True)
+        served(node, "brief", "SPLIT")
+        c.check("what is watched again is served again", True)
         assert node.post("/v1/experiments/later/start").status == 200
         served(node, "later", "SPLIT")
         node.until(lambda: s.value("select count(*) from cohort.outcome where name = 'unsubscribe'") == "1",
@@ -220,6 +225,45 @@ def blind_limit(s, c, program):
     c.equal("without a stopping guardrail the plan has no limit", limit_of("free"), [[""]])
 
 
+def unwatched(s, c, program):
+    """The definitions are confirmed all the time, but the monitor is not heard: somebody holds its row."""
+    put_and_start(s, "guarded", guard_max_blind_seconds=3)
+    put_and_start(s, "unguarded", guardrails=[])
+    put_and_start(s, "endless", guard_max_blind_seconds=None)
+    want = assignment(s, "guarded")
+    holder = subprocess.Popen(["psql", "-XAtq", s.info["database"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        holder.stdin.write(b"begin; select 'held' from cohort.leader_state for update;\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == b"held\n"
+        served(s, "guarded", "GUARD_BLIND")
+        began = time.monotonic()
+        c.check("an experiment that nobody watches is served as its fallback, with the reason", True)
+        answers = {u: s.evaluate("guarded", u) for u in USERS}
+        c.equal("the same to everybody", {(a["value"], a["reason"], a.get("variant")) for a in answers.values()},
+                {("Buy now", "DISABLED", "default")})
+        c.equal("others run on", (reason(s, "unguarded"), reason(s, "endless")), ("SPLIT", "SPLIT"))
+        c.check("the plan is young all the time", s.request("GET", "/readyz").json["plan_age_seconds"] < 3)
+        s.until(lambda: s.request("GET", "/readyz").json["status"] == "degraded", "readiness says that nobody watches")
+        c.check(f"readiness is degraded by the monitor's age ({time.monotonic() - began:.0f} s later)",
+                "monitor" in " ".join(s.request("GET", "/readyz").json["reasons"]))
+        rows = "(" + ",".join("'" + answers[u]["metadata"]["decisionId"] + "'" for u in USERS) + ")"
+        s.until(lambda: s.value(f"select count(*) from cohort.decision where decision_id in {rows}") == str(len(USERS)),
+                "their decisions are stored")
+        logged = {d: (r, v, x) for d, r, v, x in s.sql(
+            "select d.decision_id, d.reason, coalesce(d.variant_id, 0), coalesce(v.key, '') from cohort.decision d"
+            f" left join cohort.variant v on v.id = d.counterfactual_variant_id where d.decision_id in {rows}")}
+        c.equal("what they would have had is logged", [logged[answers[u]["metadata"]["decisionId"]] for u in USERS],
+                [("GUARD_BLIND", "0", v) for v in want])
+        c.equal("and nobody is exposed by that", s.value(f"select count(*) from cohort.exposure where decision_id in {rows}"), "0")
+    finally:
+        holder.communicate(b"rollback;\n")
+    served(s, "guarded", "SPLIT")
+    c.equal("everybody has their variant again once the monitor is heard", assignment(s, "guarded"), want)
+    s.until(lambda: s.sql("select (cohort.recheck_counts('guarded')).checked >= 200") == [["t"]], "they are stored")
+    c.equal("assignments computed again: nothing differs", s.sql("select * from cohort.recheck('guarded')"), [])
+
+
 def mutant_is_caught(s):
     """Without the overlay of tombstones the restored database brings the experiment back."""
     made = subprocess.run([os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault/mutant.sh"), "no_tombstones"],
@@ -234,6 +278,7 @@ def main():
     c = Checks()
     with Server() as s:
         blind_limit(s, c, s_program)
+        unwatched(s, c, s_program)
         cold_start(s, c, s_program)
         not_up_yet(s, c, s_program)
         embedded_does_not_start(s, c, s_program)

@@ -196,7 +196,7 @@ fi
 on_small_disk() {
     unshare -m sh -c 'mount -t tmpfs -o "size=$2k,mode=755" none "$1" || exit 99
         if [ -n "$3" ]; then
-            cp -a "$3" "$1/data" && rm -rf "$1/data/snapshots" || exit 99
+            cp -a "$3" "$1/data" && rm -f "$1"/data/snapshots/plan-* || exit 99
             dd if=/dev/zero of="$1/fill" bs=4k 2>"$1/data/fill.log"
         fi
         exec "$4" --listen 127.0.0.1:0 --data "$1/data"' sh "$WORK/disk" "$1" "$2" "$COHORTD"

@@ -1,26 +1,29 @@
 #!/usr/bin/env python3
-"""What clients see while the database is away: the plan's age, a spool that fills and heals, and answers that wait
-for their records."""
+"""What clients see in trouble: the plan's age while the database is away, a spool that fills and heals, disks that are
+full or broken, and answers that wait for their records."""
+import errno
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "fault"))
-from fault import Checks, Node, Postgres, experiment, now  # noqa: E402
+from fault import Checks, Node, Postgres, Shim, SmallDisk, experiment, now  # noqa: E402
 
 SINGLE, BULK = "/ofrep/v1/evaluate/flags/cta", "/ofrep/v1/evaluate/flags"
 CONTEXT = {"context": {"targetingKey": "c-1"}}
 
 
-def define(s, **changes):
-    s.put("/v1/experiments/cta", experiment(**changes), key="admin")
-    s.post("/v1/experiments/cta/start")
-    s.until(lambda: s.evaluate("cta", "c-1")["metadata"]["reason"] == "VARIANT", "it runs")
+def define(s, key="cta", **changes):
+    s.put("/v1/experiments/" + key, experiment(**changes))
+    s.post(f"/v1/experiments/{key}/start")
+    s.until(lambda: s.post(BULK + "/" + key, CONTEXT, "client").status == 200
+            and s.evaluate(key, "c-1")["metadata"]["reason"] == "VARIANT", "it runs")
 
 
 def age(answer):
@@ -140,6 +143,70 @@ def levels(c, pg):
         c.check("the log tells of each level once", told[0] <= 2 and told[1:] == [1, 1], told)
 
 
+def failing(c, s, what, begin, end):
+    """The spool can't be written: events wait, decisions don't, and it heals without help."""
+    begin()
+    a = s.until(lambda: (lambda a: a if a.status == 503 else None)(s.post("/v1/outcomes", batch(1), "events")),
+                f"{what}: events are refused")
+    c.equal(f"{what}: 503 with a Retry-After", (a.headers["retry-after"], a.json["code"]), ("1", "events_unavailable"))
+    c.equal(f"{what}: of everybody, exposures too", [s.post(p, batch(1), k).status for p in ("/v1/outcomes", "/v1/exposures")
+                                                     for k in ("client", "events")], [503] * 4)
+    r = ready(s)
+    c.equal(f"{what}: readiness says so", (r["spool"], r["status"]), ("failing", "degraded"))
+    c.equal(f"{what}: decisions go on", [s.evaluate("cta", f"f-{i}")["reason"] for i in range(3)], ["SPLIT"] * 3)
+    yield
+    end()
+    began = time.monotonic()
+    s.until(lambda: s.post("/v1/outcomes", batch(1), "events").status == 202, f"{what}: it heals by itself")
+    c.check(f"{what}: healed after {time.monotonic() - began:.1f} s", True)
+    s.until(lambda: ready(s)["spool"] == "ok", "the spool is well again")
+
+
+def broken_disk(c, pg):
+    """Errors of each write and sync."""
+    with tempfile.TemporaryDirectory(prefix="cohort-test.", dir="/tmp") as d:
+        shim, s = Shim(d), Node(pg, "node-broken")
+        s.environment = shim.environment(s.program)
+        with s:
+            s.until(lambda: s.evaluate("cta", "c-1")["reason"] == "SPLIT", "it runs")
+            for _ in failing(c, s, "EIO", lambda: shim.set(broken=errno.EIO), shim.set):
+                pass
+            s.until(s.drained, "everything is stored")
+
+
+def full_disk(c, pg):
+    """Definitions and stops that a full disk can't keep are served all the same, and kept as soon as there is room."""
+    with SmallDisk() as disk:
+        if not disk.path:
+            return
+        with Node(pg, "node-small", data=disk.path) as s:
+            define(s, "small", guardrails=[{"metric": "unsubscribe"}])
+            for _ in failing(c, s, "a full disk", disk.fill, disk.free):
+                define(s, "later", guardrails=[])
+                c.check("new definitions are served", True)
+                stop_by_guardrail(s, "small")
+                c.check("and a stop is", True)
+            s.until(lambda: "snapshots can be written again" in s.log(), "the snapshot is written")
+            s.until(s.drained, "everything is stored")
+            s.process.send_signal(signal.SIGKILL)
+            s.stop(signal.SIGKILL)
+            pg.stop()
+            s.start()
+            c.check("a start without the database: from the snapshot", "from this node's snapshot" in s.log())
+            c.equal("it knows what it was told while the disk was full", [s.evaluate(k, "c-1")["metadata"]["reason"]
+                                                                          for k in ("small", "later")], ["GUARD_STOP", "VARIANT"])
+            pg.start()
+            s.until(lambda: ready(s)["status"] == "ready", "ready again")
+
+
+def stop_by_guardrail(s, key):
+    """What the monitor does once its evidence is in."""
+    s.sql("select cohort.record_stop((select epoch from cohort.leader_state), e.id, g.id, v.id, 'Too many left.', '{}')"
+          "  from cohort.experiment e join cohort.guardrail g on g.experiment = e.key"
+          f"  join cohort.variant v on v.experiment = e.key and v.key = 'treatment' where e.key = '{key}'")
+    s.until(lambda: s.evaluate(key, "c-1")["metadata"]["reason"] == "GUARD_STOP", "the stop is served")
+
+
 def kills(c, pg, rounds, program=None):
     """Decisions answered right before a kill -9, and those of them that are stored."""
     made = []
@@ -199,6 +266,8 @@ def main():
             c.equal("async says nothing of records", a.headers.get("cohort-record"), None)
             ages(c, s, pg)
         levels(c, pg)
+        broken_disk(c, pg)
+        full_disk(c, pg)
         sync(c, pg)
         sync_answers(c, pg)
     c.done()
