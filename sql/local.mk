@@ -100,3 +100,6 @@ SQL_FUNCTIONS += sql/functions/49_retention.sql sql/functions/67_dead_letters.sq
 # What the roll-up keeps for every kind of metric.
 SQL_MIGRATIONS += sql/migrations/0051_rollup_values.sql sql/migrations/0052_rollup_buckets.sql
 SQL_FUNCTIONS += sql/functions/48_result_cell.sql
+SQL_MIGRATIONS += sql/migrations/0050_metrics.sql sql/migrations/0054_metric_rules.sql
+SQL_FUNCTIONS += sql/functions/19_metric_conditions.sql sql/functions/19_experiment_metrics.sql sql/functions/19_stop_conditions.sql \
+	sql/functions/30_metric_documents.sql

@@ -70,10 +70,29 @@ begin
         perform cohort.fail('experiment_guard_max_blind_range', format('The guard_max_blind_s of %s is %s; it must lie in 1 to 604800, or be null.',
             name, e.guard_max_blind_s), cohort.path_of('guard_max_blind_seconds'));
     end if;
+    perform cohort.experiment_analysis_check(e);
     perform cohort.experiment_lifecycle_check(e);
     perform cohort.check_condition(name, e.condition);
 end $$;
 comment on function cohort.experiment_value_check(cohort.experiment) is 'Refuses words, ranges and formats out of place';
+
+create or replace function cohort.experiment_analysis_check(e cohort.experiment) returns void
+    language plpgsql as $$
+declare
+    name text := format('experiment %s', cohort.shown(e.key));
+begin
+    if not (e.success_alpha > 0 and e.success_alpha <= 0.5) then
+        perform cohort.fail('experiment_success_alpha_range', format('The success_alpha of %s is %s; it must be above 0 and at most 0.5.', name,
+            cohort.shown(e.success_alpha)));
+    elsif e.planned_units not between 2 and 1000000000000 then
+        perform cohort.fail('experiment_planned_units_range', format('The planned_units of %s are %s; they must lie in 2 to 1000000000000.', name, e.planned_units));
+    elsif cardinality(e.segments) > 5 then
+        perform cohort.fail('experiment_segments_format', format('The %s has %s segments; it can have 5.', name, cardinality(e.segments)));
+    elsif cardinality(e.segments) <> (select count(distinct t) from unnest(e.segments) t where length(t) between 1 and 100) then
+        perform cohort.fail('experiment_segments_format', format('The segments of %s must be different names of attributes.', name));
+    end if;
+end $$;
+comment on function cohort.experiment_analysis_check(cohort.experiment) is 'Refuses error levels, plans and segments out of place';
 
 create or replace function cohort.experiment_lifecycle_check(e cohort.experiment) returns void
     language plpgsql as $$
@@ -152,6 +171,8 @@ begin
     new.alert_alpha := coalesce(new.alert_alpha, 0.05);
     new.layer_ppm := coalesce(new.layer_ppm, 1000000);
     new.tags := coalesce(new.tags, '{}');
+    new.segments := coalesce(new.segments, '{}');
+    new.success_alpha := coalesce(new.success_alpha, 0.05);
     new.sticky := coalesce(new.sticky, false);
     new.ramp_tolerance := coalesce(new.ramp_tolerance, 2);
     new.ramp_on_alert := coalesce(new.ramp_on_alert, 'hold');
@@ -204,6 +225,9 @@ create or replace function cohort.experiment_fixed_column(o cohort.experiment, n
                       when n.exposure is distinct from o.exposure then 'exposure'
                       when n.alpha is distinct from o.alpha then 'alpha'
                       when n.alert_alpha is distinct from o.alert_alpha then 'alert_alpha'
+                      when n.success_alpha is distinct from o.success_alpha then 'success_alpha'
+                      when n.planned_units is distinct from o.planned_units then 'planned_units'
+                      when n.segments is distinct from o.segments then 'segments'
                       when n.layer is distinct from o.layer then 'layer'
                       when n.layer_ppm is distinct from o.layer_ppm then 'layer_ppm'
                       when n.team is distinct from o.team then 'team'
@@ -229,6 +253,7 @@ begin
     new.description := coalesce(new.description, '');
     new.owner := coalesce(new.owner, '');
     new.tags := coalesce(new.tags, '{}');
+    new.segments := coalesce(new.segments, '{}');
     if (new.environment, new.key) is distinct from (old.environment, old.key) then
         perform cohort.fail('key_fixed', format('The key of %s can''t be changed.', name));
     end if;

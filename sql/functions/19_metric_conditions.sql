@@ -132,3 +132,68 @@ create or replace function cohort.metric_cap(experiment_id int, metric_id int) r
             from cohort.metric m where m.id = $2 $$;
 comment on function cohort.metric_cap(int, int) is
     'A unit''s value of a metric counts as at most this in one run of an experiment, in units of the value: winsor_high, or what winsor_quantile was frozen to; null: no cap';
+
+-- --- caps by quantile, frozen ---
+
+-- Outcomes carry no environment: where another one declares the same event, only units that this one exposed count.
+-- A window shorter than 30 days is laid over them as often as it fits.
+create or replace function cohort.metric_values(m cohort.metric, upto timestamptz) returns table(y numeric)
+    language plpgsql stable security definer set search_path = cohort, pg_temp as $$
+declare
+    days30 constant int := 2592000;
+    window_s int := least(coalesce(m.window_end_s - m.window_start_s, days30), days30);
+    shared boolean := exists (select from metric x where x.environment <> m.environment and m.event in (x.event, x.denominator_event));
+begin
+    return query
+    select case m.kind when 'binary' then 1::numeric when 'count' then count(*)::numeric
+                       when 'ratio' then sum(coalesce(o.value, 1000000)) / 1000000 else coalesce(sum(o.value), 0) / 1000000 end
+      from outcome o
+     where o.ts > upto - make_interval(secs => days30 / window_s * window_s) and o.ts <= upto and o.name = m.event
+       and (o.trusted or not m.trusted_only) and (m.event_path is null or o.attributes @@ m.event_path)
+       and (not shared or exists (select from exposure x join every_iteration i on i.experiment_id = x.experiment_id
+                                   where x.unit_id = o.unit_id and i.environment = m.environment))
+     group by o.unit_id, floor(extract(epoch from upto - o.ts) / window_s);
+end $$;
+comment on function cohort.metric_values(cohort.metric, timestamptz) is
+    'The values of a metric over the 30 days up to a moment, one a unit and stretch as long as the metric''s window, of units that have an event';
+revoke execute on function cohort.metric_values(cohort.metric, timestamptz) from public;
+
+create or replace function cohort.freeze_cap(e cohort.experiment, m cohort.metric) returns void
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
+declare
+    found_cap numeric;
+    from_units bigint;
+begin
+    if m.winsor_quantile is null
+       or exists (select from frozen_cap f where (f.experiment_id, f.metric_id, f.metric_version) = (e.id, m.id, m.version)) then
+        return;
+    end if;
+    select percentile_disc(m.winsor_quantile::double precision) within group (order by v.y), count(*) into found_cap, from_units
+      from metric_values(m, clock_timestamp()) v;
+    if from_units = 0 then
+        perform fail('metric_winsor_unknown', format('Nothing was counted for metric %s in the last 30 days: its winsor_quantile has no value for experiment %s.',
+            shown(m.key), shown(e.key)));
+    elsif found_cap <= m.winsor_low then
+        perform fail('metric_winsor_order', format('The winsor_quantile of metric %s comes to %s, which is not above its winsor_low, %s.',
+            shown(m.key), shown(found_cap), shown(m.winsor_low)));
+    end if;
+    insert into frozen_cap (experiment_id, metric_id, metric_version, quantile, cap, units)
+    values (e.id, m.id, m.version, m.winsor_quantile, found_cap, from_units);
+end $$;
+comment on function cohort.freeze_cap(cohort.experiment, cohort.metric) is
+    'Freezes a metric''s winsor_quantile to a value for one run of an experiment, unless it is frozen or has none';
+revoke execute on function cohort.freeze_cap(cohort.experiment, cohort.metric) from public;
+
+create or replace function cohort.metrics_of(e cohort.experiment) returns setof cohort.metric
+    language plpgsql stable as $$
+begin
+    return query
+    select m.* from cohort.metric m
+     where m.environment = e.environment
+       and m.key in (select x.metric from cohort.experiment_metric x where x.environment = e.environment and x.experiment = e.key
+                     union select g.metric from cohort.guardrail g where g.environment = e.environment and g.experiment = e.key
+                     union select s.metric from cohort.stop_condition s where s.environment = e.environment and s.experiment = e.key)
+     order by m.key;
+end $$;
+comment on function cohort.metrics_of(cohort.experiment) is
+    'The metrics an experiment counts: its own, its guardrails'' and its stop conditions''';

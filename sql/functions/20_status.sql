@@ -100,6 +100,8 @@ begin
         for g in select * from cohort.guardrail x where x.environment = e.environment and x.experiment = e.key loop
             perform cohort.guardrail_metric_check(g);
         end loop;
+    when 'stop_conditions' then
+        perform cohort.check_stop_conditions(e);
     when 'ramp' then
         perform cohort.check_ramp(e.environment, e.key);
     when 'schedule' then
@@ -109,10 +111,10 @@ begin
     end case;
 end $$;
 comment on function cohort.check_start(cohort.experiment, text) is
-    'Checks one thing a start needs: variants, holdout, control, type, guardrails, ramp, schedule';
+    'Checks one thing a start needs: variants, holdout, control, type, guardrails, stop_conditions, ramp, schedule';
 
 create or replace function cohort.start_checks() returns text[]
-    language sql immutable as $$ select '{variants,holdout,control,type,guardrails,ramp,schedule}'::text[] $$;
+    language sql immutable as $$ select '{variants,holdout,control,type,guardrails,stop_conditions,ramp,schedule}'::text[] $$;
 comment on function cohort.start_checks() is 'What check_start() can check, in order';
 
 -- What a start fixes: the control is marked from now on, the flag has a type and a default.
@@ -170,6 +172,7 @@ begin
         values (e.id, e.environment, e.key, e.iteration, e.salt, e.started_at, e.layer);
         perform take_layer(e, e.layer_ppm);
         perform open_phase(e);
+        perform freeze_cap(e, m) from metrics_of(e) m;
     elsif e.status in ('stopped', 'shipped', 'archived') then
         update experiment_iteration i set stopped_at = coalesce(ended_at(e), e.stopped_at, e.archived_at)
          where i.experiment_id = e.id and (i.stopped_at is null or e.status <> 'archived');
@@ -177,7 +180,7 @@ begin
     end if;
 end $$;
 comment on function cohort.status_follow(text, cohort.experiment) is
-    'Part of a change of status: opens phase 1 and takes the layer''s slots at the start, gives them back at the end';
+    'Part of a change of status: opens phase 1, takes the layer''s slots and freezes caps at the start, gives the slots back at the end';
 revoke execute on function cohort.status_follow(text, cohort.experiment) from public;
 
 -- Phase 1: traffic slots from 0 on, and the variants' slots one after the other in the order of their positions.

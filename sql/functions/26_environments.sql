@@ -114,18 +114,22 @@ create or replace function cohort.promote_metrics(e cohort.experiment, target te
     language plpgsql as $$
 declare
     odd text;
-    named text[] := array(select g.metric from cohort.guardrail g where g.environment = e.environment and g.experiment = e.key
-                          union select x.metric from cohort.experiment_metric x where x.environment = e.environment and x.experiment = e.key);
+    named text[] := array(select m.key from cohort.metrics_of(e) m);
 begin
     select m.key into odd from cohort.metric m join cohort.metric x on x.environment = target and x.key = m.key
      where m.environment = e.environment and m.key = any (named)
-       and (m.event, m.kind, m.window_start_s, m.window_end_s) is distinct from (x.event, x.kind, x.window_start_s, x.window_end_s)
+       and cohort.metric_counts(m) is distinct from cohort.metric_counts(x)
      order by 1 limit 1;
     if found then
         perform cohort.fail('promote_metric', format('Metric %s counts something else in %s.', cohort.shown(odd), target));
     end if;
-    insert into cohort.metric (environment, key, event, kind, direction_good, window_start_s, window_end_s, description)
-    select target, m.key, m.event, m.kind, m.direction_good, m.window_start_s, m.window_end_s, m.description from cohort.metric m
+    insert into cohort.metric (environment, key, event, kind, direction_good, window_start_s, window_end_s, description, condition,
+                               denominator_event, denominator_condition, quantile, winsor_low, winsor_high, winsor_quantile,
+                               cuped_days, trusted_only)
+    select target, m.key, m.event, m.kind, m.direction_good, m.window_start_s, m.window_end_s, m.description, m.condition,
+           m.denominator_event, m.denominator_condition, m.quantile, m.winsor_low, m.winsor_high, m.winsor_quantile,
+           m.cuped_days, m.trusted_only
+      from cohort.metric m
      where m.environment = e.environment and m.key = any (named)
        and not exists (select from cohort.metric x where x.environment = target and x.key = m.key);
 end $$;
@@ -158,10 +162,6 @@ begin
     perform set_config('cohort.environment', to_env, true);
     perform cohort.promote_surroundings(e, to_env);
     doc := case e.kind when 'holdout' then cohort.put_holdout($1, doc) else cohort.put_experiment($1, doc) end;
-    insert into cohort.experiment_metric (environment, experiment, metric)
-    select to_env, m.experiment, m.metric from cohort.experiment_metric m
-     where m.environment = from_env and m.experiment = $1
-    on conflict do nothing;
     perform set_config('cohort.environment', here, true);
     return doc;
 end $$;

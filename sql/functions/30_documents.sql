@@ -1,13 +1,14 @@
 -- Experiments as JSON documents: what REST reads and writes. put_experiment() only reads the document's shape;
 -- everything it means goes through the same INSERTs, UPDATEs and triggers as SQL, so errors are the same.
 
--- A field of a document, checked for its type; SQL null when it is absent. type: a word of json_noun's.
+-- A field of a document, checked for its type; SQL null when it is absent. type: a word of json_noun's, integer (32
+-- bits) or count (2^53).
 create or replace function cohort.doc_field(doc jsonb, path text, field text, type text, required boolean default false)
     returns jsonb language plpgsql as $$
 declare
     value jsonb := doc -> field;
     place text := concat_ws('.', nullif(path, '$'), field);
-    noun text := case type when 'string' then 'a string' when 'integer' then 'a whole number' when 'number' then 'a number'
+    noun text := case type when 'string' then 'a string' when 'integer' then 'a whole number' when 'count' then 'a whole number' when 'number' then 'a number'
                      when 'boolean' then 'true or false' when 'array' then 'an array' else 'an object' end;
     got text;
 begin
@@ -17,11 +18,11 @@ begin
         end if;
         return null;
     end if;
-    if jsonb_typeof(value) <> (case type when 'integer' then 'number' else type end) then
+    if jsonb_typeof(value) <> (case when type in ('integer', 'count') then 'number' else type end) then
         got := cohort.json_noun(value);
-    elsif type = 'integer' and value::numeric % 1 <> 0 then
+    elsif type in ('integer', 'count') and value::numeric % 1 <> 0 then
         got := 'a fraction';
-    elsif type = 'integer' and abs(value::numeric) > 2147483647 then
+    elsif type in ('integer', 'count') and abs(value::numeric) > (case type when 'count' then 9007199254740992 else 2147483647 end) then
         got := cohort.shown(value::numeric);
     end if;
     if got is not null then
@@ -97,7 +98,7 @@ begin
         g.direction := coalesce(cohort.doc_field(item, path, 'direction', 'string') #>> '{}', 'up');
         g.margin := coalesce(cohort.doc_field(item, path, 'margin', 'number')::numeric, 1);
         g.weight := coalesce(cohort.doc_field(item, path, 'weight', 'number')::numeric, 1);
-        g.count := coalesce(cohort.doc_field(item, path, 'count', 'string') #>> '{}', 'at_event');
+        g.count := coalesce(cohort.doc_field(item, path, 'count', 'string') #>> '{}', cohort.guardrail_count(cohort.current_environment(), g.metric));
         g.action := coalesce(cohort.doc_field(item, path, 'action', 'string') #>> '{}', 'stop');
         return next g;
     end loop;
@@ -129,19 +130,7 @@ begin
 end $$;
 comment on function cohort.doc_ramp(jsonb) is 'The steps of a document''s ramp as rows';
 
-create or replace function cohort.doc_tags(doc jsonb) returns text[]
-    language plpgsql as $$
-declare
-    list jsonb := coalesce(cohort.doc_field(doc, '$', 'tags', 'array'), '[]');
-begin
-    for i in 0 .. jsonb_array_length(list) - 1 loop
-        if jsonb_typeof(list -> i) <> 'string' then
-            perform cohort.fail('document_field_type', format('tags[%s] must be a string, not %s.', i, cohort.json_noun(list -> i)), format('tags[%s]', i));
-        end if;
-    end loop;
-    return array(select t from jsonb_array_elements_text(list) t);
-end $$;
-comment on function cohort.doc_tags(jsonb) is 'A document''s tags';
+drop function if exists cohort.doc_tags(jsonb);
 
 -- A moment with an offset, or a local time of the document's time zone.
 create or replace function cohort.doc_time(doc jsonb, field text, zone text) returns timestamptz
@@ -167,7 +156,7 @@ create or replace function cohort.doc_lifecycle(e cohort.experiment, doc jsonb) 
 begin
     e.layer := cohort.doc_field(doc, '$', 'layer', 'string') #>> '{}';
     e.layer_ppm := coalesce(trunc(cohort.doc_field(doc, '$', 'layer_ppm', 'integer')::numeric)::int, 1000000);
-    e.tags := cohort.doc_tags(doc);
+    e.tags := cohort.doc_words(doc, 'tags');
     e.team := cohort.doc_field(doc, '$', 'team', 'string') #>> '{}';
     e.time_zone := cohort.doc_field(doc, '$', 'time_zone', 'string') #>> '{}';
     if e.time_zone is not null and num_nonnulls(doc -> 'starts_at', doc -> 'ends_at') > 0 then
@@ -184,9 +173,9 @@ begin
     if doc -> 'guard_max_blind_seconds' is distinct from 'null' then
         e.guard_max_blind_s := coalesce(trunc(cohort.doc_field(doc, '$', 'guard_max_blind_seconds', 'integer')::numeric)::int, 900);
     end if;
-    return e;
+    return cohort.doc_analysis(e, doc);
 end $$;
-comment on function cohort.doc_lifecycle(cohort.experiment, jsonb) is 'Layer, schedule, tags and ramp of a document, added to its row';
+comment on function cohort.doc_lifecycle(cohort.experiment, jsonb) is 'Layer, schedule, tags, ramp and what is analysed of a document, added to its row';
 
 create or replace function cohort.put_ramp(e cohort.experiment, doc jsonb) returns void
     language plpgsql as $$
@@ -213,7 +202,7 @@ comment on function cohort.put_ramp(cohort.experiment, jsonb) is 'Stores the ste
 
 create or replace function cohort.experiment_fields() returns text[]
     language sql immutable
-    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,guard_max_blind_seconds,prerequisites}'::text[] $$;
+    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,guard_max_blind_seconds,prerequisites,metrics,segments,planned_units,success_alpha,stop_conditions}'::text[] $$;
 comment on function cohort.experiment_fields() is 'Fields of an experiment''s document that a PUT can set';
 
 -- The document's own columns as a row of experiment.
@@ -355,23 +344,23 @@ begin
     if not found then
         insert into cohort.experiment (environment, key, flag, unit_type, description, owner, condition, traffic_ppm,
                                        exposure, alpha, alert_alpha, layer, layer_ppm, tags, team, starts_at, ends_at, time_zone,
-                                       sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s)
+                                       sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s, success_alpha, planned_units, segments)
         values (d.environment, d.key, d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm,
                 d.exposure, d.alpha, d.alert_alpha, d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone,
-                d.sticky, d.ramp_tolerance, d.ramp_on_alert, d.guard_max_blind_s) returning * into e;
+                d.sticky, d.ramp_tolerance, d.ramp_on_alert, d.guard_max_blind_s, d.success_alpha, d.planned_units, d.segments) returning * into e;
     elsif (e.flag, e.unit_type, e.description, e.owner, e.condition::text, e.traffic_ppm, e.exposure, e.alpha, e.alert_alpha,
            e.layer, e.layer_ppm, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone, e.sticky, e.ramp_tolerance, e.ramp_on_alert,
-           e.guard_max_blind_s)
+           e.guard_max_blind_s, e.success_alpha, e.planned_units, e.segments)
           is distinct from
           (d.flag, d.unit_type, d.description, d.owner, d.condition::text, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
            d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert,
-           d.guard_max_blind_s) then
+           d.guard_max_blind_s, d.success_alpha, d.planned_units, d.segments) then
         update cohort.experiment x
            set (flag, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha, layer, layer_ppm,
-                tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s)
+                tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s, success_alpha, planned_units, segments)
              = (d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
                 d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert,
-                d.guard_max_blind_s)
+                d.guard_max_blind_s, d.success_alpha, d.planned_units, d.segments)
          where x.id = e.id returning * into e;
     end if;
     return e;
@@ -402,6 +391,8 @@ begin
     perform cohort.put_type(e, doc ->> 'type');
     perform cohort.put_variants(e, doc);
     perform cohort.put_guardrails(e, doc);
+    perform cohort.put_metrics(e, doc);
+    perform cohort.put_stop_conditions(e, doc);
     perform cohort.put_ramp(e, doc);
     perform cohort.put_prerequisites(e, doc);
     perform set_config('cohort.path', '', true);

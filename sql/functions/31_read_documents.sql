@@ -99,7 +99,7 @@ create or replace function cohort.get_experiment_of(e cohort.experiment) returns
                'variants', cohort.experiment_variants(e), 'guardrails', cohort.experiment_guardrails(e),
                'phases', cohort.experiment_phases(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e))
            || case when f.type is null then '{}' else jsonb_build_object('type', f.type) end
-           || cohort.experiment_lifecycle(e)
+           || cohort.experiment_lifecycle(e) || cohort.experiment_analysis(e)
       from (values (1)) one left join cohort.flag f on f.environment = e.environment and f.key = e.flag $$;
 comment on function cohort.get_experiment_of(cohort.experiment) is 'An experiment as a document, with status, phases, history and its stop';
 

@@ -44,13 +44,20 @@ create or replace function cohort.metric_document(m cohort.metric) returns jsonb
     language sql stable
     as $$ select jsonb_build_object('key', m.key, 'event', m.event, 'kind', m.kind, 'direction_good', m.direction_good,
                                     'window_start_s', m.window_start_s, 'window_end_s', m.window_end_s, 'description', m.description,
-                                    'version', m.version) $$;
+                                    'cuped_days', m.cuped_days, 'trusted_only', m.trusted_only, 'version', m.version)
+                 || jsonb_strip_nulls(jsonb_build_object('condition', m.condition, 'denominator_event', m.denominator_event,
+                        'denominator_condition', m.denominator_condition, 'quantile', m.quantile, 'winsor_low', m.winsor_low,
+                        'winsor_high', m.winsor_high, 'winsor_quantile', m.winsor_quantile)) $$;
 comment on function cohort.metric_document(cohort.metric) is 'A metric as a document';
 
 create or replace function cohort.get_metric(key text) returns jsonb
     language sql stable
-    as $$ select cohort.metric_document(m) from cohort.metric m where m.environment = cohort.current_environment() and m.key = $1 $$;
-comment on function cohort.get_metric(text) is 'A metric as a document; null when there is none';
+    as $$ select cohort.metric_document(m) || jsonb_build_object('versions',
+                     (select coalesce(jsonb_agg(jsonb_build_object('version', v.version, 'at', cohort.rfc3339(v.at), 'actor', v.actor,
+                                 'definition', v.definition - '{environment,key,version}'::text[]) order by v.version), '[]')
+                        from cohort.metric_version v where v.metric_id = m.id))
+            from cohort.metric m where m.environment = cohort.current_environment() and m.key = $1 $$;
+comment on function cohort.get_metric(text) is 'A metric as a document, with its versions; null when there is none';
 
 create or replace function cohort.list_metrics(lim int default 100, after text default null) returns jsonb
     language sql stable
@@ -60,36 +67,68 @@ create or replace function cohort.list_metrics(lim int default 100, after text d
                    limit cohort.check_limit($1) + 1) x $$;
 comment on function cohort.list_metrics(int, text) is 'Metrics in the order of their keys, a page at a time';
 
+-- Absent and null are the same: not given.
+create or replace function cohort.doc_metric(key text, doc jsonb) returns cohort.metric
+    language plpgsql as $$
+declare
+    n cohort.metric;
+    given jsonb := (select coalesce(jsonb_object_agg(f.k, f.v), '{}') from jsonb_each(doc) f(k, v)
+                     where f.v <> 'null' or f.k <> all ('{window_end_s,condition,denominator_event,denominator_condition,quantile,winsor_low,winsor_high,winsor_quantile}'::text[]));
+begin
+    n.event := coalesce(cohort.doc_field(given, '$', 'event', 'string') #>> '{}', key);
+    n.kind := coalesce(cohort.doc_field(given, '$', 'kind', 'string') #>> '{}', 'binary');
+    n.direction_good := coalesce(cohort.doc_field(given, '$', 'direction_good', 'string') #>> '{}', 'none');
+    n.window_start_s := coalesce(trunc(cohort.doc_field(given, '$', 'window_start_s', 'integer')::numeric)::int, 0);
+    n.window_end_s := trunc(cohort.doc_field(given, '$', 'window_end_s', 'integer')::numeric)::int;
+    n.description := coalesce(cohort.doc_field(given, '$', 'description', 'string') #>> '{}', '');
+    n.condition := given -> 'condition';
+    n.denominator_event := cohort.doc_field(given, '$', 'denominator_event', 'string') #>> '{}';
+    n.denominator_condition := given -> 'denominator_condition';
+    n.quantile := cohort.doc_field(given, '$', 'quantile', 'number')::numeric;
+    n.winsor_low := cohort.doc_field(given, '$', 'winsor_low', 'number')::numeric;
+    n.winsor_high := cohort.doc_field(given, '$', 'winsor_high', 'number')::numeric;
+    n.winsor_quantile := cohort.doc_field(given, '$', 'winsor_quantile', 'number')::numeric;
+    n.cuped_days := coalesce(trunc(cohort.doc_field(given, '$', 'cuped_days', 'integer')::numeric)::int, 0);
+    n.trusted_only := coalesce(cohort.doc_field(given, '$', 'trusted_only', 'boolean')::boolean, true);
+    return n;
+end $$;
+comment on function cohort.doc_metric(text, jsonb) is 'The fields of a metric''s document as a row';
+
 create or replace function cohort.put_metric(key text, doc jsonb) returns jsonb
     language plpgsql as $$
 declare
     n cohort.metric;
     o cohort.metric;
+    said text;
 begin
     perform cohort.check_document('a metric', key, doc,
-        array['key', 'event', 'kind', 'direction_good', 'window_start_s', 'window_end_s', 'description', 'version']);
-    n.event := coalesce(cohort.doc_field(doc, '$', 'event', 'string') #>> '{}', key);
-    n.kind := coalesce(cohort.doc_field(doc, '$', 'kind', 'string') #>> '{}', 'binary');
-    n.direction_good := coalesce(cohort.doc_field(doc, '$', 'direction_good', 'string') #>> '{}', 'none');
-    n.window_start_s := coalesce(trunc(cohort.doc_field(doc, '$', 'window_start_s', 'integer')::numeric)::int, 0);
-    n.window_end_s := trunc(cohort.doc_field(doc - case when doc -> 'window_end_s' = 'null' then 'window_end_s' else '' end,
-                                             '$', 'window_end_s', 'integer')::numeric)::int;
-    n.description := coalesce(cohort.doc_field(doc, '$', 'description', 'string') #>> '{}', '');
+        array['key', 'event', 'kind', 'direction_good', 'window_start_s', 'window_end_s', 'description', 'condition', 'denominator_event',
+              'denominator_condition', 'quantile', 'winsor_low', 'winsor_high', 'winsor_quantile', 'cuped_days', 'trusted_only',
+              'version', 'versions', 'notice']);
+    n := cohort.doc_metric(key, doc);
     perform set_config('cohort.path', '$', true);
     select * into o from cohort.metric m where m.environment = cohort.current_environment() and m.key = put_metric.key for update;
     if not found then
-        insert into cohort.metric (key, event, kind, direction_good, window_start_s, window_end_s, description)
-        values (key, n.event, n.kind, n.direction_good, n.window_start_s, n.window_end_s, n.description);
-    elsif (o.event, o.kind, o.direction_good, o.window_start_s, o.window_end_s, o.description)
-          is distinct from (n.event, n.kind, n.direction_good, n.window_start_s, n.window_end_s, n.description) then
-        update cohort.metric m set event = n.event, kind = n.kind, direction_good = n.direction_good,
-               window_start_s = n.window_start_s, window_end_s = n.window_end_s, description = n.description
-         where m.id = o.id;
+        insert into cohort.metric (key, event, kind, direction_good, window_start_s, window_end_s, description, condition, denominator_event,
+                                   denominator_condition, quantile, winsor_low, winsor_high, winsor_quantile, cuped_days, trusted_only)
+        values (key, n.event, n.kind, n.direction_good, n.window_start_s, n.window_end_s, n.description, n.condition, n.denominator_event,
+                n.denominator_condition, n.quantile, n.winsor_low, n.winsor_high, n.winsor_quantile, n.cuped_days, n.trusted_only);
+    elsif (o.direction_good, o.description, cohort.metric_counts(o)) is distinct from (n.direction_good, n.description, cohort.metric_counts(n)) then
+        update cohort.metric m
+           set (event, kind, direction_good, window_start_s, window_end_s, description, condition, denominator_event,
+                denominator_condition, quantile, winsor_low, winsor_high, winsor_quantile, cuped_days, trusted_only)
+             = (n.event, n.kind, n.direction_good, n.window_start_s, n.window_end_s, n.description, n.condition, n.denominator_event,
+                n.denominator_condition, n.quantile, n.winsor_low, n.winsor_high, n.winsor_quantile, n.cuped_days, n.trusted_only)
+         where m.id = o.id returning * into n;
+        if n.version > o.version then
+            said := cohort.metric_notice(n);
+        end if;
     end if;
     perform set_config('cohort.path', '', true);
-    return cohort.get_metric(key);
+    return cohort.get_metric(key) || case when said is null then '{}' else jsonb_build_object('notice', said) end;
 end $$;
-comment on function cohort.put_metric(text, jsonb) is 'Makes or changes a metric by a document; version is the database''s';
+comment on function cohort.put_metric(text, jsonb) is
+    'Makes or changes a metric by a document; version and versions are the database''s. "notice" says what a new version means for running experiments';
 
 create or replace function cohort.patch_metric(key text, patch jsonb) returns jsonb
     language plpgsql as $$

@@ -78,7 +78,7 @@ create or replace function cohort.plan_experiments(environment text) returns jso
     select jsonb_agg(jsonb_build_object('id', e.id, 'key', e.key, 'kind', e.kind,
                'status', case when e.origin = 'imported' and e.status <> 'archived' then 'stopped' else e.status end,
                'guard_stopped', s.experiment_id is not null, 'paused', e.status = 'paused', 'unit_type', e.unit_type,
-               'exposure', e.exposure, 'sticky', e.sticky, 'salt', encode(e.salt, 'hex'),
+               'exposure', e.exposure, 'segments', to_jsonb(e.segments), 'sticky', e.sticky, 'salt', encode(e.salt, 'hex'),
                -- An archived experiment serves nobody, and the segments it named may be gone.
                'condition', case when e.status = 'archived' then '{}' else e.condition end,
                'starts_at_us', cohort.micros(e.starts_at), 'ends_at_us', cohort.micros(e.ends_at),
@@ -100,7 +100,7 @@ create or replace function cohort.plan_experiments(environment text) returns jso
       left join cohort.plan_variants($1) v on v.experiment = e.key
       left join cohort.plan_phases($1) p on p.experiment = e.key
       left join cohort.plan_links($1) l on l.experiment = e.key
-      left join (select distinct g.experiment from cohort.guardrail g where g.environment = $1 and g.action = 'stop') w
+      left join (select distinct g.experiment from cohort.guardrail g where g.environment = $1 and g.action in ('stop', 'pause')) w
              on w.experiment = e.key
       left join cohort.layer_slots y on y.environment = e.environment and y.experiment = e.key
       left join cohort.holdout h on h.environment = e.environment and h.experiment = e.key
@@ -146,6 +146,17 @@ create or replace function cohort.plan_flags(environment text) returns jsonb
       from cohort.flag f left join rule_json r on r.flag = f.key where f.environment = $1 $$;
 comment on function cohort.plan_flags(text) is 'Part of the plan: the flags of an environment and their rules';
 
+-- Only what some metric asks about is kept of an event's attributes.
+create or replace function cohort.plan_attributes(environment text) returns jsonb
+    language sql stable as $$
+    select coalesce(jsonb_object_agg(x.event, x.names order by x.event), '{}')
+      from (select n.event, jsonb_agg(distinct a.name) as names
+              from cohort.metric m, lateral (values (m.event, m.condition), (m.denominator_event, m.denominator_condition)) n(event, condition),
+                   lateral jsonb_object_keys(n.condition) a(name)
+             where m.environment = $1 group by n.event) x $$;
+comment on function cohort.plan_attributes(text) is
+    'Part of the plan: of each event, the attributes that conditions of metrics name: {"refund": ["amount", "plan"]}';
+
 -- Nested loops are off: without statistics of young tables they are what the planner would choose.
 create or replace function cohort.plan_body(environment text) returns jsonb
     language sql stable set jit = off set enable_nestloop = off as $$
@@ -154,7 +165,9 @@ create or replace function cohort.plan_body(environment text) returns jsonb
                'api_keys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'role', k.role, 'team', k.team, 'priority', k.priority, 'hash', encode(k.hash, 'hex'))
                                                       order by k.id), '[]')
                               from cohort.api_key k where k.environment = $1 and k.revoked_at is null),
-               'events', (select coalesce(jsonb_agg(distinct m.event), '[]') from cohort.metric m where m.environment = $1),
+               'events', (select coalesce(jsonb_agg(distinct n.event), '[]') from cohort.metric m, lateral unnest(array[m.event, m.denominator_event]) n(event)
+                           where m.environment = $1 and n.event is not null),
+               'event_attributes', cohort.plan_attributes($1),
                'layers', (select coalesce(jsonb_agg(jsonb_build_object('key', l.key, 'salt', encode(l.salt, 'hex')) order by l.key), '[]')
                             from cohort.layer l where l.environment = $1),
                'segments', (select coalesce(jsonb_agg(jsonb_build_object('key', g.key)

@@ -81,17 +81,21 @@ begin
     select * into e from cohort.experiment x where x.environment = d.environment and x.key = d.key for no key update;
     if not found then
         insert into cohort.experiment (environment, key, kind, unit_type, description, owner, exposure, alpha, alert_alpha,
-                                       tags, team, starts_at, ends_at, time_zone)
+                                       tags, team, starts_at, ends_at, time_zone, success_alpha, planned_units, segments)
         values (d.environment, d.key, 'holdout', d.unit_type, d.description, d.owner, d.exposure, d.alpha, d.alert_alpha,
-                d.tags, d.team, d.starts_at, d.ends_at, d.time_zone) returning * into e;
+                d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.success_alpha, d.planned_units, d.segments) returning * into e;
     elsif e.kind <> 'holdout' then
         perform cohort.fail('holdout_kind_fixed', format('Experiment %s is no holdout and can''t become one.', cohort.shown(e.key)), 'kind');
-    elsif (e.unit_type, e.description, e.owner, e.exposure, e.alpha, e.alert_alpha, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone)
+    elsif (e.unit_type, e.description, e.owner, e.exposure, e.alpha, e.alert_alpha, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone,
+           e.success_alpha, e.planned_units, e.segments)
           is distinct from
-          (d.unit_type, d.description, d.owner, d.exposure, d.alpha, d.alert_alpha, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone) then
+          (d.unit_type, d.description, d.owner, d.exposure, d.alpha, d.alert_alpha, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone,
+           d.success_alpha, d.planned_units, d.segments) then
         update cohort.experiment x
-           set (unit_type, description, owner, exposure, alpha, alert_alpha, tags, team, starts_at, ends_at, time_zone)
-             = (d.unit_type, d.description, d.owner, d.exposure, d.alpha, d.alert_alpha, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone)
+           set (unit_type, description, owner, exposure, alpha, alert_alpha, tags, team, starts_at, ends_at, time_zone,
+                success_alpha, planned_units, segments)
+             = (d.unit_type, d.description, d.owner, d.exposure, d.alpha, d.alert_alpha, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone,
+                d.success_alpha, d.planned_units, d.segments)
          where x.id = e.id returning * into e;
     end if;
     return e;
@@ -143,7 +147,8 @@ begin
         || jsonb_build_object('key', e.key, 'id', e.id, 'kind', e.kind, 'status', cohort.effective_status(e), 'iteration', e.iteration,
                'unit_type', e.unit_type, 'description', e.description, 'owner', e.owner, 'tags', to_jsonb(e.tags), 'exposure', e.exposure,
                'alpha', e.alpha, 'alert_alpha', e.alert_alpha, 'variants', cohort.holdout_arms(e),
-               'guardrails', cohort.experiment_guardrails(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e));
+               'guardrails', cohort.experiment_guardrails(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e))
+        || cohort.experiment_analysis(e);
 end $$;
 comment on function cohort.get_holdout(text) is 'A holdout as a document; null when there is none';
 
@@ -165,6 +170,7 @@ begin
     perform cohort.check_team_of('experiment', key);
     perform cohort.check_document('a holdout', key, doc, array['scope', 'scope_key', 'exempts_running', 'unit_type', 'description', 'owner',
         'team', 'tags', 'exposure', 'alpha', 'alert_alpha', 'starts_at', 'ends_at', 'time_zone', 'variants', 'guardrails',
+        'metrics', 'segments', 'planned_units', 'success_alpha', 'stop_conditions',
         'key', 'id', 'kind', 'status', 'iteration', 'history', 'stop']);
     e := cohort.doc_holdout(key, doc);
     perform count(v) from cohort.doc_arms(doc) v;
@@ -177,6 +183,8 @@ begin
     perform cohort.put_scope(e, doc);
     perform cohort.put_arms(e, doc);
     perform cohort.put_guardrails(e, doc);
+    perform cohort.put_metrics(e, doc);
+    perform cohort.put_stop_conditions(e, doc);
     perform set_config('cohort.path', '', true);
     return cohort.get_holdout(key);
 end $$;

@@ -39,7 +39,7 @@ begin
     foreach r in array array['cohort_server', 'cohort_product', 'cohort_analyst'] loop
         perform cohort.grant_to(r, 'usage on schema cohort');
         foreach t in array array['environment', 'error_message', 'config_version', 'condition_operator', 'flag', 'flag_rule',
-            'experiment', 'variant', 'phase', 'phase_variant', 'status_change', 'metric', 'guardrail', 'experiments', 'flags',
+            'experiment', 'variant', 'phase', 'phase_variant', 'status_change', 'metric', 'metric_version', 'frozen_cap', 'guardrail', 'stop_condition', 'experiments', 'flags', 'metrics',
             'team', 'team_member', 'holdout', 'holdout_covers', 'segment', 'override', 'prerequisite'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
@@ -49,13 +49,15 @@ begin
     perform cohort.grant_to('cohort_server', 'usage on all sequences in schema cohort');
     perform cohort.grant_to('cohort_server', 'execute on function cohort.plan_body(text), cohort.plan_document(), cohort.plan_documents(), cohort.unit_id(text, text), cohort.create_api_key(text, text, text, text), cohort.list_api_keys(int, text), cohort.rotate_api_key(int), cohort.revoke_api_key(int), cohort.api_key_of(int)');
     -- Product teams: the columns people may write. No salt, no phase, no history, no key, no secret.
-    perform cohort.grant_to('cohort_product', 'delete on cohort.flag, cohort.flag_rule, cohort.experiment, cohort.variant, cohort.metric, cohort.guardrail');
+    perform cohort.grant_to('cohort_product', 'delete on cohort.flag, cohort.flag_rule, cohort.experiment, cohort.variant, cohort.metric, cohort.guardrail, cohort.experiment_metric, cohort.stop_condition');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, type, default_value, description, made_by_experiment), update (type, default_value, description, archived_at) on cohort.flag');
     perform cohort.grant_to('cohort_product', 'insert (environment, flag, position, kind, condition, experiment, value, share_ppm, unit_type), update (position, condition, value, share_ppm) on cohort.flag_rule');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, flag, kind, origin, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha), update (flag, status, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha) on cohort.experiment');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, key, share_ppm, value, is_control, position), update (share_ppm, value, is_control, position) on cohort.variant');
-    perform cohort.grant_to('cohort_product', 'insert (environment, key, event, kind, direction_good, window_start_s, window_end_s, description), update (event, kind, direction_good, window_start_s, window_end_s, description) on cohort.metric');
+    perform cohort.grant_to('cohort_product', 'insert (environment, key, event, kind, direction_good, window_start_s, window_end_s, description, condition, denominator_event, denominator_condition, quantile, winsor_low, winsor_high, winsor_quantile, cuped_days, trusted_only), update (event, kind, direction_good, window_start_s, window_end_s, description, condition, denominator_event, denominator_condition, quantile, winsor_low, winsor_high, winsor_quantile, cuped_days, trusted_only) on cohort.metric');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, metric, direction, margin, weight, count, action), update (metric, direction, margin, weight, count, action) on cohort.guardrail');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, metric, role, smallest_effect, smallest_relative), update (role, smallest_effect, smallest_relative) on cohort.experiment_metric');
+    perform cohort.grant_to('cohort_product', 'insert (environment, experiment, kind, metric, action, minutes, ratio, seconds, units, weight), update (kind, metric, action, minutes, ratio, seconds, units, weight) on cohort.stop_condition');
     perform cohort.grant_to('cohort_product', 'delete on cohort.holdout, cohort.segment, cohort.override, cohort.prerequisite');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, scope, scope_key, exempts_running), update (scope, scope_key, exempts_running) on cohort.holdout');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, condition, list, description, team), update (condition, list, description, team) on cohort.segment');
@@ -80,5 +82,5 @@ begin
     perform cohort.grant_to('cohort_product', 'delete on cohort.layer, cohort.ramp_step');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, description, team), update (description, team) on cohort.layer');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, number, traffic_ppm, shares, wait_s), update (number, traffic_ppm, shares, wait_s) on cohort.ramp_step');
-    perform cohort.grant_to('cohort_product', 'insert (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s), update (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s) on cohort.experiment');
+    perform cohort.grant_to('cohort_product', 'insert (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s, success_alpha, planned_units, segments), update (layer, layer_ppm, tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s, success_alpha, planned_units, segments) on cohort.experiment');
 end $$;

@@ -15,7 +15,6 @@ begin
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
     end loop;
-    perform cohort.grant_to('cohort_product', 'insert, delete on cohort.experiment_metric');
     perform cohort.grant_to('cohort_server', 'execute on function cohort.make_partition(text, date), cohort.rollup_summarise(timestamptz, timestamptz)');
     if to_regrole('cohort_server') is not null then
         revoke update, delete, truncate on cohort.stop_event, cohort.alert_event from cohort_server;

@@ -40,7 +40,8 @@ declare
 begin
     perform 1 from cohort.metric m
       where m.environment = cohort.current_environment() and (m.key = name or m.event = name)
-        and (m.key, m.event, m.kind, m.window_start_s, m.window_end_s) is distinct from (name, name, import_metric.kind, 0, 1);
+        and ((m.key, m.event, m.kind, m.window_start_s, m.window_end_s) is distinct from (name, name, import_metric.kind, 0, 1)
+             or num_nonnulls(m.condition, m.winsor_low, m.winsor_high, m.winsor_quantile) > 0);
     if found then
         name := experiment || '.' || column_key;
     end if;

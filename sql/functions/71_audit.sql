@@ -22,6 +22,8 @@ create or replace function cohort.audit_key(object text, r jsonb) returns text
         when 'phase_variant' then concat_ws('/', r ->> 'phase_id', r ->> 'variant_id')
         when 'phase_closed' then r ->> 'phase_id'
         when 'experiment_metric' then concat_ws('/', r ->> 'experiment', r ->> 'metric')
+        when 'stop_condition' then concat_ws('/', r ->> 'experiment', r ->> 'kind', r ->> 'metric', r ->> 'action')
+        when 'frozen_cap' then concat_ws('/', r ->> 'experiment_id', r ->> 'metric_id', r ->> 'metric_version')
         when 'stop_event' then concat_ws('/', r ->> 'experiment_id', r ->> 'iteration')
         when 'api_key' then concat_ws(' ', r ->> 'id', r ->> 'name')
         else coalesce(r ->> 'key', r ->> 'id', '') end $$;
@@ -61,7 +63,7 @@ declare
     t text;
 begin
     foreach t in array array['environment', 'secret', 'flag', 'flag_rule', 'experiment', 'variant', 'phase', 'phase_variant',
-        'phase_closed', 'metric', 'guardrail', 'api_key', 'condition_operator', 'experiment_metric', 'ramp_step', 'layer',
+        'phase_closed', 'metric', 'guardrail', 'api_key', 'condition_operator', 'experiment_metric', 'stop_condition', 'frozen_cap', 'ramp_step', 'layer',
         'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event'] loop
         if to_regclass('cohort.' || quote_ident(t)) is not null then
             execute format('create or replace trigger zy_audit after insert or update or delete on cohort.%I

@@ -67,8 +67,8 @@ comment on column cohort.metric_version.definition is 'The metric''s document in
 comment on column cohort.metric_version.at is 'When it began to count';
 comment on column cohort.metric_version.actor is 'Who made it';
 insert into cohort.metric_version (metric_id, version, definition)
-select m.id, m.version, jsonb_build_object('environment', m.environment, 'key', m.key, 'version', m.version, 'event', m.event,
-           'kind', m.kind, 'window_start_s', m.window_start_s, 'window_end_s', m.window_end_s, 'cuped_days', 0, 'trusted_only', true)
+select m.id, m.version, jsonb_strip_nulls(jsonb_build_object('environment', m.environment, 'key', m.key, 'version', m.version, 'event', m.event,
+           'kind', m.kind, 'window_start_s', m.window_start_s, 'window_end_s', m.window_end_s, 'cuped_days', 0, 'trusted_only', true))
   from cohort.metric m;
 
 create table cohort.frozen_cap (

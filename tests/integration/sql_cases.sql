@@ -249,19 +249,13 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('metric_key_format', '', $$insert into cohort.metric (key, event) values ('Bad', 'x')$$, null, null, null),
 ('metric_key_unique', '', $$insert into cohort.metric (key, event) values ('refund', 'x')$$, null, null, null),
 ('metric_event_format', '', $$insert into cohort.metric (key, event) values ('x', 'a b')$$, null, null, null),
-('metric_kind_known', '', $$insert into cohort.metric (key, event, kind) values ('x', 'x', 'ratio')$$, null, null, null),
 ('metric_direction_known', '', $$insert into cohort.metric (key, event, direction_good) values ('x', 'x', 'left')$$, null, null, null),
 ('metric_window', '', $$insert into cohort.metric (key, event, window_start_s, window_end_s) values ('x', 'x', 10, 10)$$, null, null, null),
 ('metric_version_fixed', '', $$update cohort.metric set version = 7 where key = 'refund'$$, null, null, null),
-('metric_running_fixed', :'r', $$update cohort.metric set window_end_s = 5 where key = 'unsubscribe'$$, null, null, null),
-('experiment_metric_experiment_known', '', $$insert into cohort.experiment_metric (experiment, metric) values ('exp', 'unsubscribe')$$, null, null, null),
-('experiment_metric_metric_known', :'e', $$insert into cohort.experiment_metric (experiment, metric) values ('exp', 'unsubscribes')$$, null, null, null),
 ('metric_in_use', :'d', $$delete from cohort.metric where key = 'unsubscribe'$$, null, null, null),
 ('guardrail_experiment_known', '', $$insert into cohort.guardrail (experiment, metric) values ('nope', 'refund')$$, null, null, null),
 ('guardrail_metric_known', :'e', $$insert into cohort.guardrail (experiment, metric) values ('exp', 'unsubscribes')$$,
     'exp', pg_temp.with_guardrail('{"metric": "unsubscribes"}'), 'guardrails[0].metric'),
-('guardrail_metric_binary', :'em', $$insert into cohort.guardrail (experiment, metric) values ('exp', 'spend')$$,
-    'exp', pg_temp.with_guardrail('{"metric": "spend"}'), 'guardrails[0].metric'),
 ('guardrail_unique', :'d', $$insert into cohort.guardrail (experiment, metric, margin) values ('exp', 'unsubscribe', 2)$$,
     'exp', '{"guardrails": [{"metric": "unsubscribe"}, {"metric": "unsubscribe", "margin": 2}]}', 'guardrails[1]'),
 ('guardrail_direction_known', :'e', $$insert into cohort.guardrail (experiment, metric, direction) values ('exp', 'refund', 'sideways')$$,
@@ -326,6 +320,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 
 \ir sql_cases_model.sql
 \ir sql_cases_lifecycle.sql
+\ir sql_cases_metrics.sql
 
 create temp table seen as
 select c.*, a.rule as sql_rule, a.message, a.hint, a.detail, a.state
@@ -358,6 +353,6 @@ select 'ok     every rule of definitions has a case: ' || count(*) from cohort.e
 select case when m.constraint_name is null then 'not ok ' else 'ok     ' end || 'constraint ' || k.conname || ' of ' || c.relname || ' has a sentence'
   from pg_constraint k join pg_class c on c.oid = k.conrelid left join cohort.error_message m on m.constraint_name = k.conname
  where c.relnamespace = 'cohort'::regnamespace and k.contype in ('c', 'u', 'p', 'f')
-   and c.relname in ('environment', 'flag', 'flag_rule', 'experiment', 'variant', 'metric', 'guardrail', 'holdout', 'segment', 'override',
+   and c.relname in ('environment', 'flag', 'flag_rule', 'experiment', 'variant', 'metric', 'guardrail', 'experiment_metric', 'stop_condition', 'holdout', 'segment', 'override',
        'prerequisite', 'team', 'team_member')
    and k.conname !~ '_(id_key|pkey)$' and k.conname !~ '_environment_known$' order by 1;
