@@ -46,7 +46,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
     'exp', '{"time_zone": "Europe/Atlantis", "starts_at": "2100-01-01T00:00"}', 'time_zone'),
 ('experiment_time_zone_known', :'d', $$update cohort.experiment set time_zone = 'MEZ+1' where key = 'exp'$$, 'exp', '{"time_zone": "MEZ+1"}', 'time_zone'),
 ('experiment_ramp_tolerance_range', '', $$insert into cohort.experiment (key, ramp_tolerance) values ('exp', 0)$$, 'exp', '{"ramp_tolerance": 0}', 'ramp_tolerance'),
-('experiment_guard_max_blind_range', '', $$insert into cohort.experiment (key, guard_max_blind_s) values ('exp', 0)$$, 'exp', '{"guard_max_blind_seconds": 604801}', 'guard_max_blind_seconds'),
+('experiment_guard_max_blind_range', '', $$insert into cohort.experiment (key, guard_max_blind_s) values ('exp', 604801)$$, 'exp', '{"guard_max_blind_seconds": 604801}', 'guard_max_blind_seconds'),
 ('experiment_ramp_on_alert_known', '', $$insert into cohort.experiment (key, ramp_on_alert) values ('exp', 'panic')$$, 'exp', '{"ramp_on_alert": "panic"}', 'ramp_on_alert'),
 ('experiment_running_fixed', :'r', $$update cohort.experiment set layer_ppm = 5 where key = 'exp'$$, 'exp', '{"layer_ppm": 5}', 'layer_ppm'),
 ('experiment_running_fixed', :'p', $$update cohort.experiment set sticky = true where key = 'exp'$$, 'exp', '{"sticky": true}', 'sticky'),
