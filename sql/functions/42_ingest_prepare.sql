@@ -1,9 +1,14 @@
 -- What a shipper calls on each connection before it sends: staging tables, and where its queue stands.
 
-create or replace function cohort.ingest_prepare() returns void
+-- A server of a release that knows no segments sends eleven columns of an exposure: it is given those.
+drop function if exists cohort.ingest_prepare();
+create or replace function cohort.ingest_prepare(with_segments boolean default false) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
     if to_regclass('pg_temp.stage_dead_letter') is not null then
+        if with_segments then
+            alter table pg_temp.stage_exposure add column if not exists segments jsonb;
+        end if;
         return;
     end if;
     create temp table stage_exposure (
@@ -23,9 +28,12 @@ begin
         received_at timestamptz, kind text, reason text, detail text, event_id uuid, body jsonb, body_hash bytea,
         body_length int
     ) on commit delete rows;
+    if with_segments then
+        alter table pg_temp.stage_exposure add column segments jsonb;
+    end if;
 end $$;
-comment on function cohort.ingest_prepare() is
-    'Makes this connection''s staging tables stage_exposure, stage_outcome, stage_decision and stage_dead_letter (temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
+comment on function cohort.ingest_prepare(boolean) is
+    'Makes this connection''s staging tables stage_exposure (with a last column segments where that is asked for), stage_outcome, stage_decision and stage_dead_letter (temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
 
 create or replace function cohort.spool_watermark(spool uuid, node text) returns bigint
     language plpgsql set search_path = cohort, pg_temp as $$

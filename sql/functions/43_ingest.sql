@@ -117,21 +117,22 @@ begin
         return 0;
     end if;
     with earlier as materialized (
-        select distinct on (s.unit_id, s.experiment_id) s.*, e.variant_id as old_variant, e.phase_id as old_phase,
-               e.first_ts as old_ts, e.event_id as old_event, e.batch_id as old_batch
+        select distinct on (s.unit_id, s.experiment_id) s.*, nullif(to_jsonb(s) -> 'segments', 'null') as new_segments,
+               e.variant_id as old_variant, e.phase_id as old_phase, e.first_ts as old_ts, e.event_id as old_event,
+               e.batch_id as old_batch, e.segments as old_segments
           from pg_temp.stage_exposure s
           join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
          where (s.ts, s.event_id) < (e.first_ts, e.event_id)
          order by s.unit_id, s.experiment_id, s.ts, s.event_id
     ), kept as (
         insert into cohort.exposure_replaced (unit_id, experiment_id, old_variant_id, old_phase_id, old_first_ts,
-                                              old_event_id, old_batch_id, batch_id)
-        select unit_id, experiment_id, old_variant, old_phase, old_ts, old_event, old_batch, batch from earlier
+                                              old_event_id, old_batch_id, old_segments, batch_id)
+        select unit_id, experiment_id, old_variant, old_phase, old_ts, old_event, old_batch, old_segments, batch from earlier
     )
     update cohort.exposure e
        set variant_id = s.variant_id, phase_id = s.phase_id, propensity = s.propensity, inclusion = s.inclusion,
            first_ts = s.ts, event_id = s.event_id, decision_id = s.decision_id, trusted = s.trusted,
-           origin = s.origin, segments = null, batch_id = batch
+           origin = s.origin, segments = s.new_segments, batch_id = batch
       from earlier s where e.unit_id = s.unit_id and e.experiment_id = s.experiment_id;
     get diagnostics n = row_count;
     return n;
@@ -190,13 +191,23 @@ create or replace function cohort.ingest_exposures(batch bigint, spool uuid, out
         out replaced int, out conflicts int, out to_ts timestamptz)
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
-    insert into cohort.exposure (unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, first_ts,
-                                 event_id, decision_id, trusted, origin, batch_id)
-    select distinct on (unit_id, experiment_id) unit_id, experiment_id, variant_id, phase_id, propensity, inclusion,
-           ts, event_id, decision_id, trusted, origin, batch
-      from pg_temp.stage_exposure
-     order by unit_id, experiment_id, ts, event_id
-    on conflict (unit_id, experiment_id) do nothing;
+    if exists (select from pg_attribute a where a.attrelid = 'pg_temp.stage_exposure'::regclass and a.attname = 'segments') then
+        insert into cohort.exposure (unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, first_ts,
+                                     event_id, decision_id, trusted, origin, segments, batch_id)
+        select distinct on (unit_id, experiment_id) unit_id, experiment_id, variant_id, phase_id, propensity, inclusion,
+               ts, event_id, decision_id, trusted, origin, segments, batch
+          from pg_temp.stage_exposure
+         order by unit_id, experiment_id, ts, event_id
+        on conflict (unit_id, experiment_id) do nothing;
+    else -- of an older server
+        insert into cohort.exposure (unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, first_ts,
+                                     event_id, decision_id, trusted, origin, batch_id)
+        select distinct on (unit_id, experiment_id) unit_id, experiment_id, variant_id, phase_id, propensity, inclusion,
+               ts, event_id, decision_id, trusted, origin, batch
+          from pg_temp.stage_exposure
+         order by unit_id, experiment_id, ts, event_id
+        on conflict (unit_id, experiment_id) do nothing;
+    end if;
     get diagnostics stored = row_count;
     select count(*) - stored, max(ts) into duplicates, to_ts from pg_temp.stage_exposure;
     replaced := 0;

@@ -47,14 +47,15 @@ $$;
 comment on function cohort.dead_letter_outcomes(cohort.dead_letter) is 'The rows of outcome that a dead letter would be, one per unit';
 
 -- The exposure of a letter; its variant must be the one that the contract draws, so that a replay forges nothing.
+drop function if exists cohort.dead_letter_exposures(cohort.dead_letter);
 create or replace function cohort.dead_letter_exposures(l cohort.dead_letter) returns table (unit_id uuid, experiment_id int,
         variant_id int, phase_id int, propensity int, inclusion int, ts timestamptz, event_id uuid, decision_id uuid,
-        trusted boolean, drawn text)
+        trusted boolean, segments jsonb, drawn text)
     language sql stable set search_path = cohort, pg_temp as $$
     select u.unit, e.id, v.id, p.id, a.propensity, a.inclusion, cohort.time_of(l.body ->> 'ts'),
            coalesce(l.event_id, (case when cohort.is_uuid(l.body ->> 'id') then l.body ->> 'id' end)::uuid),
            (case when cohort.is_uuid(l.body ->> 'decision') then l.body ->> 'decision' end)::uuid,
-           coalesce(l.body -> 'trusted' = 'true', false), a.variant
+           coalesce(l.body -> 'trusted' = 'true', false), nullif(l.body -> 'segments', 'null'), a.variant
       from cohort.experiment e
      cross join lateral (select (l.body -> 'units' ->> e.unit_type)::uuid as unit
                           where cohort.is_uuid(l.body -> 'units' ->> e.unit_type)) u
@@ -173,7 +174,7 @@ declare
     good bigint[] := '{}';
     g bigint;
 begin
-    perform cohort.ingest_prepare();
+    perform cohort.ingest_prepare(true);
     for l in select * from cohort.dead_letters_meant($1, $2, $3, lim) loop
         id := l.id;
         why := cohort.dead_letter_hindrance(l);
@@ -186,7 +187,7 @@ begin
         else
             insert into pg_temp.stage_exposure
             select unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, ts, event_id, decision_id,
-                   trusted, 1 from cohort.dead_letter_exposures(l);
+                   trusted, 1, segments from cohort.dead_letter_exposures(l);
         end if;
     end loop;
     for id in select x from unnest($1) x where not exists (select from cohort.dead_letter d where d.id = x) loop

@@ -126,6 +126,22 @@ static const struct ship_def *read_shipped(struct reader *r, const json_t *obj)
     return out;
 }
 
+/* Names of attributes; one that is no text is refused. */
+static const char *const *read_names(struct reader *r, const json_t *obj, const char *name, size_t *n)
+{
+    const json_t *list = array_field(r, obj, name);
+    size_t size = json_array_size(list);
+    const char **out = scratch_array(r, size, sizeof *out);
+    for (size_t i = 0; out && i < size; i++) {
+        const json_t *v = json_array_get(list, i);
+        out[i] = json_is_string(v) ? json_string_value(v) : "";
+        if (!out[i][0])
+            refuse(r, name, "names of attributes");
+    }
+    *n = out ? size : 0;
+    return out;
+}
+
 /* --- the whole --- */
 
 static enum plan_status status_field(struct reader *r, const json_t *obj)
@@ -160,6 +176,7 @@ static void read_model(struct reader *r, const json_t *v, struct experiment_def 
     def->prerequisites = read_prerequisites(r, v, &def->n_prerequisites);
     def->overrides = read_overrides(r, v, &def->n_overrides);
     def->holdouts = read_holdouts(r, v, &def->n_holdouts);
+    def->segments = read_names(r, v, "segments", &def->n_segments);
 }
 
 /* 0: off. What is not understood must not mean that nobody need watch. */

@@ -89,6 +89,29 @@ static void read_event(struct reader *r, const json_t *v)
         plan_builder_refuse(r->builder, "events", "a name is not a text");
 }
 
+/* {"refund": ["plan", "amount"]} */
+static void read_event_attributes(struct reader *r, const json_t *body)
+{
+    const char *event;
+    json_t *list;
+    const json_t *all = json_object_get(body, "event_attributes");
+    json_object_foreach((json_t *)all, event, list)
+    {
+        size_t n = json_array_size(list), kept = 0;
+        const char **names = scratch_array(r, n, sizeof *names);
+        for (size_t i = 0; names && i < n; i++) {
+            const char *name = json_string_value(json_array_get(list, i));
+            if (name && name[0])
+                names[kept++] = name;
+        }
+        if (kept < n || !json_is_array(list))
+            plan_builder_refuse(r->builder, event, "its attributes are no list of names");
+        if (names && !r->no_memory)
+            plan_builder_event_attributes(r->builder, event, names, kept);
+        arena_reset(r->scratch);
+    }
+}
+
 static void read_layer(struct reader *r, const json_t *v)
 {
     uint8_t salt[SALT_BYTES];
@@ -193,6 +216,8 @@ static int read_body(struct reader *r, const json_t *body, struct plan **out, st
     int rc = read_list(r, body, "api_keys", read_api_key, e);
     if (rc == 0)
         rc = read_list(r, body, "events", read_event, e);
+    if (rc == 0)
+        read_event_attributes(r, body);
     if (rc == 0)
         rc = read_new_list(r, body, "layers", read_layer, e);
     if (rc == 0)

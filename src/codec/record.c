@@ -9,10 +9,16 @@ enum { HEADER_SIZE = 8 };
 enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
 #define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
 
-/* Of each kind; version 2 of a decision added its holdout. */
-static unsigned version_of(unsigned kind)
+/* The newest of each kind: version 2 of a decision added its holdout, of an exposure its segments. */
+static unsigned newest_version(unsigned kind)
 {
-    return kind == RECORD_DECISION ? 2 : 1;
+    return kind == RECORD_DECISION || kind == RECORD_EXPOSURE ? 2 : 1;
+}
+
+/* The oldest that can say it. */
+static unsigned version_of(const struct record *r)
+{
+    return r->kind == RECORD_EXPOSURE && r->u.exposure.segments.len == 0 ? 1 : newest_version(r->kind);
 }
 
 /* Writes or, without `to`, only counts: so size and bytes can't disagree. */
@@ -65,6 +71,8 @@ static void put_exposure(struct writer *w, const struct record_exposure *x)
     put_uint(w, x->origin, 1);
     if (x->has_decision)
         put_bytes(w, x->decision_id, 16);
+    if (x->segments.len > 0)
+        put_text(w, x->segments);
 }
 
 static void put_outcome(struct writer *w, const struct record_outcome *o)
@@ -133,7 +141,7 @@ static void put_record(struct writer *w, const struct record *r, size_t size)
 {
     put_uint(w, size, 4);
     put_uint(w, r->kind, 1);
-    put_uint(w, version_of(r->kind), 1);
+    put_uint(w, version_of(r), 1);
     put_uint(w, flags_of(r), 2);
     switch (r->kind) {
     case RECORD_EXPOSURE:
@@ -225,7 +233,7 @@ static unsigned get_enum(struct reader *r, unsigned max)
     return v;
 }
 
-static void get_exposure(struct reader *r, unsigned flags, struct record_exposure *x)
+static void get_exposure(struct reader *r, unsigned version, unsigned flags, struct record_exposure *x)
 {
     get_id(r, x->unit.bytes, 16);
     x->experiment_id = get_i32(r);
@@ -240,6 +248,7 @@ static void get_exposure(struct reader *r, unsigned flags, struct record_exposur
     x->has_decision = (flags & FLAG_DECISION) != 0;
     if (x->has_decision)
         get_id(r, x->decision_id, 16);
+    x->segments = version >= 2 ? get_text(r) : (struct record_text){"", 0};
 }
 
 static void get_outcome(struct reader *r, unsigned flags, struct record_outcome *o)
@@ -309,7 +318,7 @@ static void get_fields(struct reader *r, unsigned version, unsigned flags, struc
 {
     switch (out->kind) {
     case RECORD_EXPOSURE:
-        get_exposure(r, flags, &out->u.exposure);
+        get_exposure(r, version, flags, &out->u.exposure);
         break;
     case RECORD_OUTCOME:
         get_outcome(r, flags, &out->u.outcome);
@@ -333,7 +342,7 @@ int record_read(const uint8_t **p, const uint8_t *end, struct record *out)
     unsigned flags = (unsigned)get_uint(&r, 2);
     if (r.failed || size < HEADER_SIZE || size > RECORD_MAX || size > (size_t)(end - *p))
         return ERR_DAMAGED;
-    if (kind < RECORD_EXPOSURE || kind > RECORD_DEAD_LETTER || version < 1 || version > version_of(kind))
+    if (kind < RECORD_EXPOSURE || kind > RECORD_DEAD_LETTER || version < 1 || version > newest_version(kind))
         return ERR_DAMAGED;
     if (flags & ~flags_allowed(kind))
         return ERR_DAMAGED;

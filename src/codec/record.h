@@ -29,6 +29,7 @@ struct record_exposure {
     uint8_t decision_id[16];
     bool trusted;
     enum exposure_origin origin;
+    struct record_text segments; /* a JSON object: declared attributes and their values as texts; or empty */
 };
 
 /* One outcome of one unit; an event that names three units is three of these. */

@@ -172,6 +172,32 @@ bool plan_event_declared(const struct plan *p, const char *name, size_t len)
     return find_key(p->events, p->n_events, name, len) < p->n_events;
 }
 
+size_t plan_experiment_segments(const struct plan_experiment *x, const char *const **names)
+{
+    *names = x->segments;
+    return x->quarantined ? 0 : x->n_segments;
+}
+
+size_t plan_event_attributes(const struct plan *p, const char *name, size_t len, const char *const **names)
+{
+    size_t lo = 0, hi = p->n_event_attributes;
+    *names = NULL;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const struct event_attributes *a = p->event_attributes[mid];
+        int order = compare_key(name, len, a->event);
+        if (order == 0) {
+            *names = a->names;
+            return a->n;
+        }
+        if (order > 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return 0;
+}
+
 const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *presented, size_t len)
 {
     if (len == 0 || len > PRESENTED_KEY_MAX)

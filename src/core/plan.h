@@ -70,8 +70,16 @@ int32_t plan_phase_number(const struct plan_phase *ph); /* 1, 2, … within its 
 bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
                    const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm);
 
+#define PLAN_SEGMENTS_MAX 5 /* of one experiment */
+
+/* Attributes of the context whose values its exposures keep. */
+size_t plan_experiment_segments(const struct plan_experiment *x, const char *const **names);
+
 /* True when some metric counts this event name. */
 bool plan_event_declared(const struct plan *p, const char *name, size_t len);
+
+/* Attributes of an event that some metric's condition names, and no unit type; its others are not kept. */
+size_t plan_event_attributes(const struct plan *p, const char *name, size_t len, const char *const **names);
 
 /* The key presented by a client ("ck_…"), or NULL when unknown or revoked. Hashed with the plan's key-hash
  * key (HMAC-SHA-256) and compared in constant time. */

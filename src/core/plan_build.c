@@ -56,6 +56,7 @@ void plan_builder_free(struct plan_builder *b)
     free(b->experiments.items);
     free(b->layers.items);
     free(b->events.items);
+    free(b->event_attributes.items);
     free(b->api_keys.items);
     free(b->quarantine.items);
     free(b->conditions.items);
@@ -106,6 +107,22 @@ void plan_builder_api_key(struct plan_builder *b, const struct plan_api_key *key
 void plan_builder_event(struct plan_builder *b, const char *name)
 {
     list_add_pointer(b, &b->events, arena_copy(b->arena, name, strlen(name)));
+}
+
+void plan_builder_event_attributes(struct plan_builder *b, const char *event, const char *const *names,
+                                   size_t n)
+{
+    struct event_attributes *a = arena_alloc(b->arena, sizeof *a);
+    char *copy = arena_copy(b->arena, event, strlen(event));
+    const char **kept = arena_alloc(b->arena, n * sizeof *kept);
+    list_add_pointer(b, &b->event_attributes, a);
+    b->failed = b->failed || !copy || !kept;
+    for (size_t i = 0; i < n && !b->failed; i++) {
+        kept[i] = arena_copy(b->arena, names[i], strlen(names[i]));
+        b->failed = !kept[i];
+    }
+    if (!b->failed)
+        *a = (struct event_attributes){copy, kept, n};
 }
 
 void plan_builder_layer(struct plan_builder *b, const char *key, const uint8_t salt[SALT_BYTES])

@@ -113,6 +113,8 @@ struct experiment_def {
     size_t n_overrides;
     const int32_t *holdouts; /* ids, in the order asked */
     size_t n_holdouts;
+    const char *const *segments; /* at most PLAN_SEGMENTS_MAX; one that names a unit type is left out */
+    size_t n_segments;
     const char *refused;
 };
 
@@ -159,6 +161,9 @@ struct arena *plan_builder_arena(struct plan_builder *b);
 
 void plan_builder_api_key(struct plan_builder *b, const struct plan_api_key *key, const uint8_t hash[32]);
 void plan_builder_event(struct plan_builder *b, const char *name);
+/* Once an event. */
+void plan_builder_event_attributes(struct plan_builder *b, const char *event, const char *const *names,
+                                   size_t n);
 /* Experiments may be added before their layer. Of two with one key one is used. */
 void plan_builder_layer(struct plan_builder *b, const char *key, const uint8_t salt[SALT_BYTES]);
 /* Before the experiments and flags whose conditions name them. One that can't be read is left out, and with

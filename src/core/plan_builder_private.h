@@ -15,7 +15,7 @@ struct plan_builder {
     struct arena *arena;
     struct segments *segments; /* in the arena */
     struct plan_header header;
-    struct list flags, experiments, layers, events, api_keys, quarantine, conditions;
+    struct list flags, experiments, layers, events, event_attributes, api_keys, quarantine, conditions;
     bool failed; /* out of memory */
 };
 
@@ -27,7 +27,8 @@ void list_add_pointer(struct plan_builder *b, struct list *l, const void *p);
 void sort_pointers(struct list *l, int (*order)(const void *, const void *));
 int text_order(const void *a, const void *b); /* of const char * */
 
-/* The flag's inputs: the attributes its rules look at, without those that are raw ids (plan_inputs.c). */
+/* The flags' inputs: the attributes their rules look at, without those that are raw ids; and the attributes
+ * that exposures and outcomes keep, without those either (plan_inputs.c). */
 void plan_set_inputs(struct plan_builder *b, struct plan *p);
 /* Layers, holdouts and prerequisites of experiments become pointers (plan_relations.c). What can't be found
  * quarantines the experiment. */

@@ -1,4 +1,5 @@
-/* Which attributes a flag looks at: its log of inputs shows them and no others. */
+/* Which attributes are kept: those a flag looks at, in its log of inputs; those an experiment declares, in
+ * its exposures; those metrics' conditions name, in outcomes. Never one that is a raw id. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,12 +19,32 @@ static void collect_unit_types(struct plan_builder *b, const struct plan *p, str
     sort_pointers(types, text_order);
 }
 
+static bool is_unit_type(const struct list *types, const char *name)
+{
+    return bsearch(&name, types->items, types->n, sizeof name, text_order) != NULL;
+}
+
+/* Takes the names of unit types out; what: for the quarantine. */
+static void drop_unit_types(struct plan_builder *b, const struct list *types, const char *what,
+                            const char **names, size_t *n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < *n; i++) {
+        if (is_unit_type(types, names[i]))
+            plan_builder_refuse(b, what, "the attribute %.100s holds ids of units, which are never kept",
+                                names[i]);
+        else
+            names[kept++] = names[i];
+    }
+    *n = kept;
+}
+
 static void collect_attributes(struct plan_builder *b, const struct condition *c, const struct list *types,
                                struct list *names)
 {
     for (size_t i = 0; i < condition_input_count(c); i++) {
         const char *name = condition_input(c, i);
-        if (!bsearch(&name, types->items, types->n, sizeof name, text_order))
+        if (!is_unit_type(types, name))
             list_add_pointer(b, names, name);
     }
 }
@@ -71,5 +92,11 @@ void plan_set_inputs(struct plan_builder *b, struct plan *p)
     collect_unit_types(b, p, &types);
     for (size_t i = 0; i < p->n_flags && !b->failed; i++)
         set_inputs(b, p->flags[i], &types);
+    for (size_t i = 0; i < p->n_experiments && !b->failed; i++)
+        drop_unit_types(b, &types, p->experiments[i]->key, p->experiments[i]->segments,
+                        &p->experiments[i]->n_segments);
+    for (size_t i = 0; i < p->n_event_attributes && !b->failed; i++)
+        drop_unit_types(b, &types, p->event_attributes[i]->event, p->event_attributes[i]->names,
+                        &p->event_attributes[i]->n);
     free(types.items);
 }

@@ -122,6 +122,12 @@ static void *move_to_arena(struct plan_builder *b, const struct list *l, size_t 
     return moved;
 }
 
+static int event_attributes_order(const void *a, const void *b)
+{
+    const struct event_attributes *const *x = a, *const *y = b;
+    return strcmp((*x)->event, (*y)->event);
+}
+
 static void set_keys(struct plan_builder *b, struct plan *p)
 {
     p->flag_keys = arena_alloc(b->arena, p->n_flags * sizeof *p->flag_keys);
@@ -155,6 +161,10 @@ static void fill(struct plan_builder *b, struct plan *p)
     p->experiments = move_to_arena(b, &b->experiments, sizeof *p->experiments);
     p->n_events = b->events.n;
     p->events = move_to_arena(b, &b->events, sizeof *p->events);
+    if (!b->failed)
+        sort_pointers(&b->event_attributes, event_attributes_order);
+    p->n_event_attributes = b->event_attributes.n;
+    p->event_attributes = move_to_arena(b, &b->event_attributes, sizeof *p->event_attributes);
     p->n_api_keys = b->api_keys.n;
     p->api_keys = move_to_arena(b, &b->api_keys, sizeof *p->api_keys);
     if (!b->failed)

@@ -176,6 +176,26 @@ static int compile_holdout_ids(const struct experiment_def *def, struct plan_exp
     return 0;
 }
 
+/* --- attributes that exposures keep --- */
+
+static int compile_kept(struct arena *a, const struct experiment_def *def, struct plan_experiment *x,
+                        struct error *e)
+{
+    if (def->n_segments > PLAN_SEGMENTS_MAX)
+        return error_set(e, ERR_INVALID, NULL, "it keeps %zu attributes; at most %d", def->n_segments,
+                         PLAN_SEGMENTS_MAX);
+    x->segments = arena_alloc(a, def->n_segments * sizeof *x->segments);
+    if (!x->segments)
+        return no_memory(e);
+    for (size_t i = 0; i < def->n_segments; i++) {
+        x->segments[i] = arena_copy(a, def->segments[i], strlen(def->segments[i]));
+        if (!x->segments[i])
+            return no_memory(e);
+    }
+    x->n_segments = def->n_segments;
+    return 0;
+}
+
 /* --- a holdout itself --- */
 
 static int compile_holdout(struct plan_experiment *x, struct error *e)
@@ -211,5 +231,7 @@ int plan_compile_model(struct arena *a, struct segments *segments, const struct 
         rc = compile_prerequisites(a, def, x, e);
     if (rc == 0)
         rc = compile_holdout_ids(def, x, e);
+    if (rc == 0)
+        rc = compile_kept(a, def, x, e);
     return rc ? rc : compile_holdout(x, e);
 }

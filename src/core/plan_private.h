@@ -95,6 +95,8 @@ struct plan_experiment {
     int32_t holdout_ids[PLAN_HOLDOUTS_MAX];
     const struct plan_experiment *holdouts[PLAN_HOLDOUTS_MAX];
     size_t n_holdouts;
+    const char **segments;
+    size_t n_segments;
     uint32_t in_ppm[GIVES_EVERYTHING + 1]; /* of a holdout: shares of arms that give at least this */
     const struct plan_flag *flag;          /* the first that asks it and is not archived, or NULL */
 };
@@ -154,6 +156,12 @@ struct stored_key {
     struct plan_api_key key;
 };
 
+struct event_attributes {
+    const char *event;
+    const char **names;
+    size_t n;
+};
+
 struct plan {
     atomic_uint refs;
     struct arena *arena; /* everything the plan points to */
@@ -171,6 +179,8 @@ struct plan {
     size_t n_layers;
     const char **events; /* sorted */
     size_t n_events;
+    struct event_attributes **event_attributes; /* by event */
+    size_t n_event_attributes;
     struct stored_key *api_keys;
     size_t n_api_keys;
     const char **quarantine;

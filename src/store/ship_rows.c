@@ -73,6 +73,7 @@ static void put_exposure(struct copy_binary *c, const struct record *r)
     put_uuid(c, x->has_decision, x->decision_id);
     copy_bool(c, x->trusted);
     copy_int2(c, (int16_t)x->origin);
+    put_json(c, x->segments);
 }
 
 static void put_outcome(struct copy_binary *c, const struct record *r)
@@ -156,7 +157,7 @@ static const struct kind {
     void (*put)(struct copy_binary *c, const struct record *r);
     int (*order)(const void *a, const void *b);
 } kinds[] = {
-    {RECORD_EXPOSURE, 11, "copy pg_temp.stage_exposure from stdin (format binary)", put_exposure,
+    {RECORD_EXPOSURE, 12, "copy pg_temp.stage_exposure from stdin (format binary)", put_exposure,
      by_exposure},
     {RECORD_OUTCOME, 8, "copy pg_temp.stage_outcome from stdin (format binary)", put_outcome, by_outcome},
     {RECORD_DECISION, 15, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,

@@ -9,6 +9,7 @@
 #include "web/auth.h"
 #include "web/event_batch.h"
 #include "web/event_item.h"
+#include "web/kept_attributes.h"
 #include "web/problem.h"
 
 #define VALUE_MAX 9.2e12 /* times a million still fits 64 bits */
@@ -41,10 +42,26 @@ static int read_value(const json_t *v, struct record_outcome *out, struct event_
     return ERR_OK;
 }
 
+/* The attributes that are kept, as JSON that is the caller's; NULL: none. */
+static int kept_text(const json_t *v, const struct event_rules *rules, struct record_text name, char **out,
+                     struct event_refusal *why)
+{
+    json_t *kept;
+    *out = NULL;
+    int rc =
+        event_attributes_keep(rules->plan, name.s, name.len, json_object_get(v, "attributes"), &kept, why);
+    if (rc != ERR_OK || !kept)
+        return rc;
+    *out = json_dumps(kept, JSON_COMPACT);
+    json_decref(kept);
+    return *out ? ERR_OK : ERR_NOMEM;
+}
+
 static int accept_outcome(const json_t *v, const struct event_rules *rules, struct buffer *out,
                           unsigned *n_records, struct event_refusal *why)
 {
-    static const char *const fields[] = {"id", "name", "units", "ts", "value", "decision", NULL};
+    static const char *const fields[] = {"id",    "name",     "units",      "ts",
+                                         "value", "decision", "attributes", NULL};
     struct event_item item;
     struct record rec = {.kind = RECORD_OUTCOME};
     struct record_outcome *o = &rec.u.outcome;
@@ -68,10 +85,15 @@ static int accept_outcome(const json_t *v, const struct event_rules *rules, stru
     o->has_decision = item.has_decision;
     o->ts_us = item.ts_us;
     o->trusted = rules->trusted;
+    char *attributes = NULL;
+    rc = kept_text(v, rules, o->name, &attributes, why);
+    if (attributes)
+        o->attributes = (struct record_text){attributes, strlen(attributes)};
     for (size_t i = 0; i < item.n_units && rc == ERR_OK; i++, (*n_records)++) {
         o->unit = item.units[i].unit;
         rc = event_append(out, &rec);
     }
+    free(attributes);
     return rc;
 }
 
@@ -105,8 +127,8 @@ static int check_draw(const json_t *v, const struct plan_experiment *x, struct r
 static int accept_exposure(const json_t *v, const struct event_rules *rules, struct buffer *out,
                            unsigned *n_records, struct event_refusal *why)
 {
-    static const char *const fields[] = {"id",    "experiment", "variant",  "phase",
-                                         "units", "ts",         "decision", NULL};
+    static const char *const fields[] = {"id", "experiment", "variant",    "phase", "units",
+                                         "ts", "decision",   "attributes", NULL};
     struct event_item item;
     struct record rec = {.kind = RECORD_EXPOSURE};
     struct record_exposure *x = &rec.u.exposure;
@@ -129,8 +151,11 @@ static int accept_exposure(const json_t *v, const struct event_rules *rules, str
         return event_refuse(why, "bad_unit", "\"units\" must name a %s: the experiment is on that unit type.",
                             type);
     x->unit = item.units[i].unit;
-    if ((rc = check_draw(v, experiment, x, why)) != ERR_OK)
+    if ((rc = check_draw(v, experiment, x, why)) != ERR_OK ||
+        (rc = event_attributes_check(json_object_get(v, "attributes"), why)) != ERR_OK)
         return rc;
+    char segments[SEGMENTS_BYTES];
+    x->segments = segments_of_event(experiment, json_object_get(v, "attributes"), segments);
     x->experiment_id = plan_experiment_id(experiment);
     x->ts_us = item.ts_us;
     memcpy(x->event_id, item.id, 16);

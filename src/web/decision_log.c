@@ -6,6 +6,7 @@
 #include "codec/json_out.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
+#include "web/kept_attributes.h"
 #include "web/records.h"
 
 #define MAX_INPUTS 16
@@ -54,27 +55,32 @@ static void log_exposure(const struct api_context *c, struct record_exposure x, 
 }
 
 static void log_exposures(const struct api_context *c, const struct decision *d, const uint8_t id[16],
-                          int64_t now_us)
+                          int64_t now_us, const struct attr *attributes)
 {
+    char segments[SEGMENTS_BYTES];
     if (d->variant && d->phase && d->experiment && plan_experiment_exposes(d->experiment))
-        log_exposure(c,
-                     (struct record_exposure){.unit = d->unit,
-                                              .experiment_id = plan_experiment_id(d->experiment),
-                                              .variant_id = plan_variant_id(d->variant),
-                                              .phase_id = plan_phase_id(d->phase),
-                                              .propensity_ppm = d->propensity_ppm,
-                                              .inclusion_ppm = d->inclusion_ppm},
-                     id, now_us);
+        log_exposure(
+            c,
+            (struct record_exposure){.unit = d->unit,
+                                     .experiment_id = plan_experiment_id(d->experiment),
+                                     .variant_id = plan_variant_id(d->variant),
+                                     .phase_id = plan_phase_id(d->phase),
+                                     .propensity_ppm = d->propensity_ppm,
+                                     .inclusion_ppm = d->inclusion_ppm,
+                                     .segments = segments_of_context(d->experiment, attributes, segments)},
+            id, now_us);
     for (size_t i = 0; i < d->n_holdouts; i++) {
         const struct holdout_exposure *h = &d->holdouts[i];
-        log_exposure(c,
-                     (struct record_exposure){.unit = h->unit,
-                                              .experiment_id = plan_experiment_id(h->experiment),
-                                              .variant_id = plan_variant_id(h->variant),
-                                              .phase_id = plan_phase_id(h->phase),
-                                              .propensity_ppm = h->propensity_ppm,
-                                              .inclusion_ppm = h->inclusion_ppm},
-                     id, now_us);
+        log_exposure(
+            c,
+            (struct record_exposure){.unit = h->unit,
+                                     .experiment_id = plan_experiment_id(h->experiment),
+                                     .variant_id = plan_variant_id(h->variant),
+                                     .phase_id = plan_phase_id(h->phase),
+                                     .propensity_ppm = h->propensity_ppm,
+                                     .inclusion_ppm = h->inclusion_ppm,
+                                     .segments = segments_of_context(h->experiment, attributes, segments)},
+            id, now_us);
     }
 }
 
@@ -104,5 +110,5 @@ void decision_log(const struct api_context *c, const struct decision *d, const u
     memcpy(rec.decision_id, decision_id, 16);
     records_decision(c->w->records, &rec);
     if (mode == MODE_SINGLE)
-        log_exposures(c, d, decision_id, now_us);
+        log_exposures(c, d, decision_id, now_us, attributes);
 }

@@ -6,7 +6,7 @@
 #include "codec/json_in.h"
 
 #define DEPTH_MAX 32
-#define VALUES_PER_EVENT 40
+#define VALUES_PER_EVENT 80
 
 struct cursor {
     const char *at, *end;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codec/json_in.h"
+#include "web/kept_attributes.h"
 
 int event_refuse(struct event_refusal *why, const char *code, const char *fmt, ...)
 {
@@ -143,6 +144,28 @@ static void keep(json_t *out, const json_t *v, const char *field, bool ok)
         json_object_set(out, field, json_object_get(v, field));
 }
 
+/* So that a replay counts by them too. What metrics or experiments name only later is not there. */
+static void keep_attributes(json_t *out, const json_t *v, const struct event_rules *rules)
+{
+    struct event_refusal ignored;
+    char text[SEGMENTS_BYTES];
+    json_t *kept, *sent = json_object_get(v, "attributes");
+    const json_t *name = json_object_get(v, "name"), *key = json_object_get(v, "experiment");
+    if (!json_is_object(sent))
+        return;
+    if (is_key(name) &&
+        event_attributes_keep(rules->plan, json_string_value(name), json_string_length(name), sent, &kept,
+                              &ignored) == ERR_OK &&
+        kept)
+        json_object_set_new(out, "attributes", kept);
+    const struct plan_experiment *x =
+        is_key(key) ? plan_experiment_find(rules->plan, json_string_value(key), json_string_length(key))
+                    : NULL;
+    struct record_text segments = x ? segments_of_event(x, sent, text) : (struct record_text){"", 0};
+    if (segments.len > 0)
+        json_object_set_new(out, "segments", json_loadb(segments.s, segments.len, 0, NULL));
+}
+
 /* Only what can't be somebody's raw id: fields of the right shape, and units as their hashes. */
 static char *body_to_keep(const json_t *v, const struct event_rules *rules)
 {
@@ -171,6 +194,7 @@ static char *body_to_keep(const json_t *v, const struct event_rules *rules)
         }
         json_object_set_new(out, "units", units);
     }
+    keep_attributes(out, v, rules);
     /* A replay believes it as much as its sender was believed. */
     json_object_set_new(out, "trusted", json_boolean(rules->trusted));
     char *text = json_dumps(out, JSON_COMPACT);

@@ -37,6 +37,7 @@ web_apis = \
 	src/web/freshness.c src/web/freshness.h \
 	src/web/event_batch.c src/web/event_batch.h \
 	src/web/event_item.c src/web/event_item.h \
+	src/web/kept_attributes.c src/web/kept_attributes.h \
 	src/web/query.c src/web/query.h \
 	src/web/records.c src/web/records.h \
 	src/web/router.c src/web/router.h \
