@@ -77,7 +77,7 @@ def unreadable(s, c):
     """An event that is no JSON costs only itself, where it can be told from its neighbours."""
     good = json.dumps(event("c-9")).encode()
     bad = [b'{"id": 1, "id": 2}', b'{"units": {"user": "a\\u0000b"}}', b'{"name": "\xff"}', b'{"value": 1e999}', b"nonsense",
-           b'{"id": "]},{[\\"", x}', b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", b'{"name": "a\0b"}', b"[" + b"0," * 50 + b"0]"]
+           b'{"id": "]},{[\\"", x}', b'{"a":' + b"[" * 40 + b"]" * 40 + b"}", b'{"name": "a\0b"}', b"[" + b"0," * 90 + b"0]"]
     before = int(s.value("select count(*) from cohort.dead_letter where reason = 'bad_json'"))
     for body in (b"[" + b", ".join([good, *bad, good]) + b"]", b' {"events": [' + b",".join([good, *bad, good]) + b"]}\n"):
         a = s.post("/v1/outcomes", body, "events")
