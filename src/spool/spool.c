@@ -357,6 +357,8 @@ void spool_stats(const struct spool *s, struct spool_stats *out)
     out->damaged += s->facts.lost;
     out->damaged_records = s->facts.lost_records;
     out->accepted_records = s->accepted - s->facts.base;
+    out->deleted_records =
+        s->facts.gone_accepted > s->facts.base ? s->facts.gone_accepted - s->facts.base : 0;
     out->max_bytes = s->options.max_bytes;
     out->level = spool_level(s);
     pthread_mutex_unlock(lock);

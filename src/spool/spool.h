@@ -84,6 +84,7 @@ struct spool_stats {
                        * not what was written; kept over restarts */
     uint64_t damaged_records;  /* records in them, as far as is known */
     uint64_t accepted_records; /* all that was committed since the identity began; kept over restarts */
+    uint64_t deleted_records;  /* of those, what was in the groups up to the last one deleted as shipped */
     uint64_t max_bytes;
     enum spool_level level;
 };

@@ -40,7 +40,7 @@ void ship_books_set(struct ship_books *b, const struct ship_mark *m)
     struct source_counts now;
     b->source->counts(b->source->arg, &now); /* before `last`: a group may come in between */
     if (!mark.has_before && mark.watermark == 0) {
-        mark.before = (int64_t)(now.accepted - now.records);
+        mark.before = (int64_t)now.deleted;
         mark.has_before = true;
     } else if (!mark.has_before && mark.watermark == b->source->last(b->source->arg)) {
         mark.before = (int64_t)now.accepted - mark.accepted;

@@ -124,6 +124,17 @@ static void tell_changes(const struct shipper *s, const struct ship_mark *m)
                  old->watermark, m->watermark);
 }
 
+/* A batch is stored whole or not at all, so after one of ours whose end we did not see the watermark is where
+ * it was (or lower, in a database that went back), or at the batch's end. Anything else was another process
+ * under our id, whose groups are not the ones in our spool. */
+static bool is_foreign(const struct shipper *s, const struct ship_mark *m)
+{
+    if (!s->asked || m->watermark <= s->books.mark.watermark)
+        return false;
+    return m->watermark != s->sent_until ||
+           (m->has_before && m->accepted + m->before != (int64_t)s->batch.accepted);
+}
+
 static int ask_mark(struct shipper *s, struct pg *pg, struct pg_error *e)
 {
     struct ship_mark m;
@@ -133,9 +144,8 @@ static int ask_mark(struct shipper *s, struct pg *pg, struct pg_error *e)
     tell_changes(s, &m);
     const char *why = m.watermark > s->options.source.last(s->options.source.arg)
                           ? "the database has more groups than the spool ever had"
-                      : s->asked && m.watermark > s->sent_until
-                          ? "the database has groups that were not sent from here"
-                          : NULL;
+                      : is_foreign(s, &m) ? "the database has groups that were not sent from here"
+                                          : NULL;
     if (why) {
         code = shipper_renew(s, why, e);
         return code == ERR_OK ? ask_mark(s, pg, e) : code; /* a new id has no watermark: once */

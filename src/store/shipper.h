@@ -20,7 +20,7 @@ struct source_groups {
 /* What the queue counts, read in one piece. */
 struct source_counts {
     uint64_t accepted; /* records ever accepted into the file */
-    uint64_t records;  /* of those, the ones that are in it now, shipped or not */
+    uint64_t deleted;  /* of those, the ones in groups that were deleted as shipped */
     uint64_t failed;   /* records it could not keep, since the start */
     uint64_t damaged;  /* groups set aside */
 };

@@ -1,8 +1,13 @@
 /* What pg.c makes of a real server's errors, and that a blocked call can be interrupted. */
 #include <check.h>
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "store/pg.h"
@@ -53,6 +58,61 @@ START_TEST(no_server_is_unavailable_and_leaves_nothing)
     ck_assert_ptr_null(strchr(e.error.text, '\n'));
     ck_assert_int_eq(pg_open(&p, "no=such keyword", "test", 0, &e), ERR_UNAVAILABLE);
     ck_assert_ptr_null(p);
+}
+END_TEST
+
+/* A server that lets in who asks, and then says nothing more (a host that stops at the worst moment). With
+ * `silent`, it says nothing at all. */
+struct mute {
+    int fd;
+    bool silent;
+};
+
+static void *mute_server(void *arg)
+{
+    const struct mute *m = arg;
+    static const char welcome[] = {'R', 0, 0, 0, 8, 0, 0, 0, 0, 'Z', 0, 0, 0, 5, 'I'};
+    char ignored[1024];
+    int fd = accept(m->fd, NULL, NULL);
+    if (fd >= 0 && !m->silent && read(fd, ignored, sizeof ignored) > 0 &&
+        write(fd, welcome, sizeof welcome) < 0)
+        abort();
+    while (fd >= 0 && read(fd, ignored, sizeof ignored) > 0)
+        continue;
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+static void check_mute(bool silent, int64_t at_most_ms)
+{
+    char dir[] = "/tmp/cohort-mute.XXXXXX", conninfo[128];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct mute m = {socket(AF_UNIX, SOCK_STREAM, 0), silent};
+    struct pg *p = NULL;
+    struct pg_error e;
+    pthread_t t;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/.s.PGSQL.5432", dir);
+    snprintf(conninfo, sizeof conninfo, "host=%s dbname=d user=u sslmode=disable gssencmode=disable", dir);
+    ck_assert_int_eq(bind(m.fd, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(m.fd, 1), 0);
+    ck_assert_int_eq(pthread_create(&t, NULL, mute_server, &m), 0);
+    int64_t start = clock_monotonic_us();
+    ck_assert_int_eq(pg_open(&p, conninfo, "test", 1000, &e), ERR_UNAVAILABLE);
+    int64_t ms = (clock_monotonic_us() - start) / 1000;
+    ck_assert_msg(ms < at_most_ms, "%lld ms", (long long)ms);
+    ck_assert_ptr_null(p);
+    pthread_join(t, NULL);
+    close(m.fd);
+    unlink(address.sun_path);
+    rmdir(dir);
+}
+
+START_TEST(a_server_that_says_nothing_is_given_up)
+{
+    check_mute(true, 6000);
+    check_mute(false, 10000);
 }
 END_TEST
 
@@ -196,6 +256,7 @@ int main(void)
     tcase_set_timeout(c, 90);
     tcase_add_test(c, a_session_is_set_up);
     tcase_add_test(c, no_server_is_unavailable_and_leaves_nothing);
+    tcase_add_test(c, a_server_that_says_nothing_is_given_up);
     tcase_add_test(c, errors_say_what_the_caller_can_do);
     tcase_add_test(c, parameters_and_nulls);
     tcase_add_test(c, a_long_text_is_cut_at_a_character);

@@ -35,6 +35,8 @@ struct watched {
     uint64_t forgotten;
     int64_t forgotten_id; /* of the id, its first bytes: it may be renewed */
     bool over;
+    int64_t batches; /* so many are given out; 0: all there are */
+    int64_t given;   /* the shipper's thread */
     struct counters counters;
 };
 
@@ -45,6 +47,18 @@ static int64_t id_of(struct spool *s)
     spool_id(s, id);
     memcpy(&n, id, sizeof n);
     return n;
+}
+
+/* What is not given can't be shipped: it stops after exactly so many batches, however fast it is. */
+static int watch_read(void *arg, uint64_t after, size_t max_bytes, unsigned wait_ms,
+                      struct source_groups *out, struct error *e)
+{
+    struct watched *w = arg;
+    if (w->batches > 0 && w->given >= w->batches)
+        after = spool_last(w->spool);
+    int code = source_for_shipper(&w->source).read(&w->source, after, max_bytes, wait_ms, out, e);
+    w->given += code == ERR_OK && out->first != 0;
+    return code;
 }
 
 static int watch_forget(void *arg, uint64_t last, struct error *e)
@@ -58,9 +72,9 @@ static int watch_forget(void *arg, uint64_t last, struct error *e)
     return spool_delete(w->spool, last, 3600 * 1000, e);
 }
 
-static bool has_shipped(struct watched *w, int64_t batches)
+static bool has_shipped(struct watched *w)
 {
-    if (batches > 0 && counter_get(&w->counters, shipped_batches) >= batches)
+    if (w->batches > 0 && counter_get(&w->counters, shipped_batches) >= w->batches)
         return true;
     return w->forgotten >= spool_last(w->spool) && w->forgotten_id == id_of(w->spool);
 }
@@ -86,6 +100,7 @@ static void start(struct watched *w, const char *dsn, const char *node, size_t b
     struct shipper_options o = {dsn, node, batch_bytes, 50, source_for_shipper(&w->source), &w->counters};
     struct error e;
     o.source.forget = watch_forget;
+    o.source.read = watch_read;
     if (shipper_start(&w->shipper, &o, &e) != ERR_OK)
         die("shipper_start", e.text);
 }
@@ -161,6 +176,7 @@ static void ship(const char *path, const char *dsn, const char *node, size_t bat
     struct ledger l;
     pthread_t reader;
     watch_open(&w, path);
+    w.batches = batches;
     int64_t begin = clock_monotonic_us();
     start(&w, dsn, node, batch_bytes);
     pthread_create(&reader, NULL, read_books, &w);
@@ -168,7 +184,7 @@ static void ship(const char *path, const char *dsn, const char *node, size_t bat
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += WAIT_S;
     pthread_mutex_lock(&w.lock);
-    while (!has_shipped(&w, batches)) {
+    while (!has_shipped(&w)) {
         if (pthread_cond_timedwait(&w.changed, &w.lock, &until) != 0)
             die("ship", "not everything was shipped in time");
     }

@@ -187,6 +187,104 @@ is "the earliest exposure won" "select count(*) from cohort.exposure where first
 is "deadlocks" "select deadlocks from pg_stat_database where datname = current_database()" 0
 balances
 
+echo "# groups that are gone from the file: dead letters stand for their records"
+for seed in 40 41 42; do "$tool" push "$dir/l.db" $seed 20 "$ts"; done
+remove="import sqlite3, sys
+db = sqlite3.connect(sys.argv[1])
+db.execute('delete from grp where number = 2')
+db.commit()"
+python3 -c "$remove" "$dir/l.db"
+line=$(ship "$dir/l.db" node-l 4194304)
+says "the books" "$line" "books=180=120+0+60+0"
+is "letters" "select count(*) from cohort.dead_letter d join cohort.spool s using (spool_id)
+    where s.node = 'node-l' and d.reason = 'lost'" 60
+logged "60 records accepted after group"
+balances
+
+# Changes the watermark while a batch waits for the queue's row: what another process under this id would do.
+# behind NODE FILE BATCH_BYTES WATERMARK SEED [STATEMENT]
+behind() {
+    "$tool" push "$2" "$5" 10 "$ts"
+    ship "$2" "$1" >/dev/null
+    for more in 1 2 3; do "$tool" push "$2" $(($5 + more)) 500 "$ts"; done
+    before=$(grep -c 'groups that were not sent from here' "$dir/log" || true)
+    mkfifo "$dir/rows.$1"
+    psql -XAtq <"$dir/rows.$1" >/dev/null &
+    locker=$!
+    exec 8>"$dir/rows.$1"
+    echo "begin; select from cohort.spool where node = '$1' for update;" >&8
+    until_true "select count(*) > 0 from pg_locks where relation = 'cohort.spool'::regclass and mode = 'RowShareLock' and granted"
+    ship "$2" "$1" "$3" >"$dir/out" &
+    shipping=$!
+    background="$locker $shipping"
+    until_true "select count(*) = 1 from pg_stat_activity where application_name = 'cohortd shipper' and wait_event_type = 'Lock'"
+    echo "update cohort.spool set watermark = $4 where node = '$1'; ${6:-} commit;" >&8
+    exec 8>&-
+    wait $shipping || fail "shipping failed"
+    wait $locker || true
+    background=
+    after=$(grep -c 'groups that were not sent from here' "$dir/log" || true)
+    [ "$after" -gt "$before" ] || fail "a watermark that is not ours was believed"
+    is "rows" "select count(*) from cohort.outcome o join cohort.ingest_batch b using (batch_id)
+        join cohort.spool s using (spool_id) where s.node = '$1'" 1510
+}
+
+echo "# a watermark that passed groups which were not sent: another id"
+behind node-n1 "$dir/n1.db" 65536 2 50
+
+echo "# the same, found when the connection is made anew"
+behind node-n2 "$dir/n2.db" 16384 "(select max(last_group) + 2 from cohort.ingest_batch b
+    where b.spool_id = spool.spool_id)" 60 "select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'cohortd shipper';"
+
+# Builds ship_tool with one change for the worse.
+# mutate NAME FILE SED
+mutate() {
+    mkdir -p "$dir/mutant"
+    sed "$3" "$TOP_SRCDIR/$2" >"$dir/mutant/changed.c"
+    ! cmp -s "$TOP_SRCDIR/$2" "$dir/mutant/changed.c" || fail "the mutant $1 changes nothing in $2"
+    cat >"$dir/mutant/Makefile" <<END
+include Makefile
+mutant:
+	\$(CC) \$(DEFS) \$(DEFAULT_INCLUDES) \$(INCLUDES) \$(AM_CPPFLAGS) \$(CPPFLAGS) \$(libstore_a_CFLAGS) \$(CFLAGS) \\
+	    -Wno-error -c -o $dir/mutant/changed.o $dir/mutant/changed.c
+	\$(CCLD) \$(CFLAGS) \$(AM_LDFLAGS) \$(LDFLAGS) -o $dir/mutant/$1 $dir/mutant/changed.o \\
+	    \$(tests_integration_ship_tool_OBJECTS) \$(tests_integration_ship_tool_LDADD) \$(LIBS)
+.PHONY: mutant
+END
+    make -s -f "$dir/mutant/Makefile" mutant >>"$dir/log" 2>&1 || fail "the mutant $1 can't be built"
+    mutant=$dir/mutant/$1
+}
+
+echo "# mutants: a shipper that does not ask for the watermark after a lost COMMIT sends again"
+mutate asks_once src/store/ship_connect.c 's/return code == ERR_OK ? ask_mark(s, pg, e) : code;/return code != ERR_OK || s->asked ? code : ask_mark(s, pg, e);/'
+"$(dirname "$0")/drop_commit.py" "$PGHOST/.s.PGSQL.5432" "$dir/proxy" 2 >"$dir/lost" &
+proxy=$!
+background=$proxy
+while ! grep -q ready "$dir/lost"; do kill -0 $proxy || fail "the proxy did not start"; done
+"$tool" push "$dir/m1.db" 70 500 "$ts"
+"$mutant" ship "$dir/m1.db" "host=$dir/proxy user=$PGUSER dbname=$PGDATABASE" node-m1 32768 >/dev/null 2>>"$dir/log" || true
+kill $proxy
+wait $proxy || true
+background=
+is "caught" "select sum(duplicates) > 0 from cohort.spool where node = 'node-m1'" t
+
+echo "# one that never takes another id believes any watermark, and loses"
+mutate keeps_id src/store/ship_connect.c 's/    if (why) {/    if (why \&\& s->stopping) {/'
+"$tool" push "$dir/m2.db" 71 10 "$ts"
+ship "$dir/m2.db" node-m2 >/dev/null
+sql "update cohort.spool set watermark = 1000000 where node = 'node-m2'"
+"$tool" push "$dir/m2.db" 72 10 "$ts"
+"$mutant" ship "$dir/m2.db" "$DSN" node-m2 65536 >/dev/null 2>>"$dir/log" &
+background=$!
+until_true "select count(*) = 1 from pg_stat_activity where application_name = 'cohortd shipper' and state = 'idle'
+    and query like '%report_spool%'"
+kill $background
+wait $background || true
+background=
+is "caught" "select count(*) from cohort.outcome o join cohort.ingest_batch b using (batch_id)
+    join cohort.spool s using (spool_id) where s.node = 'node-m2'" 10
+
 echo "# a server that hangs in the middle: memory stays bounded, stopping takes no longer than it was given"
 "$tool" push "$dir/h.db" 30 20000 "$ts"
 mkfifo "$dir/stopper"
@@ -211,4 +309,35 @@ exec 9>&-
 line=$(ship "$dir/h.db" node-h 4194304)
 is "rows" "select count(*) from cohort.decision d join cohort.ingest_batch b using (batch_id)
     join cohort.spool s using (spool_id) where s.node = 'node-h'" 20000
+balances
+
+[ "${COHORT_FAULTS:-}" = long ] || exit 0
+echo "# a server that hangs for longer than a statement may take: given up after 75 s, and shipped by another connection"
+"$tool" push "$dir/g.db" 80 2000 "$ts"
+# A lock that is never given holds the backend in the middle, so that it is the one to be stopped.
+mkfifo "$dir/rows.g"
+psql -XAtq <"$dir/rows.g" >/dev/null &
+locker=$!
+exec 8>"$dir/rows.g"
+echo "begin; lock table cohort.outcome;" >&8
+until_true "select count(*) > 0 from pg_locks where relation = 'cohort.outcome'::regclass and granted
+    and mode = 'AccessExclusiveLock'"
+begin=$(date +%s)
+ship "$dir/g.db" node-g >"$dir/out" &
+shipping=$!
+background="$locker $shipping"
+until_true "select count(*) = 1 from pg_stat_activity where application_name = 'cohortd shipper' and wait_event_type = 'Lock'"
+hung=$(sql "select pid from pg_stat_activity where application_name = 'cohortd shipper'")
+kill -STOP "$hung"
+exec 8>&-
+wait $shipping || { kill -CONT "$hung"; fail "it never gave up"; }
+spent=$(($(date +%s) - begin))
+kill -CONT "$hung"
+wait $locker || true
+background=
+logged "the database did not answer for 75 s"
+echo "ok: shipped after $spent s"
+[ "$spent" -ge 70 ] || fail "it can't have waited"
+is "rows" "select count(*) from cohort.outcome o join cohort.ingest_batch b using (batch_id)
+    join cohort.spool s using (spool_id) where s.node = 'node-g'" 2000
 balances
