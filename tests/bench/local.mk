@@ -7,6 +7,15 @@ tests_bench_http_hello_SOURCES = tests/bench/http_hello.c
 tests_bench_http_hello_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_bench_http_hello_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
 
+# The spool beside a bare fdatasync: make tests/bench/spool, in a build with -O2.
+EXTRA_PROGRAMS += tests/bench/spool
+tests_bench_spool_SOURCES = tests/bench/spool.c
+tests_bench_spool_CFLAGS = $(AM_CFLAGS)
+tests_bench_spool_LDADD = libspool.a libbase.a libcore.a $(SQLITE_LIBS) $(SODIUM_LIBS)
+
+# From 202 to stored; memory while PostgreSQL is away.
+EXTRA_DIST += tests/bench/ingest.py tests/bench/memory.py
+
 # Decisions in this process, compiling a plan, its memory: make tests/bench/plan, in a build with -O2.
 EXTRA_PROGRAMS += tests/bench/plan
 tests_bench_plan_SOURCES = tests/bench/plan.c
