@@ -14,7 +14,9 @@ libcohortd_a_SOURCES = \
 	src/cohortd/link.c src/cohortd/link.h \
 	src/cohortd/listen.c src/cohortd/listen.h \
 	src/cohortd/options.c src/cohortd/options.h \
+	src/cohortd/own_database.c src/cohortd/own_database.h \
 	src/cohortd/process.c src/cohortd/process.h \
+	src/cohortd/queue.c src/cohortd/queue.h \
 	src/cohortd/queue_watch.c src/cohortd/queue_watch.h \
 	src/cohortd/relay.c src/cohortd/relay.h \
 	src/cohortd/server.c src/cohortd/server.h \

@@ -1,15 +1,12 @@
 #include "cohortd/server.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,46 +15,33 @@
 #include "cohortd/database.h"
 #include "cohortd/datadir.h"
 #include "cohortd/embedded.h"
-#include "cohortd/files.h"
 #include "cohortd/keeper.h"
 #include "cohortd/listen.h"
-#include "cohortd/queue_watch.h"
-#include "cohortd/source.h"
+#include "cohortd/own_database.h"
+#include "cohortd/queue.h"
 #include "cohortd/stop_signal.h"
 #include "cohortd/thread.h"
 #include "cohortd/worker.h"
-#include "store/ship_books.h"
 
-#define GROUP_US 2000
-#define GROUP_BYTES 65536
-#define BATCH_BYTES (4 << 20)
-#define FILES_OF_SERVER 128     /* logs, sockets, the spool, connections to the database */
-#define FILES_OF_WORKER 16      /* its event loop, mailbox and listening socket, and a few clients */
-#define RESTART_MAX_US 30000000 /* between attempts to start an embedded database again */
-#define COLD_START_MS 5000      /* a database that takes longer is not waited for when there is a snapshot */
-#define STILL_STARTING_MS 500   /* a look at one that is */
-#define REMIND_US 10000000      /* that a start waits for the database */
+#define FILES_OF_SERVER 128 /* logs, sockets, the spool, connections to the database */
+#define FILES_OF_WORKER 16  /* its event loop, mailbox and listening socket, and a few clients */
+#define COLD_START_MS 5000  /* a database that takes longer is not waited for when there is a snapshot */
+#define REMIND_US 10000000  /* that a start waits for the database */
 
 struct server {
     const struct config *c;
     struct counters counters;
     struct datadir *dir;
-    struct embedded *embedded; /* NULL with --database */
+    struct own_database own; /* empty with --database */
     const char *conninfo;
     struct keeper *keeper;
     pthread_mutex_t plans_lock; /* of plans, and of workers while they are started */
     const struct plan_set *plans;
-    struct spool *spool;
-    struct queue_watch queue_watch;
-    struct source source;
-    struct shipper *shipper;
-    _Atomic(struct shipper *) ledger_of; /* the same, for any thread */
+    struct queue *queue;
     struct caller *caller;
     struct control *control;
     struct worker **workers;
     size_t n_workers, n_started;
-    bool database_down, database_starting; /* the embedded one */
-    int64_t restart_at_us, restart_pause_us;
 };
 
 static size_t worker_count(const struct config *c)
@@ -142,93 +126,30 @@ static int start_keeper(struct server *s, struct error *e)
     return keeper_open(&s->keeper, &o, e);
 }
 
-/* An embedded database that does not start, for a reason that may pass, is tried again while the snapshot is
- * served. */
-static int start_embedded(struct server *s, struct error *e)
+static int start_database(struct server *s, struct error *e)
 {
     const struct config *c = s->c;
     struct embedded_options o = {datadir_path(s->dir), c->pg_bindir, c->os_user, stop_signal_came};
-    int code = embedded_new(&s->embedded, &o, e);
-    if (code != ERR_OK)
-        return code;
-    s->conninfo = embedded_conninfo(s->embedded);
-    bool cold = keeper_has_snapshot(s->keeper);
-    code = embedded_start(s->embedded, cold ? COLD_START_MS : 0, e);
-    if (code == ERR_OK || !cold || code == ERR_STATE || code == ERR_DAMAGED)
-        return code;
-    if (code != ERR_LIMIT)
-        log_error("database", "%s; trying again", e->text);
-    s->database_down = true;
-    s->database_starting = code == ERR_LIMIT;
-    s->restart_pause_us = 1000000;
-    return ERR_OK;
-}
-
-static int start_database(struct server *s, struct error *e)
-{
-    if (!s->c->database[0])
-        return start_embedded(s, e);
-    s->conninfo = s->c->database;
-    return ERR_OK;
-}
-
-/* Any thread. Before the shipper runs, the books are those of the last run. */
-static bool read_ledger(void *arg, struct ledger *out)
-{
-    struct server *s = arg;
-    struct shipper *shipper = atomic_load(&s->ledger_of);
-    if (shipper)
-        return shipper_ledger(shipper, out);
-    struct group_source source = source_for_shipper(&s->source);
-    struct ship_books books;
-    ship_books_init(&books, &source);
-    bool known = ship_books_read(&books, out);
-    ship_books_destroy(&books);
-    return known;
-}
-
-static int open_source(struct server *s, struct error *e)
-{
-    char *path = file_path(datadir_path(s->dir), "shipped");
-    if (!path)
-        return error_set(e, ERR_NOMEM, NULL, "out of memory");
-    source_open(&s->source, s->spool, (unsigned)s->c->spool_grace_seconds * 1000u, path);
-    free(path);
-    s->counters.ledger_arg = s;
-    s->counters.read_ledger = read_ledger;
-    return ERR_OK;
+    s->conninfo = c->database;
+    if (c->database[0])
+        return ERR_OK;
+    int code = own_database_start(&s->own, &o, keeper_has_snapshot(s->keeper) ? COLD_START_MS : 0, e);
+    if (s->own.embedded)
+        s->conninfo = embedded_conninfo(s->own.embedded);
+    return code;
 }
 
 static int start_queue(struct server *s, struct error *e)
 {
-    char *path = file_path(datadir_path(s->dir), "spool.db");
-    struct spool_options spool = {path, (uint64_t)s->c->spool_max_bytes, GROUP_US, GROUP_BYTES};
-    int code = path ? spool_open(&s->spool, &spool, e) : error_set(e, ERR_NOMEM, NULL, "out of memory");
-    free(path);
-    if (code == ERR_OK)
-        code = open_source(s, e);
+    int code = queue_open(&s->queue, s->c, s->dir, &s->counters, e);
     return code == ERR_OK ? caller_start(&s->caller, s->conninfo, e) : code;
-}
-
-/* Once the database has the schema that the shipper writes to. */
-static int start_shipper(struct server *s, struct error *e)
-{
-    struct shipper_options ship = {.conninfo = s->conninfo,
-                                   .node = datadir_node(s->dir),
-                                   .batch_bytes = BATCH_BYTES,
-                                   .interval_ms = (unsigned)s->c->ship_interval_ms,
-                                   .source = source_for_shipper(&s->source),
-                                   .counters = &s->counters};
-    int code = shipper_start(&s->shipper, &ship, e);
-    if (code == ERR_OK)
-        atomic_store(&s->ledger_of, s->shipper);
-    return code;
 }
 
 static struct worker_options worker_options(struct server *s, int fd)
 {
     const struct config *c = s->c;
-    struct worker_options o = {.fd = fd, .spool = s->spool, .caller = s->caller, .counters = &s->counters};
+    struct worker_options o = {
+        .fd = fd, .spool = queue_spool(s->queue), .caller = s->caller, .counters = &s->counters};
     http_options_default(&o.http);
     o.http.max_body = (size_t)c->max_body_bytes;
     o.http.header_s = (unsigned)c->header_seconds;
@@ -311,7 +232,7 @@ static int find_plans(struct server *s, struct error *e)
             *e = first.error;
             return e->code;
         }
-        if (!looked && (down || waited > COLD_START_MS * 1000 || s->database_down)) {
+        if (!looked && (down || waited > COLD_START_MS * 1000 || s->own.down)) {
             looked = true;
             if (keeper_has_snapshot(s->keeper) && keeper_serve_snapshot(s->keeper, e) != ERR_OK)
                 log_error("definitions", "the snapshot can't be served: %s", e->text);
@@ -345,7 +266,7 @@ static int start_threads(struct server *s, char *url, size_t cap, struct error *
     if (code == ERR_OK)
         code = start_workers(s, url, cap, e);
     if (code == ERR_OK && control_prepared(s->control))
-        code = start_shipper(s, e);
+        code = queue_ship(s->queue, s->conninfo, e);
     signals_restore(&before);
     return code;
 }
@@ -388,69 +309,23 @@ int server_start(struct server **out, const struct config *c, struct error *e)
 
 /* While it runs. */
 
-static void set_gauges(struct server *s)
-{
-    struct spool_stats stats;
-    spool_stats(s->spool, &stats);
-    counter_set(&s->counters, spool_groups, (int64_t)stats.groups);
-    counter_set(&s->counters, spool_bytes, (int64_t)stats.bytes);
-    counter_set(&s->counters, spool_commits, (int64_t)stats.commits);
-}
-
-static void describe_end(int status)
-{
-    if (WIFSIGNALED(status))
-        log_error("database", "the embedded database was ended by signal %d; starting it again",
-                  WTERMSIG(status));
-    else
-        log_error("database", "the embedded database ended with status %d; starting it again",
-                  WEXITSTATUS(status));
-}
-
-static void watch_database(struct server *s)
-{
-    struct error e;
-    int status;
-    /* One that is starting is looked after by whoever waits for it. */
-    if (!s->database_starting && embedded_ended(s->embedded, &status)) {
-        describe_end(status);
-        s->database_down = true;
-        s->restart_at_us = 0;
-        s->restart_pause_us = 1000000;
-    }
-    if (!s->database_down || clock_monotonic_us() < s->restart_at_us)
-        return;
-    int code = embedded_start(s->embedded, STILL_STARTING_MS, &e);
-    s->database_down = code != ERR_OK;
-    s->database_starting = code == ERR_LIMIT;
-    if (code == ERR_OK)
-        log_info("database", "the embedded database runs again");
-    if (code == ERR_OK || code == ERR_LIMIT)
-        return;
-    log_error("database", "%s; trying again in %lld s", e.text, (long long)s->restart_pause_us / 1000000);
-    s->restart_at_us = clock_monotonic_us() + s->restart_pause_us;
-    if (s->restart_pause_us < RESTART_MAX_US)
-        s->restart_pause_us *= 2;
-}
-
 /* After a start without the database. */
 static void begin_shipping(struct server *s)
 {
     struct error e;
     sigset_t before;
     signals_block(&before);
-    if (start_shipper(s, &e) != ERR_OK)
+    if (queue_ship(s->queue, s->conninfo, &e) != ERR_OK)
         log_error("server", "%s; trying again", e.text);
     signals_restore(&before);
 }
 
 void server_tick(struct server *s)
 {
-    set_gauges(s);
-    queue_watch_tick(&s->queue_watch, s->spool, &s->counters);
-    if (s->embedded && !stop_signal_came())
-        watch_database(s);
-    if (!s->shipper && control_prepared(s->control))
+    queue_tick(s->queue);
+    if (s->own.embedded && !stop_signal_came())
+        own_database_watch(&s->own);
+    if (!queue_ships(s->queue) && control_prepared(s->control))
         begin_shipping(s);
 }
 
@@ -487,16 +362,11 @@ void server_stop(struct server *s)
 {
     control_stop(s->control); /* no plan is sent to a worker that is gone */
     stop_workers(s);
-    /* The shipper reads the spool, so it stops first; what is not shipped stays in the file. */
-    if (s->shipper)
-        shipper_stop(s->shipper, (unsigned)s->c->drain_seconds * 1000u);
-    source_close(&s->source);
-    if (s->spool)
-        spool_close(s->spool);
+    queue_close(s->queue, (unsigned)s->c->drain_seconds * 1000u);
     plan_set_unref(s->plans);
     keeper_close(s->keeper);
     pthread_mutex_destroy(&s->plans_lock);
-    embedded_stop(s->embedded);
+    embedded_stop(s->own.embedded);
     datadir_close(s->dir);
     free(s);
 }
