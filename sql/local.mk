@@ -103,3 +103,7 @@ SQL_FUNCTIONS += sql/functions/48_result_cell.sql
 SQL_MIGRATIONS += sql/migrations/0050_metrics.sql sql/migrations/0054_metric_rules.sql
 SQL_FUNCTIONS += sql/functions/19_metric_conditions.sql sql/functions/19_experiment_metrics.sql sql/functions/19_stop_conditions.sql \
 	sql/functions/30_metric_documents.sql
+
+# Webhooks.
+SQL_MIGRATIONS += sql/migrations/0060_webhooks.sql
+SQL_FUNCTIONS += sql/functions/78_webhooks.sql

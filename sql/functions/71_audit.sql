@@ -32,7 +32,7 @@ comment on function cohort.audit_key(text, jsonb) is 'The key of a row for the a
 -- What must not be read out of the audit either; and of a segment's list, which may have a million entries, its hash.
 create or replace function cohort.audit_masked(r jsonb) returns jsonb
     language sql immutable
-    as $$ select case when r ?| array['hash', 'unit_key', 'hash_key'] then r - array['hash', 'unit_key', 'hash_key']
+    as $$ select case when r ?| array['hash', 'unit_key', 'hash_key', 'secret'] then r - array['hash', 'unit_key', 'hash_key', 'secret', 'since']
                       when jsonb_typeof(r -> 'list') = 'array' then r || jsonb_build_object('list',
                           'sha256 ' || encode(sha256(convert_to((r -> 'list')::text, 'UTF8')), 'hex'))
                       else r end $$;
@@ -64,7 +64,7 @@ declare
 begin
     foreach t in array array['environment', 'secret', 'flag', 'flag_rule', 'experiment', 'variant', 'phase', 'phase_variant',
         'phase_closed', 'metric', 'guardrail', 'api_key', 'condition_operator', 'experiment_metric', 'stop_condition', 'frozen_cap', 'ramp_step', 'layer',
-        'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event'] loop
+        'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event', 'webhook'] loop
         if to_regclass('cohort.' || quote_ident(t)) is not null then
             execute format('create or replace trigger zy_audit after insert or update or delete on cohort.%I
                 for each row execute function cohort.audit_write()', t);

@@ -1,5 +1,6 @@
 #include "cohortd/control.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,7 @@
 #include "base/log.h"
 #include "cohortd/link.h"
 #include "cohortd/thread.h"
+#include "cohortd/webhooks.h"
 #include "store/chores.h"
 #include "store/definitions.h"
 #include "store/leader.h"
@@ -26,7 +28,9 @@ struct control {
     struct link definitions, preparing, monitor;
     bool definitions_runs, monitor_runs;
     pthread_t definitions_thread, monitor_thread;
-    struct leader_watch watch; /* the monitor's thread's */
+    struct leader_watch watch;    /* the monitor's thread's */
+    atomic_int_least64_t leading; /* the epoch this node leads with, 0: it does not */
+    struct webhooks *webhooks;
     pthread_mutex_t lock;
     bool prepared;              /* under lock */
     struct first_contact first; /* under lock */
@@ -197,6 +201,7 @@ static void lead(struct control *c, int64_t *epoch, int64_t new_epoch)
     else if (new_epoch != *epoch)
         log_info("monitor", "%s no longer leads the monitor", c->o.database.node);
     *epoch = new_epoch;
+    atomic_store(&c->leading, new_epoch);
     counter_set(c->o.counters, leader, new_epoch ? 1 : 0);
 }
 
@@ -276,6 +281,12 @@ static void *run_monitor(void *arg)
     return NULL;
 }
 
+static int64_t leading_epoch(void *arg)
+{
+    struct control *c = arg;
+    return atomic_load(&c->leading);
+}
+
 int control_start(struct control **out, const struct control_options *o, struct error *e)
 {
     struct control *c = calloc(1, sizeof *c);
@@ -291,6 +302,8 @@ int control_start(struct control **out, const struct control_options *o, struct 
     if (code == ERR_OK)
         code = thread_start(&c->monitor_thread, run_monitor, c, e);
     c->monitor_runs = code == ERR_OK;
+    if (code == ERR_OK)
+        code = webhooks_start(&c->webhooks, o->database.conninfo, leading_epoch, c, e);
     if (code != ERR_OK) {
         control_stop(c);
         return code;
@@ -310,6 +323,7 @@ void control_stop(struct control *c)
         pthread_join(c->definitions_thread, NULL);
     if (c->monitor_runs)
         pthread_join(c->monitor_thread, NULL);
+    webhooks_stop(c->webhooks);
     link_fini(&c->definitions);
     link_fini(&c->preparing);
     link_fini(&c->monitor);

@@ -23,11 +23,13 @@ libcohortd_a_SOURCES = \
 	src/cohortd/source.c src/cohortd/source.h \
 	src/cohortd/stop_signal.c src/cohortd/stop_signal.h \
 	src/cohortd/thread.c src/cohortd/thread.h \
+	src/cohortd/webhook_send.c src/cohortd/webhook_send.h \
+	src/cohortd/webhooks.c src/cohortd/webhooks.h \
 	src/cohortd/worker.c src/cohortd/worker.h
-libcohortd_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
+libcohortd_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
 
 bin_PROGRAMS += cohortd
 cohortd_SOURCES = src/cohortd/main.c
 cohortd_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 cohortd_LDADD = libcohortd.a libweb.a libstore.a libspool.a libcodec.a libstats.a libbase.a libcore.a \
-	$(EVENT_LIBS) $(PQ_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
+	$(EVENT_LIBS) $(PQ_LIBS) $(SQLITE_LIBS) $(CURL_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lm

@@ -73,6 +73,8 @@ static const struct call_op ops[] = {
      "'ppm', m.ppm)) from cohort.layer_map($1) m)",
      200, KEY_BODY, NULL, NULL},
     {"results", "cohort.results_json($1)", 200, KEY_BODY, NULL, NULL},
+    {"test", "cohort.test_%1$s($1)", 202, KEY_BODY, NULL, NULL},
+    {"deliveries", "cohort.%1$s_deliveries($1)", 200, KEY_BODY, NULL, NULL},
     {"audit_head", "cohort.get_audit_head()", 200, KEY_BODY, NULL, NULL},
 };
 

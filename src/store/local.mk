@@ -16,7 +16,8 @@ libstore_a_SOURCES = \
 	src/store/ship_rows.c src/store/ship_rows.h \
 	src/store/shipper.c src/store/shipper.h \
 	src/store/sql_files.h \
-	src/store/stops.c src/store/stops.h
+	src/store/stops.c src/store/stops.h \
+	src/store/webhook_queue.c src/store/webhook_queue.h
 libstore_a_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
 
 # Migrations and functions travel in the binary.
