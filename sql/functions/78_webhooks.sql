@@ -167,6 +167,13 @@ begin
                    from stop_event s where s.at >= $1;
     return query select 'alert'::text, a.id, a.at, a.experiment_id, a.iteration, 'harm'::text, 'alert'::text, a.sentence, a.evidence
                    from alert_event a where a.at >= $1;
+    -- A verdict that stopped or alerted by a guardrail is told as that.
+    if to_regclass('cohort.verdict_event') is not null then
+        return query select 'verdict'::text, v.id, v.at, v.experiment_id, v.iteration, v.kind::text, v.action::text, v.sentence, v.evidence
+                       from verdict_event v
+                      where v.at >= $1 and v.action <> 'stop'
+                        and not (v.action = 'alert' and v.guardrail_id is not null);
+    end if;
 end $$;
 comment on function cohort.webhook_events(timestamptz) is 'What webhooks may be told of, from a time on';
 
