@@ -48,6 +48,9 @@ void spool_update_level(struct spool *s)
 
 enum spool_level spool_level(const struct spool *s)
 {
+    int64_t writing = atomic_load_explicit(&s->writing_us, memory_order_relaxed);
+    if (writing && clock_monotonic_us() - writing > SPOOL_HANGS_US)
+        return SPOOL_FAILING;
     return (enum spool_level)atomic_load_explicit(&s->level, memory_order_relaxed);
 }
 
@@ -292,6 +295,7 @@ static void write_batch(struct spool *s)
         p->done = NULL;
     }
 #endif
+    atomic_store_explicit(&s->writing_us, clock_monotonic_us(), memory_order_relaxed);
     int code = commit_and_mark(s, false, &e);
     if (code == ERR_DAMAGED) {
         pthread_mutex_lock(&s->reader_lock);
@@ -299,6 +303,7 @@ static void write_batch(struct spool *s)
         pthread_mutex_unlock(&s->reader_lock);
         code = repaired == ERR_OK ? commit_and_mark(s, true, &e) : fail_batch(s, repaired);
     }
+    atomic_store_explicit(&s->writing_us, 0, memory_order_relaxed);
     complete(s, code, &e);
     say_change(s, was_failing, code, &e);
     if (code != ERR_OK && s->closing)

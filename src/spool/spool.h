@@ -50,7 +50,8 @@ enum spool_level {
     SPOOL_OK,
     SPOOL_HIGH,    /* over 80 % of max_bytes */
     SPOOL_FULL,    /* pushes fail, or the next large one would (over 98 %) */
-    SPOOL_FAILING, /* the last commit failed: the disk is full or broken. The writer keeps trying by itself */
+    SPOOL_FAILING, /* the last commit failed, or one takes longer than five seconds: the disk is full, broken
+                    * or hangs. The writer keeps trying by itself */
 };
 
 /* Any thread, without a lock. */

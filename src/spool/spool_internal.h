@@ -62,8 +62,9 @@ struct spool {
     struct spool_batch batch;    /* being committed */
     _Atomic uint64_t last_group; /* the highest number given */
     atomic_int level;
-    uint64_t shipped;         /* the highest number given to spool_delete */
-    uint64_t unshipped_bytes; /* of committed groups above it */
+    _Atomic int64_t writing_us; /* since when the writer is at a commit; 0: it is not */
+    uint64_t shipped;           /* the highest number given to spool_delete */
+    uint64_t unshipped_bytes;   /* of committed groups above it */
     struct spool_stats stats;
 
     uint64_t read_last, read_accepted; /* consumer: the last group it was given, to notice gaps */
@@ -75,6 +76,9 @@ struct spool {
 
 /* A commit's attempts while it fails come this often. */
 enum { SPOOL_PROBE_MS = 500 };
+
+/* A commit that takes longer hangs. */
+enum { SPOOL_HANGS_US = 5000000 };
 
 /* With lock held: says anew how full the spool is. */
 void spool_update_level(struct spool *s);

@@ -1,5 +1,6 @@
 #include "web/api_ofrep.h"
 
+#include <event2/event.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@
 #include "web/subject_read.h"
 
 #define JSON "application/json"
+#define RECORD_WAIT_S 5
+#define RECORD_WAIT_FAILING_US 100000 /* a full disk says so by then */
 
 static const struct json_limits context_limits = {64 * 1024, 32, 2000};
 
@@ -89,21 +92,49 @@ static int enrolls(const struct api_context *c)
 
 /* An answer that waits for the records of its decisions. */
 struct held {
-    struct http_request *request;
+    struct http_request *request; /* NULL: answered, and still to be told of its records */
+    struct event *timer;
     size_t len;
     char body[];
 };
 
-static void answer_held(struct held *h, bool kept)
+static void answer_held(struct held *h, const char *record)
 {
-    http_add_header(h->request, "Cohort-Record", kept ? "kept" : "lost");
+    if (!h->request)
+        return;
+    http_add_header(h->request, "Cohort-Record", record);
     http_reply(h->request, 200, JSON, h->body, h->len);
+    h->request = NULL;
+}
+
+static void free_held(struct held *h)
+{
+    if (h->timer)
+        event_free(h->timer);
     free(h);
 }
 
 static void on_recorded(void *held, bool kept)
 {
-    answer_held(held, kept);
+    answer_held(held, kept ? "kept" : "lost");
+    free_held(held);
+}
+
+static void on_waited(evutil_socket_t fd, short what, void *held)
+{
+    (void)fd;
+    (void)what;
+    answer_held(held, "unknown");
+}
+
+/* A disk that hangs must not hang decisions; one that is known to is hardly waited for. */
+static void bound_wait(const struct api_context *c, struct held *h)
+{
+    bool failing = c->w->services.queue_level(c->w->services.arg) == QUEUE_FAILING;
+    struct timeval most = {failing ? 0 : RECORD_WAIT_S, failing ? RECORD_WAIT_FAILING_US : 0};
+    h->timer = evtimer_new(c->w->base, on_waited, h);
+    if (h->timer)
+        evtimer_add(h->timer, &most);
 }
 
 /* Makes room to hold the answer in the worker's buffer, where answers wait; false after an error answer. */
@@ -119,6 +150,7 @@ static bool prepare_held(const struct api_context *c, struct held **out)
         return false;
     }
     h->request = c->r;
+    h->timer = NULL;
     h->len = body->len;
     memcpy(h->body, body->data, body->len);
     *out = h;
@@ -133,8 +165,10 @@ static void answer(const struct api_context *c, struct held *h)
         return;
     }
     enum records_wait wait = records_wait(c->w->records, on_recorded, h);
-    if (wait != RECORDS_COMING)
-        answer_held(h, wait == RECORDS_NONE);
+    if (wait == RECORDS_COMING)
+        bound_wait(c, h);
+    else
+        on_recorded(h, wait == RECORDS_NONE);
 }
 
 struct single {

@@ -1,6 +1,7 @@
 /* Loaded in front of libc in a test: what a broken disk and a wrong clock do, switched while the program runs
- * by a control file, $FAULT_SHIM, of two words: an errno for writes and syncs of the spool (0: none), and
- * seconds to be added to the wall clock. The monotonic clock is left alone, as a real one would be. */
+ * by a control file, $FAULT_SHIM, of two words: an errno for writes and syncs of the spool (0: none, -1: they
+ * hang until it changes), and seconds to be added to the wall clock. The monotonic clock is left alone, as a
+ * real one would be. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { HANGS = -1 };
 
 static void control(int *broken, long *shift)
 {
@@ -53,7 +56,9 @@ static int broken(int fd)
     })
 #define BREAK(fd)                                                                                            \
     do {                                                                                                     \
-        int code = broken(fd);                                                                               \
+        int code;                                                                                            \
+        while ((code = broken(fd)) == HANGS)                                                                 \
+            usleep(5000);                                                                                    \
         if (code) {                                                                                          \
             errno = code;                                                                                    \
             return -1;                                                                                       \

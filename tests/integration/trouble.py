@@ -174,6 +174,36 @@ def broken_disk(c, pg):
             s.until(s.drained, "everything is stored")
 
 
+def hanging_disk(c, pg):
+    """A sync that does not return: answers that wait for their records come all the same."""
+    with tempfile.TemporaryDirectory(prefix="cohort-test.", dir="/tmp") as d:
+        shim, s = Shim(d), Node(pg, "node-hangs", "--decision-durability", "sync")
+        s.environment = shim.environment(s.program)
+        with s:
+            s.until(lambda: s.evaluate("cta", "c-1")["reason"] == "SPLIT", "it runs")
+            c.equal("sync: records are kept", s.post(SINGLE, CONTEXT, "client").headers["cohort-record"], "kept")
+            shim.set(broken=-1)
+            began = time.monotonic()
+            answers = [s.post(SINGLE, {"context": {"targetingKey": "h-0"}}, "client")]
+            took = time.monotonic() - began
+            c.check(f"a disk that hangs: the first answer waits a little ({took:.1f} s)", 4 < took < 15)
+            s.until(lambda: ready(s)["spool"] == "failing", "readiness says so")
+            began = time.monotonic()
+            answers += [s.post(SINGLE, {"context": {"targetingKey": f"h-{i}"}}, "client") for i in range(1, 6)]
+            took = time.monotonic() - began
+            c.check(f"the next hardly wait ({took:.1f} s for 5)", took < 4)
+            c.equal("none of them says that its record is kept, or lost", [a.headers["cohort-record"] for a in answers], ["unknown"] * 6)
+            c.equal("they are decisions as ever", {a.json["metadata"]["reason"] for a in answers}, {"VARIANT"})
+            a = s.post("/v1/outcomes", batch(1), "events")
+            c.equal("events are refused", (a.status, a.headers["retry-after"]), (503, "1"))
+            shim.set()
+            s.until(lambda: s.post(SINGLE, CONTEXT, "client").headers["cohort-record"] == "kept", "it heals by itself")
+            c.equal("and takes events", s.post("/v1/outcomes", batch(1), "events").status, 202)
+            s.until(s.drained, "everything is stored")
+        made = ",".join("'" + a.json["metadata"]["decisionId"] + "'" for a in answers)
+        c.equal("what waited was kept after all", int(pg.value(f"select count(*) from cohort.decision where decision_id in ({made})")), 6)
+
+
 def full_disk(c, pg):
     """Definitions and stops that a full disk can't keep are served all the same, and kept as soon as there is room."""
     with SmallDisk() as disk:
@@ -267,6 +297,7 @@ def main():
             ages(c, s, pg)
         levels(c, pg)
         broken_disk(c, pg)
+        hanging_disk(c, pg)
         full_disk(c, pg)
         sync(c, pg)
         sync_answers(c, pg)
