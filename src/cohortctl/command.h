@@ -12,6 +12,6 @@ command_fn command_apply, command_archive, command_audit, command_clone, command
     command_drop_arm, command_evaluate, command_experiments, command_export, command_grow, command_import,
     command_keys, command_layer_map, command_layers, command_pause, command_preview, command_psql,
     command_ramp, command_restart, command_results, command_resume, command_ship, command_show,
-    command_simulate, command_start, command_status, command_stop, command_validate;
+    command_simulate, command_start, command_status, command_stop, command_validate, command_webhooks;
 
 #endif

@@ -20,6 +20,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cmd_simulate.c \
 	src/cohortctl/cmd_status.c \
 	src/cohortctl/cmd_validate.c \
+	src/cohortctl/cmd_webhooks.c \
 	src/cohortctl/command.h \
 	src/cohortctl/context.c src/cohortctl/context.h \
 	src/cohortctl/csv.c src/cohortctl/csv.h \

@@ -41,6 +41,7 @@ static const struct command {
     {"keys", command_keys, "ACTION", "list, create, rotate, revoke API keys"},
     {"audit", command_audit, "[head|verify]", "who changed what; is the record whole?"},
     {"dead-letters", command_dead_letters, "[replay|drop]", "events that were refused: send again, give up"},
+    {"webhooks", command_webhooks, "ACTION", "who is told of stops, alerts and verdicts"},
     {"import", command_import, "FILE.csv", "load an experiment that was run elsewhere"},
     {"simulate", command_simulate, "--flag KEY", "play customers against a running server"},
     {"psql", command_psql, "[ARGS]", "psql on the server's database"},

@@ -109,6 +109,8 @@ ROLES = {
     "POST /v1/overrides": EDIT, "POST /v1/preview": READ,
     "GET /v1/keys": ADMIN, "POST /v1/keys": ADMIN, "GET /v1/keys/{key}": ADMIN, "DELETE /v1/keys/{key}": ADMIN,
     "POST /v1/keys/{key}/rotate": ADMIN,
+    "GET /v1/webhooks": ADMIN, "GET /v1/webhooks/{key}": ADMIN, "PUT /v1/webhooks/{key}": ADMIN, "DELETE /v1/webhooks/{key}": ADMIN,
+    "GET /v1/webhooks/{key}/deliveries": ADMIN, "POST /v1/webhooks/{key}/test": ADMIN,
     "GET /v1/dead-letters": ADMIN, "POST /v1/dead-letters/replay": ADMIN, "POST /v1/dead-letters/drop": ADMIN,
     "GET /v1/audit": ADMIN, "GET /v1/audit/head": ADMIN,
     "GET /": ANYONE, "GET /healthz": ANYONE, "GET /readyz": ANYONE, "GET /metrics": ANYONE,
