@@ -168,7 +168,7 @@ begin
        or exists (select from frozen_cap f where (f.experiment_id, f.metric_id, f.metric_version) = (e.id, m.id, m.version)) then
         return;
     end if;
-    select percentile_disc(m.winsor_quantile::double precision) within group (order by v.y), count(*) into found_cap, from_units
+    select trim_scale(percentile_disc(m.winsor_quantile::double precision) within group (order by v.y)), count(*) into found_cap, from_units
       from metric_values(m, clock_timestamp()) v;
     if from_units = 0 then
         perform fail('metric_winsor_unknown', format('Nothing was counted for metric %s in the last 30 days: its winsor_quantile has no value for experiment %s.',

@@ -5,7 +5,7 @@
 
 #include "cohortctl/path.h"
 
-static const char *const metric_read_only[] = {"version", NULL};
+static const char *const metric_read_only[] = {"version", "versions", "notice", NULL};
 static const char *const none_read_only[] = {NULL};
 static const char *const segment_read_only[] = {"entries", NULL};
 static const char *const experiment_read_only[] = {
@@ -18,14 +18,16 @@ static const char *const holdout_read_only[] = {"id", "kind", "status", "iterati
     "\"stop\"}]"
 #define EXPERIMENT_DEFAULTS                                                                                  \
     "\"unit_type\":\"user\",\"exposure\":\"on_evaluation\",\"alpha\":0.01,\"alert_alpha\":0."                \
-    "05," GUARDRAIL_DEFAULTS
+    "05,\"success_alpha\":0.05,\"metrics\":[{\"role\":\"secondary\"}],\"stop_conditions\":[{\"action\":"     \
+    "\"stop\",\"weight\":1}]," GUARDRAIL_DEFAULTS
 
 /* A list in defaults has one item, which stands for each; "" stands for the key. */
 static const struct kind kinds[] = {
     {"metrics",
      "items",
      metric_read_only,
-     "{\"event\":\"\",\"kind\":\"binary\",\"direction_good\":\"none\",\"window_start_s\":0}",
+     "{\"event\":\"\",\"kind\":\"binary\",\"direction_good\":\"none\",\"window_start_s\":0,\"cuped_days\":0,"
+     "\"trusted_only\":true}",
      {NULL}},
     {"layers", "items", none_read_only, "{}", {NULL}},
     {"segments", "items", segment_read_only, "{}", {NULL}},

@@ -57,6 +57,7 @@ say $? "cohort.condition_operator has the operators of the servers"
 run_file "$here/sql_cases.sql"
 run_file "$here/sql_state.sql"
 run_file "$here/sql_assignment.sql"
+run_file "$here/sql_metrics.sql"
 
 # Deferred rules speak at COMMIT.
 at_commit=$(psql -X -v VERBOSITY=verbose -c "begin" -c "insert into cohort.experiment (key) values ('uneven')" \

@@ -10,7 +10,7 @@ create temp table allowed (name text, product text, analyst text);
 insert into allowed values
 ('experiment', 'SIUD', 'S'), ('variant', 'SIUD', 'S'), ('guardrail', 'SIUD', 'S'), ('flag', 'SIUD', 'S'), ('flag_rule', 'SIUD', 'S'),
 ('layer', 'SIUD', 'S'), ('segment', 'SIUD', 'S'), ('override', 'SIUD', 'S'), ('prerequisite', 'SIUD', 'S'), ('ramp_step', 'SIUD', 'S'),
-('holdout', 'SIUD', 'S'), ('metric', 'SIUD', 'S'), ('experiment_metric', 'SID', 'S'),
+('holdout', 'SIUD', 'S'), ('metric', 'SIUD', 'S'), ('experiment_metric', 'SIUD', 'S'), ('stop_condition', 'SIUD', 'S'),
 ('secret', '', ''), ('api_key', '', ''), ('definition_turn', '', '');
 
 create temp view seen as
@@ -32,7 +32,7 @@ select case when not has_column_privilege(r.role, 'cohort.' || x.t, x.c, p.kind)
        || format('%s can''t %s %s.%s', r.role, p.kind, x.t, x.c)
   from (values ('experiment', 'id'), ('experiment', 'salt'), ('experiment', 'iteration'), ('experiment', 'ship_salt'), ('experiment', 'started_at'),
                ('experiment', 'shipped_variant'), ('layer', 'salt'), ('flag_rule', 'salt'), ('variant', 'dropped_at'), ('ramp_step', 'state'),
-               ('ramp_step', 'opened'), ('metric', 'version'), ('flag', 'created_by')) x(t, c)
+               ('ramp_step', 'opened'), ('metric', 'version'), ('metric', 'event_path'), ('metric', 'denominator_path'), ('flag', 'created_by')) x(t, c)
  cross join (values ('cohort_product'), ('cohort_analyst')) r(role) cross join (values ('insert'), ('update')) p(kind);
 select case when not has_table_privilege(r.role, 'cohort.' || t, p) then 'ok     ' else 'not ok ' end || format('%s can''t %s %s', r.role, p, t)
   from unnest(array['audit', 'audit_seal', 'audit_head', 'audit_pending', 'phase', 'phase_variant', 'status_change', 'stop_event', 'alert_event']) t
