@@ -1,8 +1,10 @@
 /* A file that SQLite can't read is made anew from the groups that are whole; the old one is kept beside it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +14,7 @@
 #include "spool/salvage.h"
 #include "spool/spool_internal.h"
 
-enum { PATH_ROOM = 4096, BATCH_BYTES = 4 << 20 };
+enum { PATH_ROOM = 4096, BATCH_BYTES = 4 << 20, ASIDE_KEPT = 3 };
 
 struct copying {
     struct spool_file *to;
@@ -103,6 +105,48 @@ static int put_facts(const char *path, const uint8_t *id, const struct spool_fac
     return spool_file_seal(&f, code, e);
 }
 
+static bool is_aside(const struct dirent *d, const char *prefix, uint64_t *made_us)
+{
+    size_t n = strlen(prefix);
+    char *end;
+    if (strncmp(d->d_name, prefix, n) != 0 || d->d_name[n] < '0' || d->d_name[n] > '9')
+        return false;
+    *made_us = strtoull(d->d_name + n, &end, 10);
+    return *end == '\0';
+}
+
+/* What was set aside is for people to look at; the newest few are enough, and may be large. */
+static void prune_aside(const char *path)
+{
+    uint64_t kept[ASIDE_KEPT] = {0}, made_us;
+    const char *slash = strrchr(path, '/');
+    char dir[PATH_ROOM], prefix[PATH_ROOM];
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    snprintf(prefix, sizeof prefix, "%s.damaged-", slash ? slash + 1 : path);
+    for (int pass = 0; pass < 2; pass++) {
+        DIR *d = opendir(dir);
+        for (struct dirent *entry; d && (entry = readdir(d));) {
+            char log[300];
+            if (!is_aside(entry, prefix, &made_us))
+                continue;
+            for (int i = 0; pass == 0 && i < ASIDE_KEPT; i++) {
+                uint64_t held = kept[i];
+                kept[i] = held > made_us ? held : made_us;
+                made_us = held > made_us ? made_us : held;
+            }
+            if (pass == 0 || made_us >= kept[ASIDE_KEPT - 1])
+                continue;
+            snprintf(log, sizeof log, "%s-wal", entry->d_name);
+            unlinkat(dirfd(d), log, 0);
+            if (unlinkat(dirfd(d), entry->d_name, 0) == 0)
+                log_info("spool", "%s%s: removed; the newest %d damaged files are kept", dir, entry->d_name,
+                         ASIDE_KEPT);
+        }
+        if (d)
+            closedir(d);
+    }
+}
+
 /* The old file gets a second name before the new one takes its place. Its log goes first: it must never meet
  * the new file. */
 static int swap(struct spool *s, const char *fresh, char *aside, struct error *e)
@@ -139,6 +183,8 @@ int spool_rebuild(struct spool *s, const struct spool_known *k, const uint8_t *i
     code = put_facts(fresh, id, facts, e);
     if (code == ERR_OK)
         code = swap(s, fresh, aside, e);
+    if (code == ERR_OK)
+        prune_aside(s->path);
     if (code == ERR_OK)
         log_error("spool",
                   "%s: %" PRIu64 " groups with %" PRIu64 " records were saved, %" PRIu64

@@ -12,6 +12,14 @@ TESTS += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_spool_LDADD = libspool.a libbase.a libcore.a $(CHECK_LIBS) $(SQLITE_LIBS) $(SODIUM_LIBS)
+check_PROGRAMS += tests/unit/test_spool_repair tests/unit/test_snapshot
+TESTS += tests/unit/test_spool_repair tests/unit/test_snapshot
+tests_unit_test_spool_repair_SOURCES = tests/unit/test_spool_repair.c
+tests_unit_test_spool_repair_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_spool_repair_LDADD = $(tests_unit_test_spool_LDADD)
+tests_unit_test_snapshot_SOURCES = tests/unit/test_snapshot.c
+tests_unit_test_snapshot_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_snapshot_LDADD = $(tests_unit_test_spool_LDADD)
 
 check_PROGRAMS += tests/unit/test_stats_evt tests/unit/test_stats_guardrail tests/unit/test_stats_tests
 TESTS += tests/unit/test_stats_evt tests/unit/test_stats_guardrail tests/unit/test_stats_tests
