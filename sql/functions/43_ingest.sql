@@ -1,7 +1,8 @@
 -- Stores a batch: staging into the event tables, duplicates counted, the watermark in the same transaction.
 -- Rows are locked in one order everywhere: exposures by key, then switches, outcomes, decisions, each by key;
 -- so shippers that meet wait for each other and never in a circle. Hash and merge joins are off because
--- they would read a whole table for a batch.
+-- they would read a whole table for a batch; sequential scans, since a plan made while a table was small is kept by the
+-- connection when it is large. "offset 0" makes the batch the outer side of a join whatever the planner thinks of sizes.
 
 -- Rows that can't be stored as they are (a missing key, an infinite time) go to the dead letters, so that one
 -- bad record doesn't stop the queue.
@@ -101,18 +102,16 @@ comment on function cohort.ingest_too_late(text, date, bigint, uuid) is
 -- earlier when the rows are locked never becomes earlier.
 create or replace function cohort.ingest_replace(batch bigint) returns int
     language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
-    set jit = off as $$
+    set enable_seqscan = off set jit = off as $$
 declare
     n int;
 begin
-    perform 1 from (
-        select e.unit_id
-          from (select distinct on (s.unit_id, s.experiment_id) s.* from pg_temp.stage_exposure s
-                 order by s.unit_id, s.experiment_id, s.ts, s.event_id) s
-          join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
-         where (s.ts, s.event_id) < (e.first_ts, e.event_id)
-         order by e.unit_id, e.experiment_id
-           for update of e) locked;
+    perform 1
+       from (select distinct on (s.unit_id, s.experiment_id) s.* from pg_temp.stage_exposure s
+              order by s.unit_id, s.experiment_id, s.ts, s.event_id) s
+      cross join lateral (select from cohort.exposure e
+                           where e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
+                             and (s.ts, s.event_id) < (e.first_ts, e.event_id) for update) locked;
     if not found then
         return 0;
     end if;
@@ -121,8 +120,9 @@ begin
                e.variant_id as old_variant, e.phase_id as old_phase, e.first_ts as old_ts, e.event_id as old_event,
                e.batch_id as old_batch, e.segments as old_segments
           from pg_temp.stage_exposure s
-          join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
-         where (s.ts, s.event_id) < (e.first_ts, e.event_id)
+         cross join lateral (select x.* from cohort.exposure x
+                              where x.unit_id = s.unit_id and x.experiment_id = s.experiment_id
+                                and (s.ts, s.event_id) < (x.first_ts, x.event_id) offset 0) e
          order by s.unit_id, s.experiment_id, s.ts, s.event_id
     ), kept as (
         insert into cohort.exposure_replaced (unit_id, experiment_id, old_variant_id, old_phase_id, old_first_ts,
@@ -143,7 +143,7 @@ comment on function cohort.ingest_replace(bigint) is
 -- Whatever was seen, here or displaced by this batch, in another variant or phase than the stored exposure.
 create or replace function cohort.ingest_switches(batch bigint) returns void
     language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
-    set jit = off as $$
+    set enable_seqscan = off set jit = off as $$
 begin
     insert into cohort.exposure_switch as w (unit_id, experiment_id, variant_id, phase_id, ts, event_id, batch_id)
     select distinct on (s.unit_id, s.experiment_id, s.variant_id, s.phase_id)
@@ -152,10 +152,12 @@ begin
             union all
             select r.unit_id, r.experiment_id, r.old_variant_id, r.old_phase_id, r.old_first_ts, r.old_event_id
               from (select distinct unit_id, experiment_id from pg_temp.stage_exposure) t
-              join cohort.exposure_replaced r
-                on r.unit_id = t.unit_id and r.experiment_id = t.experiment_id and r.batch_id = batch) s
-      join cohort.exposure e on e.unit_id = s.unit_id and e.experiment_id = s.experiment_id
-     where (s.variant_id, s.phase_id) is distinct from (e.variant_id, e.phase_id)
+             cross join lateral (select x.* from cohort.exposure_replaced x
+                                  where x.unit_id = t.unit_id and x.experiment_id = t.experiment_id
+                                    and x.batch_id = batch offset 0) r) s
+     cross join lateral (select from cohort.exposure x
+                          where x.unit_id = s.unit_id and x.experiment_id = s.experiment_id
+                            and (s.variant_id, s.phase_id) is distinct from (x.variant_id, x.phase_id) offset 0) e
      order by s.unit_id, s.experiment_id, s.variant_id, s.phase_id, s.ts, s.event_id
     on conflict (unit_id, experiment_id, variant_id, phase_id) do update
        set ts = excluded.ts, event_id = excluded.event_id, batch_id = excluded.batch_id
@@ -167,14 +169,19 @@ comment on function cohort.ingest_switches(bigint) is
 -- Reports with the id and time of the stored first exposure that say something else: the first to arrive stays.
 create or replace function cohort.ingest_exposure_conflicts(batch bigint, spool uuid) returns int
     language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
-    set jit = off as $$
+    set enable_seqscan = off set jit = off as $$
 declare
     n int;
 begin
     with gone as (
-        delete from pg_temp.stage_exposure s using cohort.exposure e
-         where e.unit_id = s.unit_id and e.experiment_id = s.experiment_id and e.event_id = s.event_id
-           and e.first_ts = s.ts and (e.variant_id, e.phase_id) is distinct from (s.variant_id, s.phase_id)
+        delete from pg_temp.stage_exposure s
+         where s.ctid = any (array(
+               select t.ctid from pg_temp.stage_exposure t
+                cross join lateral (select from cohort.exposure e
+                                     where e.unit_id = t.unit_id and e.experiment_id = t.experiment_id
+                                       and e.event_id = t.event_id and e.first_ts = t.ts
+                                       and (e.variant_id, e.phase_id) is distinct from (t.variant_id, t.phase_id)
+                                    offset 0) e))
         returning s.event_id, to_jsonb(s) as body)
     insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
     select now(), 'exposure', 'conflict', cohort.conflict_words(), event_id, body, sha256(convert_to(body::text, 'UTF8')),
@@ -232,7 +239,7 @@ comment on function cohort.conflict_words() is 'What a dead letter with reason c
 drop function if exists cohort.ingest_outcome_conflicts(bigint, uuid);
 create or replace function cohort.ingest_outcome_conflicts(batch bigint, spool uuid, again tid[]) returns int
     language plpgsql set search_path = cohort, pg_temp set enable_hashjoin = off set enable_mergejoin = off
-    set jit = off as $$
+    set enable_seqscan = off set enable_nestloop = on set jit = off as $$
 declare
     n int;
 begin
@@ -240,7 +247,8 @@ begin
     select now(), 'outcome', 'conflict', cohort.conflict_words(), s.event_id, v.body,
            sha256(convert_to(v.body::text, 'UTF8')), octet_length(v.body::text), batch, spool
       from pg_temp.stage_outcome s
-      join cohort.outcome o on o.unit_id = s.unit_id and o.event_id = s.event_id and o.ts = s.ts
+     cross join lateral (select x.* from cohort.outcome x
+                          where x.unit_id = s.unit_id and x.event_id = s.event_id and x.ts = s.ts offset 0) o
      cross join lateral (select to_jsonb(s) as body) v
      where s.ctid = any (again)
        and ((s.name, s.value, s.attributes, s.decision_id) is distinct from (o.name, o.value, o.attributes, o.decision_id)
