@@ -73,11 +73,28 @@ static bool publish(struct link *l, struct pg *p)
     return !stopping;
 }
 
+/* All that we do writes, and its definitions may be old ones. */
+static int refuse_standby(struct pg **p, struct pg_error *e)
+{
+    const char *standby = PQparameterStatus(pg_conn(*p), "in_hot_standby");
+    if (!standby || strcmp(standby, "on") != 0)
+        return ERR_OK;
+    pg_close(*p);
+    *p = NULL;
+    memset(e, 0, sizeof *e);
+    return error_set(&e->error, ERR_UNAVAILABLE, NULL,
+                     "it is a read-only standby: connect to the primary, or promote it");
+}
+
 int link_open(struct link *l, struct pg **out, struct pg_error *e)
 {
     char application[64];
     snprintf(application, sizeof application, "cohortd %s", l->part);
     int code = pg_open(out, l->conninfo, application, l->statement_ms, e);
+    if (code == ERR_OK && (code = refuse_standby(out, e)) != ERR_OK && !l->standby) {
+        l->down = false; /* news, though it was away before */
+        l->standby = true;
+    }
     if (code != ERR_OK) {
         log_down(l, e->error.text);
         return code;
@@ -89,7 +106,7 @@ int link_open(struct link *l, struct pg **out, struct pg_error *e)
     }
     if (l->down)
         log_info(l->part, "the database answers again");
-    l->down = false;
+    l->down = l->standby = false;
     l->connected_us = clock_monotonic_us();
     return ERR_OK;
 }

@@ -18,7 +18,8 @@ struct link {
     struct pg *pg; /* set under lock */
     unsigned back_off_ms;
     int64_t connected_us;
-    bool down; /* a line was logged, another is due when it is back */
+    bool down;    /* a line was logged, another is due when it is back */
+    bool standby; /* the last one that answered was, and that was said */
 };
 
 /* part: for the log and the application's name ("monitor"). The strings outlive it. */

@@ -98,6 +98,10 @@ class Postgres:
         if os.path.exists(self.data + "/postmaster.pid"):
             self.run("pg_ctl", "-D", self.data, "-m", mode, "-w", "-t", "120", "-s", "stop", check=False)
 
+    def owner(self):
+        """Who owns its files."""
+        return os.stat(self.data).st_uid
+
     def postmaster(self):
         with open(self.data + "/postmaster.pid") as f:
             return int(f.readline())

@@ -4,6 +4,7 @@ full or broken, and answers that wait for their records."""
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,6 +230,33 @@ def full_disk(c, pg):
             s.until(lambda: ready(s)["status"] == "ready", "ready again")
 
 
+def old_standby(c):
+    """A read-only copy from before a person's stop, in the database's place: as good as away."""
+    with Postgres("wal_level=replica") as pg, Node(pg, "node-a") as s:
+        define(s, guardrails=[])
+        pg.run("pg_basebackup", "-h", pg.socket, "-U", "postgres", "-D", pg.dir + "/old", "-X", "fetch", "--no-sync", "-c", "fast")
+        s.post("/v1/experiments/cta/stop")
+        s.until(lambda: s.evaluate("cta", "c-1")["metadata"]["reason"] == "STOPPED", "the stop is served")
+        pg.stop()
+        os.rename(pg.data, pg.dir + "/new")
+        os.rename(pg.dir + "/old", pg.data)
+        with open(pg.data + "/standby.signal", "w") as f:
+            shutil.chown(f.name, *([pg.owner()] * 2))
+        pg.start()
+        s.until(lambda: s.log().count("read-only standby") >= 2, "the log says so")
+        s.until(lambda: ready(s)["plan_age_seconds"] >= 4, "the plan's age grows")
+        c.equal("an old standby brings no experiment back", s.evaluate("cta", "c-1")["metadata"]["reason"], "STOPPED")
+        a = s.get("/v1/experiments/cta")
+        c.equal("definitions are away", (a.status, "retry-after" in a.headers), (503, True))
+        c.check("it is said once by each part", s.log().count("read-only standby") <= 3, s.log()[-1500:])
+        pg.stop()
+        shutil.rmtree(pg.data)
+        os.rename(pg.dir + "/new", pg.data)
+        pg.start()
+        s.until(lambda: s.get("/v1/experiments/cta").status == 200, "the primary is found again")
+        c.equal("and the stop is still served", s.evaluate("cta", "c-1")["metadata"]["reason"], "STOPPED")
+
+
 def stop_by_guardrail(s, key):
     """What the monitor does once its evidence is in."""
     s.sql("select cohort.record_stop((select epoch from cohort.leader_state), e.id, g.id, v.id, 'Too many left.', '{}')"
@@ -301,6 +329,7 @@ def main():
         full_disk(c, pg)
         sync(c, pg)
         sync_answers(c, pg)
+    old_standby(c)
     c.done()
 
 
