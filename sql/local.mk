@@ -107,3 +107,5 @@ SQL_FUNCTIONS += sql/functions/19_metric_conditions.sql sql/functions/19_experim
 # Webhooks.
 SQL_MIGRATIONS += sql/migrations/0060_webhooks.sql
 SQL_FUNCTIONS += sql/functions/78_webhooks.sql
+# Planning, and what a stop is verified from.
+SQL_FUNCTIONS += sql/functions/69_power.sql sql/functions/72_planning.sql sql/functions/74_plan.sql sql/functions/76_verify.sql

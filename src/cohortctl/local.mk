@@ -13,6 +13,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cmd_import.c \
 	src/cohortctl/cmd_keys.c \
 	src/cohortctl/cmd_layers.c \
+	src/cohortctl/cmd_plan.c \
 	src/cohortctl/cmd_preview.c \
 	src/cohortctl/cmd_psql.c \
 	src/cohortctl/cmd_results.c \
@@ -21,6 +22,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cmd_status.c \
 	src/cohortctl/cmd_validate.c \
 	src/cohortctl/cmd_webhooks.c \
+	src/cohortctl/cmd_verify_stop.c \
 	src/cohortctl/command.h \
 	src/cohortctl/context.c src/cohortctl/context.h \
 	src/cohortctl/csv.c src/cohortctl/csv.h \
@@ -46,11 +48,14 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/sim_tally.c src/cohortctl/sim_tally.h \
 	src/cohortctl/suggest.c src/cohortctl/suggest.h \
 	src/cohortctl/table.c src/cohortctl/table.h \
-	src/cohortctl/values.c src/cohortctl/values.h
+	src/cohortctl/values.c src/cohortctl/values.h \
+	src/cohortctl/verify_facts.c src/cohortctl/verify.h \
+	src/cohortctl/verify_judge.c \
+	src/cohortctl/verify_units.c
 libcohortctl_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZLIB_CFLAGS)
 
 bin_PROGRAMS += cohortctl
 cohortctl_SOURCES = src/cohortctl/main.c
 cohortctl_CFLAGS = $(libcohortctl_a_CFLAGS)
-cohortctl_LDADD = libcohortctl.a libstore.a libcodec.a libbase.a libcore.a \
+cohortctl_LDADD = libcohortctl.a libstore.a libcodec.a libbase.a libcore.a libstats.a \
 	$(CURL_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(ZLIB_LIBS) $(EVENT_LIBS) -lm

@@ -65,6 +65,8 @@ static const struct route routes[] = {
 
     {HTTP_POST, "/v1/preview", preview_post, MAY_READ, ERRORS_PROBLEM, false, DECISION_BODY, NULL, NULL},
 
+    DEFINE(HTTP_POST, "/v1/plan", definitions_create, MAY_READ, "plan", "metric"),
+
     LIST("/v1/experiments", MAY_READ, "experiment"),
     GET_PUT_DELETE("/v1/experiments/{key}", MAY_READ, MAY_EDIT, "experiment"),
     PATCH("/v1/experiments/{key}", MAY_EDIT, "experiment"),

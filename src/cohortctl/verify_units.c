@@ -1,0 +1,121 @@
+#include <libpq-fe.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cohortctl/json_text.h"
+#include "cohortctl/verify.h"
+
+enum column { UNIT, PHASE, VARIANT, DRAWN, COUNTED, EVENT };
+
+static bool yes_at(const PGresult *r, enum column c)
+{
+    return *PQgetvalue(r, 0, (int)c) == 't';
+}
+
+static int64_t int_at(const PGresult *r, enum column c)
+{
+    return strtoll(PQgetvalue(r, 0, (int)c), NULL, 10);
+}
+
+static bool unit_of(const char *uuid, struct unit *out)
+{
+    size_t len = 0;
+    return sodium_hex2bin(out->bytes, sizeof out->bytes, uuid, strlen(uuid), "-", &len, NULL) == 0 &&
+           len == sizeof out->bytes;
+}
+
+/* Where the contract puts the unit: its phase, and the variant's id in *variant; NULL: nowhere. */
+static const struct verify_phase *place(const struct verify *v, const struct unit *u, int64_t *variant)
+{
+    struct draw d;
+    if (v->has_layer) {
+        draw_unit(v->layer_salt, u, &d);
+        if (slots_owner(&v->layer, slot_of(d.w[DRAW_SELECT])) == SLOTS_NOBODY)
+            return NULL;
+    }
+    draw_unit(v->salt, u, &d);
+    uint32_t traffic = slot_of(d.w[DRAW_SELECT]);
+    for (size_t i = 0; i < v->n_phases; i++) {
+        const struct verify_phase *p = &v->phases[i];
+        if (slots_owner(&p->traffic, traffic) == SLOTS_NOBODY)
+            continue;
+        uint32_t slot = traffic;
+        if (!v->holdout) {
+            draw_unit(p->salt, u, &d);
+            slot = slot_of(d.w[DRAW_VARIANT]);
+        }
+        uint32_t owner = slots_owner(&p->variants, slot);
+        *variant = owner == SLOTS_NOBODY ? 0 : p->ids[owner];
+        return p;
+    }
+    return NULL;
+}
+
+static void check_draw(struct verify *v, const char *uuid, int64_t phase, int64_t variant)
+{
+    struct unit u;
+    int64_t drawn = 0;
+    const struct verify_phase *p = unit_of(uuid, &u) ? place(v, &u, &drawn) : NULL;
+    if (p && p->id == phase && drawn == variant) {
+        v->redrawn++;
+        return;
+    }
+    v->astray++;
+    if (!v->first_astray[0])
+        snprintf(v->first_astray, sizeof v->first_astray, "%s", uuid);
+}
+
+static void count(struct verify *v, int64_t phase, int64_t variant, bool event)
+{
+    const char *treatment = json_text_of(v->evidence, "treatment");
+    const char *control = json_text_of(v->evidence, "control");
+    for (size_t i = 0; i < v->n_phases; i++) {
+        struct verify_phase *p = &v->phases[i];
+        for (size_t k = 0; p->id == phase && k < p->n; k++) {
+            struct verify_arm *a = p->ids[k] != variant                 ? NULL
+                                   : strcmp(p->keys[k], treatment) == 0 ? &p->treatment
+                                   : strcmp(p->keys[k], control) == 0   ? &p->control
+                                                                        : NULL;
+            if (a) {
+                a->units++;
+                a->events += event;
+            }
+        }
+    }
+}
+
+static void take(struct verify *v, const PGresult *r)
+{
+    int64_t phase = int_at(r, PHASE), variant = int_at(r, VARIANT);
+    v->units++;
+    if (yes_at(r, DRAWN) && !v->imported)
+        check_draw(v, PQgetvalue(r, 0, UNIT), phase, variant);
+    else
+        v->undrawn++;
+    if (yes_at(r, COUNTED))
+        count(v, phase, variant, yes_at(r, EVENT));
+}
+
+/* Row by row: an experiment may have more units than memory holds. */
+int verify_units(struct verify *v, struct pg *p, const char *id, struct error *e)
+{
+    PGconn *conn = pg_conn(p);
+    struct pg_error why;
+    PGresult *r;
+    int rc = 0;
+    if (!PQsendQueryParams(conn, "select * from cohort.stop_units($1)", 1, NULL, &id, NULL, NULL, 0) ||
+        !PQsetSingleRowMode(conn))
+        return error_set(e, ERR_UNAVAILABLE, "", "the database went away: %s", PQerrorMessage(conn));
+    while ((r = PQgetResult(conn))) {
+        if (PQresultStatus(r) == PGRES_SINGLE_TUPLE)
+            take(v, r);
+        else if (PQresultStatus(r) != PGRES_TUPLES_OK && rc == 0) {
+            pg_error_from(&why, conn, r);
+            rc = error_set(e, why.error.code, why.error.place, "%s", why.error.text);
+        }
+        PQclear(r);
+    }
+    return rc;
+}
