@@ -27,8 +27,9 @@
     "\"variants\":[{\"variant\":\"control\",\"share_ppm\":500000,\"slots\":[[0,500000]]},"                   \
     "{\"variant\":\"treatment\",\"share_ppm\":500000,\"slots\":[[500000,1000000]]}]}]"
 
-#define EXPERIMENT                                                                                           \
-    "{\"id\":4,\"key\":\"cta\",\"status\":\"running\",\"guard_stopped\":false,\"unit_type\":\"user\","       \
+#define EXPERIMENT "{" EXPERIMENT_FIELDS
+#define EXPERIMENT_FIELDS                                                                                    \
+    "\"id\":4,\"key\":\"cta\",\"status\":\"running\",\"guard_stopped\":false,\"unit_type\":\"user\","        \
     "\"exposure\":\"on_evaluation\",\"salt\":\"" SALT_1 "\",\"condition\":{\"country\":{\"$in\":[\"DE\","    \
     "\"FR\"]}},\"variants\":" VARIANTS ",\"phases\":" PHASES "}"
 
@@ -103,6 +104,57 @@ static void exercise(const struct plan *p)
     plan_api_key_find(p, "ck_admin_x", 10);
     plan_event_declared(p, "refund", 6);
 }
+
+/* --- attributes that are kept --- */
+
+static const struct plan_experiment *cta_of(const struct plan *p)
+{
+    return plan_experiment_find(p, "cta", 3);
+}
+
+START_TEST(kept_attributes_are_read)
+{
+    struct plan *p = read_plan(
+        HEAD
+        "\"api_keys\":[],\"events\":[\"refund\",\"visit\"],\"flags\":[" FLAG "],"
+        "\"event_attributes\":{\"visit\":[\"page\"],\"refund\":[\"plan\",\"amount\",\"device\"],\"odd\":[5]},"
+        "\"experiments\":[{\"segments\":[\"country\",\"user\",\"plan\"]," EXPERIMENT_FIELDS "]}");
+    const char *const *names;
+    ck_assert_uint_eq(plan_experiment_segments(cta_of(p), &names), 2);
+    ck_assert_str_eq(names[0], "country");
+    ck_assert_str_eq(names[1], "plan");
+    ck_assert_uint_eq(plan_event_attributes(p, "refund", 6, &names), 2);
+    ck_assert_str_eq(names[1], "amount");
+    ck_assert_uint_eq(plan_event_attributes(p, "visit", 5, &names), 1);
+    ck_assert_uint_eq(plan_event_attributes(p, "vis", 3, &names), 0);
+    ck_assert_uint_eq(plan_event_attributes(p, "odd", 3, &names), 0);
+    /* Ids of units are never kept, and that is said. */
+    ck_assert_uint_eq(plan_quarantine_count(p), 3);
+    plan_unref(p);
+}
+END_TEST
+
+START_TEST(older_documents_keep_none)
+{
+    struct plan *p = read_plan(DOCUMENT);
+    const char *const *names;
+    ck_assert_uint_eq(plan_experiment_segments(cta_of(p), &names), 0);
+    ck_assert_uint_eq(plan_event_attributes(p, "refund", 6, &names), 0);
+    plan_unref(p);
+}
+END_TEST
+
+START_TEST(too_many_segments_quarantine_the_experiment)
+{
+    const char *const *names;
+    struct plan *p =
+        read_plan(HEAD "\"api_keys\":[],\"events\":[],\"flags\":[],\"experiments\":["
+                       "{\"segments\":[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\"]," EXPERIMENT_FIELDS "]}");
+    ck_assert_uint_eq(plan_quarantine_count(p), 1);
+    ck_assert_uint_eq(plan_experiment_segments(cta_of(p), &names), 0);
+    plan_unref(p);
+}
+END_TEST
 
 /* --- as written --- */
 
@@ -613,5 +665,8 @@ int main(void)
     tcase_add_test(tc, deep_documents);
     tcase_add_test(tc, large_numbers_are_tamed);
     tcase_add_test(tc, taming_has_room);
+    tcase_add_test(tc, kept_attributes_are_read);
+    tcase_add_test(tc, older_documents_keep_none);
+    tcase_add_test(tc, too_many_segments_quarantine_the_experiment);
     return run_case("plan_json", tc);
 }

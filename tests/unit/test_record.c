@@ -32,6 +32,7 @@ static struct record exposure(void)
     r.u.exposure.has_decision = true;
     r.u.exposure.trusted = true;
     r.u.exposure.origin = ORIGIN_IMPORTED;
+    r.u.exposure.segments = text("{\"country\":\"DE\",\"plan\":null}");
     return r;
 }
 
@@ -158,6 +159,7 @@ static void check_exposure(const struct record_exposure *a, const struct record_
     ck_assert(a->has_decision == b->has_decision && a->trusted == b->trusted);
     ck_assert_mem_eq(a->decision_id, b->decision_id, 16);
     ck_assert_int_eq(a->origin, b->origin);
+    check_text(a->segments, b->segments);
 }
 
 START_TEST(every_kind_comes_back_as_written)
@@ -180,6 +182,29 @@ START_TEST(every_kind_comes_back_as_written)
     check_decision(&r[2].u.decision, &d.u.decision);
     ck_assert_int_eq(r[3].kind, RECORD_DEAD_LETTER);
     check_dead_letter(&r[3].u.dead_letter, &l.u.dead_letter);
+}
+END_TEST
+
+/* As a cohortd wrote it that knew no segments; and one without segments is still written so. */
+START_TEST(an_exposure_of_an_older_version_is_read)
+{
+    uint8_t bytes[256], again[256];
+    struct record x = exposure(), r;
+    x.u.exposure.segments = text("");
+    size_t n = record_write(&x, bytes, sizeof bytes);
+    ck_assert_uint_eq(n, 8 + 16 + 5 * 4 + 8 + 16 + 1 + 16);
+    ck_assert_uint_eq(bytes[5], 1);
+    const uint8_t *p = bytes;
+    ck_assert_int_eq(record_read(&p, bytes + n, &r), 1);
+    check_exposure(&r.u.exposure, &x.u.exposure);
+    x = exposure();
+    size_t longer = record_write(&x, again, sizeof again);
+    ck_assert_uint_eq(again[5], 2);
+    ck_assert_uint_eq(longer, n + 4 + x.u.exposure.segments.len);
+    ck_assert_mem_eq(again + 6, bytes + 6, n - 6);
+    again[5] = 1; /* says it is older and has more */
+    p = again;
+    ck_assert_int_eq(record_read(&p, again + longer, &r), ERR_DAMAGED);
 }
 END_TEST
 
@@ -272,6 +297,7 @@ int main(void)
     TCase *c = tcase_create("record");
     tcase_add_test(c, every_kind_comes_back_as_written);
     tcase_add_test(c, the_format_does_not_move);
+    tcase_add_test(c, an_exposure_of_an_older_version_is_read);
     tcase_add_test(c, a_decision_of_version_1_is_read);
     tcase_add_test(c, every_truncation_is_refused);
     tcase_add_test(c, no_flipped_bit_reads_too_far);
