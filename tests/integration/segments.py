@@ -92,9 +92,10 @@ def main():
     c = Checks()
     with Server() as s:
         s.put("/v1/metrics/sales", {"event": "purchase", "kind": "mean", "condition": {"plan": "pro", "amount": {"gte": 1}, "trial": False}})
-        s.put("/v1/holdouts/hold", {"segments": ["country"], "arms": [{"key": "out", "share_ppm": 1, "gives": "nothing"},
-                                                                      {"key": "in", "share_ppm": 999999, "gives": "everything"}]})
-        print(s.post("/v1/holdouts/hold/start"))
+        a = s.put("/v1/holdouts/hold", {"segments": ["country"], "variants": [
+            {"key": "out", "share_ppm": 1, "gives": "nothing", "control": True}, {"key": "in", "share_ppm": 999999, "gives": "everything"}]})
+        assert a.status == 200, a
+        s.post("/v1/holdouts/hold/start")
         for key, segments in (("cta", NAMES), ("plain", [])):
             a = s.put(f"/v1/experiments/{key}", experiment(segments=segments))
             assert a.status == 200, a
