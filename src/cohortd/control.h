@@ -16,7 +16,7 @@ struct control_options {
     struct database_start database; /* its strings outlive it */
     struct counters *counters;
     int64_t retention_days; /* of outcomes and decisions; 0: for ever */
-    struct keeper *keeper; /* outlives it */
+    struct keeper *keeper;  /* outlives it */
     /* On the definitions' thread: whether definitions can be asked for; why not, a constant. */
     void (*on_database)(void *arg, bool available, const char *why);
     void *arg;

@@ -139,7 +139,8 @@ static void source_counts(void *arg, struct source_counts *out)
     struct source *s = arg;
     struct spool_stats stats;
     spool_stats(s->spool, &stats);
-    *out = (struct source_counts){stats.accepted_records, stats.deleted_records, stats.failed_records, stats.damaged};
+    *out = (struct source_counts){stats.accepted_records, stats.deleted_records, stats.failed_records,
+                                  stats.damaged};
 }
 
 struct group_source source_for_shipper(struct source *s)
