@@ -4,11 +4,13 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import signal
+import subprocess
 import threading
 import time
 
-from cohort_server import Checks, Server, experiment
+from cohort_server import BUILD, Checks, Server, experiment
 
 SECRET = "c0rrect-horse-battery-staple"
 
@@ -193,6 +195,29 @@ def given_up(s, c, r):
     c.check("after a day it is given up, visibly", d["state"] == "failed" and d["last_status"] == 500 and d["last_error"] == "answered 500", d)
 
 
+def ctl(s, *words):
+    p = subprocess.run([os.path.join(BUILD, "cohortctl"), "--data", s.data, "webhooks", *words], capture_output=True, text=True)
+    return p.returncode, p.stdout.strip(), p.stderr.strip()
+
+
+def by_hand(s, c, r):
+    """cohortctl webhooks."""
+    rc, secret, _ = ctl(s, "put", "pager", r.url("/pager"), "--events", "alert")
+    c.check("put makes one and prints its secret", rc == 0 and len(secret) == 48, secret)
+    rc, out, err = ctl(s, "put", "pager", r.url("/pager"), "--events", "stop,alert")
+    c.check("once", rc == 0 and out == "" and secret not in err, (rc, out, err))
+    rc, out, _ = ctl(s, "list")
+    c.check("list shows both, no secret", rc == 0 and "pager" in out and "stop,alert" in out and "ops" in out and secret not in out, out)
+    c.equal("test", ctl(s, "test", "pager")[0], 0)
+    s.until(lambda: [p for p in r.of(event="test") if p[0] == "/pager"], "it arrives")
+    p = [p for p in r.of(event="test") if p[0] == "/pager"][0]
+    c.check("signed with the secret that was printed", signed(p[1], p[2], secret))
+    s.until(lambda: "delivered" in ctl(s, "deliveries", "pager")[1], "deliveries tells so")
+    c.check("an action it doesn't know", ctl(s, "tets")[0] != 0 and "test" in ctl(s, "tets")[2])
+    c.equal("delete", ctl(s, "delete", "pager")[0], 0)
+    c.check("and it is gone", ctl(s, "delete", "pager")[0] != 0)
+
+
 def secrets(s, c):
     c.equal("no secret in the audit", s.value(f"select count(*) from cohort.audit where before::text || after::text like '%{SECRET}%' "
                                               f"or after::text like '%{SECRET}%'"), "0")
@@ -215,6 +240,7 @@ def main():
         killed(s, c, r)
         off(s, c, r)
         given_up(s, c, r)
+        by_hand(s, c, r)
         secrets(s, c)
     c.done()
 
