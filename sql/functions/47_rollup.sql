@@ -1,6 +1,38 @@
 -- The roll-up, last part: the sums, and the pass as a whole. The first pass of a day makes the partitions of the days
 -- to come, so that no shipper has to at midnight.
 
+-- What changed unit by unit becomes differences of sums and of buckets. Units of the same values are taken together
+-- first: all of a binary metric, and those whose value did not change go away.
+create or replace function cohort.rollup_values() returns void
+    language plpgsql set search_path = cohort, pg_temp set jit = off as $$
+begin
+    with u as (
+        select c.experiment_id, c.metric_id, c.phase_id, c.variant_id, c.ids, c.matured, p.kind = 'binary' as is_binary, c.n > 0 as hit,
+               cohort.unit_value(p.kind, c.n, c.sum, p.low, p.high) as y, c.d_sum as d,
+               case when c.x_n is not null then cohort.unit_value(p.kind, c.x_n, c.x_sum, p.low, p.high) end as x, sum(c.sign) as k
+          from pg_temp.roll_change c
+          join pg_temp.roll_pair p on p.experiment_id = c.experiment_id and p.metric_id = c.metric_id
+         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+        having sum(c.sign) <> 0
+    ), c as materialized (
+        select u.*, g.segment from u cross join lateral unnest(array[0] || u.ids) g(segment)
+    ), buckets as (
+        insert into pg_temp.roll_bucket
+        select experiment_id, metric_id, phase_id, variant_id, segment, b.bucket, coalesce(sum(k) filter (where not matured), 0),
+               coalesce(sum(k) filter (where matured), 0)
+          from c cross join lateral (select cohort.bucket_of(c.y) as bucket) b
+         where not c.is_binary and c.y <> 0
+         group by 1, 2, 3, 4, 5, 6)
+    insert into pg_temp.roll_delta (experiment_id, metric_id, phase_id, variant_id, segment, matured, event_units, amounts, sum, sum_sq,
+                                    sum_cu, den_sum, den_sum_sq, cross_sum, x_sum, x_sum_sq, xy_sum)
+    select experiment_id, metric_id, phase_id, variant_id, segment, matured, coalesce(sum(k) filter (where hit), 0),
+           coalesce(sum(k) filter (where y <> 0), 0), sum(k * y), sum(k * y * y), sum(k * y * y * y),
+           coalesce(sum(k * d), 0), coalesce(sum(k * d * d), 0), coalesce(sum(k * y * d), 0),
+           coalesce(sum(k * x), 0), coalesce(sum(k * x * x), 0), coalesce(sum(k * x * y), 0)
+      from c group by experiment_id, metric_id, phase_id, variant_id, segment, matured;
+end $$;
+comment on function cohort.rollup_values() is 'Part of rollup(): adds up what changed unit by unit';
+
 create or replace function cohort.rollup_store() returns void
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
@@ -8,28 +40,75 @@ begin
     select experiment_id, phase_id, variant_id, sum(units) from pg_temp.roll_delta where metric_id = 0
      group by experiment_id, phase_id, variant_id
     on conflict (experiment_id, phase_id, variant_id) do update set units = s.units + excluded.units;
-    insert into cohort.metric_stat as s (experiment_id, phase_id, variant_id, metric_id, metric_version, units,
-                                         event_units, sum, sum_sq, matured_units, matured_event_units, matured_sum,
-                                         matured_sum_sq)
-    select d.experiment_id, d.phase_id, d.variant_id, d.metric_id, p.metric_version, sum(d.units), sum(d.event_units),
-           sum(d.sum), sum(d.sum_sq), sum(d.matured_units), sum(d.matured_event_units), sum(d.matured_sum),
-           sum(d.matured_sum_sq)
+    insert into cohort.metric_stat as s (experiment_id, phase_id, variant_id, metric_id, metric_version, segment,
+                                         units, event_units, amounts, sum, sum_sq, sum_cu, den_sum, den_sum_sq,
+                                         cross_sum, x_sum, x_sum_sq, xy_sum, matured_units, matured_event_units,
+                                         matured_amounts, matured_sum, matured_sum_sq, matured_sum_cu,
+                                         matured_den_sum, matured_den_sum_sq, matured_cross_sum, matured_x_sum,
+                                         matured_x_sum_sq, matured_xy_sum)
+    select d.experiment_id, d.phase_id, d.variant_id, d.metric_id, p.metric_version, d.segment,
+           coalesce(sum(d.units) filter (where not d.matured), 0),
+           coalesce(sum(d.event_units) filter (where not d.matured), 0),
+           coalesce(sum(d.amounts) filter (where not d.matured), 0),
+           coalesce(sum(d.sum) filter (where not d.matured), 0),
+           coalesce(sum(d.sum_sq) filter (where not d.matured), 0),
+           coalesce(sum(d.sum_cu) filter (where not d.matured), 0),
+           coalesce(sum(d.den_sum) filter (where not d.matured), 0),
+           coalesce(sum(d.den_sum_sq) filter (where not d.matured), 0),
+           coalesce(sum(d.cross_sum) filter (where not d.matured), 0),
+           coalesce(sum(d.x_sum) filter (where not d.matured), 0),
+           coalesce(sum(d.x_sum_sq) filter (where not d.matured), 0),
+           coalesce(sum(d.xy_sum) filter (where not d.matured), 0),
+           coalesce(sum(d.units) filter (where d.matured), 0),
+           coalesce(sum(d.event_units) filter (where d.matured), 0),
+           coalesce(sum(d.amounts) filter (where d.matured), 0), coalesce(sum(d.sum) filter (where d.matured), 0),
+           coalesce(sum(d.sum_sq) filter (where d.matured), 0), coalesce(sum(d.sum_cu) filter (where d.matured), 0),
+           coalesce(sum(d.den_sum) filter (where d.matured), 0),
+           coalesce(sum(d.den_sum_sq) filter (where d.matured), 0),
+           coalesce(sum(d.cross_sum) filter (where d.matured), 0), coalesce(sum(d.x_sum) filter (where d.matured), 0),
+           coalesce(sum(d.x_sum_sq) filter (where d.matured), 0), coalesce(sum(d.xy_sum) filter (where d.matured), 0)
       from pg_temp.roll_delta d
-      join pg_temp.roll_pair p on p.experiment_id = d.experiment_id and p.metric_id = d.metric_id
-     group by d.experiment_id, d.phase_id, d.variant_id, d.metric_id, p.metric_version
+      join pg_temp.roll_pair p on p.experiment_id = d.experiment_id and p.metric_id = d.metric_id and not p.rebuild
+     group by d.experiment_id, d.phase_id, d.variant_id, d.metric_id, p.metric_version, d.segment
     on conflict (experiment_id, metric_id, metric_version, phase_id, variant_id, segment) do update
        set units = s.units + excluded.units, event_units = s.event_units + excluded.event_units,
-           sum = s.sum + excluded.sum, sum_sq = s.sum_sq + excluded.sum_sq,
-           matured_units = s.matured_units + excluded.matured_units,
+           amounts = s.amounts + excluded.amounts, sum = s.sum + excluded.sum, sum_sq = s.sum_sq + excluded.sum_sq,
+           sum_cu = s.sum_cu + excluded.sum_cu, den_sum = s.den_sum + excluded.den_sum,
+           den_sum_sq = s.den_sum_sq + excluded.den_sum_sq, cross_sum = s.cross_sum + excluded.cross_sum,
+           x_sum = s.x_sum + excluded.x_sum, x_sum_sq = s.x_sum_sq + excluded.x_sum_sq,
+           xy_sum = s.xy_sum + excluded.xy_sum, matured_units = s.matured_units + excluded.matured_units,
            matured_event_units = s.matured_event_units + excluded.matured_event_units,
+           matured_amounts = s.matured_amounts + excluded.matured_amounts,
            matured_sum = s.matured_sum + excluded.matured_sum,
-           matured_sum_sq = s.matured_sum_sq + excluded.matured_sum_sq;
+           matured_sum_sq = s.matured_sum_sq + excluded.matured_sum_sq,
+           matured_sum_cu = s.matured_sum_cu + excluded.matured_sum_cu,
+           matured_den_sum = s.matured_den_sum + excluded.matured_den_sum,
+           matured_den_sum_sq = s.matured_den_sum_sq + excluded.matured_den_sum_sq,
+           matured_cross_sum = s.matured_cross_sum + excluded.matured_cross_sum,
+           matured_x_sum = s.matured_x_sum + excluded.matured_x_sum,
+           matured_x_sum_sq = s.matured_x_sum_sq + excluded.matured_x_sum_sq,
+           matured_xy_sum = s.matured_xy_sum + excluded.matured_xy_sum;
     if exists (select from pg_temp.roll_back) then
         delete from cohort.exposure_stat where units = 0;
         delete from cohort.metric_stat where units = 0;
     end if;
+    if not exists (select from pg_temp.roll_bucket) then
+        return;
+    end if;
+    insert into cohort.metric_bucket as s (experiment_id, metric_id, metric_version, phase_id, variant_id, segment, bucket, units, matured_units)
+    select d.experiment_id, d.metric_id, p.metric_version, d.phase_id, d.variant_id, d.segment, d.bucket, d.units, d.matured_units
+      from pg_temp.roll_bucket d
+      join pg_temp.roll_pair p on p.experiment_id = d.experiment_id and p.metric_id = d.metric_id
+     where d.units <> 0 or d.matured_units <> 0
+    on conflict (experiment_id, metric_id, metric_version, phase_id, variant_id, segment, bucket) do update
+       set units = s.units + excluded.units, matured_units = s.matured_units + excluded.matured_units;
+    delete from cohort.metric_bucket s using pg_temp.roll_bucket d, pg_temp.roll_pair p
+     where p.experiment_id = d.experiment_id and p.metric_id = d.metric_id and s.experiment_id = d.experiment_id
+       and s.metric_id = d.metric_id and s.metric_version = p.metric_version and s.phase_id = d.phase_id
+       and s.variant_id = d.variant_id and s.segment = d.segment and s.bucket = d.bucket and s.units = 0 and s.matured_units = 0;
 end $$;
-comment on function cohort.rollup_store() is 'Part of rollup(): applies the differences to exposure_stat and metric_stat';
+comment on function cohort.rollup_store() is
+    'Part of rollup(): applies the differences to exposure_stat, metric_stat and metric_bucket';
 
 create or replace function cohort.rollup_track(this_pass bigint) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -41,11 +120,11 @@ begin
      where p.matured_to is not null
        and (p.rebuild or exists (select from pg_temp.roll_delta d
                                   where d.experiment_id = p.experiment_id and d.metric_id = p.metric_id
-                                    and d.matured_units > 0));
+                                    and d.matured and d.units > 0));
     insert into cohort.tracked_metric as t (experiment_id, metric_id, metric_version, matured_to)
     select p.experiment_id, p.metric_id, p.metric_version, p.matured_to from pg_temp.roll_pair p
-    on conflict (experiment_id, metric_id) do update set matured_to = excluded.matured_to
-     where t.matured_to is distinct from excluded.matured_to;
+    on conflict (experiment_id, metric_id) do update set matured_to = excluded.matured_to, layout = excluded.layout
+     where (t.matured_to, t.layout) is distinct from (excluded.matured_to, excluded.layout);
     for pair in select experiment_id, metric_id from pg_temp.roll_pair where rebuild loop
         perform cohort.rebuild_metric(pair.experiment_id, pair.metric_id);
     end loop;
@@ -105,10 +184,12 @@ begin
     if s.outcomes_to is not null then
         perform cohort.rollup_collect_outcomes(s.ids, s.outcomes_from, s.outcomes_to);
     end if;
+    perform cohort.rollup_segments();
     perform cohort.rollup_take_back();
     perform cohort.rollup_units();
     perform cohort.rollup_outcomes(s.ids);
     perform cohort.rollup_mature();
+    perform cohort.rollup_values();
     perform cohort.rollup_store();
     perform cohort.rollup_track(this_pass);
     update cohort.leader_state l set heartbeat = clock_timestamp(), as_of = moment,

@@ -19,33 +19,55 @@ begin
         delete from cohort.outcome x
          where x.ts >= from_ts and x.ts < from_ts + interval '24 hours' and x.unit_id <= to_unit
            and (from_unit is null or x.unit_id > from_unit)
-        returning x.unit_id, x.ts, x.name, x.value, x.trusted, x.batch_id
+        returning x.unit_id, x.ts, x.name, x.value, x.trusted, x.attributes, x.batch_id
     ), counted as (
-        select o.unit_id, e.experiment_id, t.metric_id, t.metric_version, o.value,
+        select o.unit_id, e.experiment_id, t.metric_id, t.metric_version, p.part, coalesce(o.value, p.absent) as value,
                e.first_ts > coalesce(t.matured_to, '-infinity') or coalesce(b.applied_pass, 0) <= greatest(coalesce(eb.applied_pass, 0),
                    (select y.pass from cohort.maturity y
                      where y.experiment_id = e.experiment_id and y.metric_id = t.metric_id and y.matured_to >= e.first_ts
                      order by y.matured_to, y.pass limit 1)) as matures
           from o
-          join cohort.exposure e on e.unit_id = o.unit_id and e.first_ts <= o.ts
+          join cohort.exposure e on e.unit_id = o.unit_id
           left join cohort.ingest_batch eb on eb.batch_id = e.batch_id
           left join cohort.ingest_batch b on b.batch_id = o.batch_id
           join cohort.tracked_metric t on t.experiment_id = e.experiment_id
-          join cohort.metric m on m.id = t.metric_id and m.event = o.name
-         where o.trusted and (eb.batch_id is null or eb.applied_at is not null)
-           and o.ts >= e.first_ts + make_interval(secs => m.window_start_s)
-           and (m.window_end_s is null or o.ts < e.first_ts + make_interval(secs => m.window_end_s))
-    ), kept as (
-        insert into cohort.unit_frozen as f (unit_id, experiment_id, metric_id, metric_version, n, sum, matured_n, matured_sum)
-        select unit_id, experiment_id, metric_id, metric_version, count(*), coalesce(sum(value), 0),
-               count(*) filter (where matures), coalesce(sum(value) filter (where matures), 0)
+          join cohort.metric m on m.id = t.metric_id
+         cross join lateral cohort.metric_parts(m.kind, m.event, m.event_path, m.denominator_event, m.denominator_path,
+                                                m.window_start_s, m.window_end_s, m.cuped_days) p
+         where p.name = o.name and (o.trusted or not m.trusted_only) and (eb.batch_id is null or eb.applied_at is not null)
+           and o.ts >= e.first_ts + p.since and (p.upto is null or o.ts < e.first_ts + p.upto)
+           and (p.path is null or o.attributes @@ p.path)
+    ), sums as (
+        select unit_id, experiment_id, metric_id, metric_version,
+               count(*) filter (where part = 'y') as n, coalesce(sum(value) filter (where part = 'y'), 0) as sum,
+               count(*) filter (where part = 'y' and matures) as matured_n,
+               coalesce(sum(value) filter (where part = 'y' and matures), 0) as matured_sum,
+               nullif(count(*) filter (where part = 'd'), 0) as d_n, sum(value) filter (where part = 'd') as d_sum,
+               nullif(count(*) filter (where part = 'd' and matures), 0) as matured_d_n,
+               sum(value) filter (where part = 'd' and matures) as matured_d_sum,
+               nullif(count(*) filter (where part = 'x'), 0) as x_n, sum(value) filter (where part = 'x') as x_sum,
+               nullif(count(*) filter (where part = 'x' and matures), 0) as matured_x_n,
+               sum(value) filter (where part = 'x' and matures) as matured_x_sum
           from counted group by 1, 2, 3, 4
+    ), kept as (
+        insert into cohort.unit_frozen as f (unit_id, experiment_id, metric_id, metric_version, n, sum, matured_n, matured_sum,
+                                             d_n, d_sum, matured_d_n, matured_d_sum, x_n, x_sum, matured_x_n, matured_x_sum)
+        -- what is frozen of an earlier version of the metric is no part of this one
+        select s.unit_id, s.experiment_id, s.metric_id, s.metric_version, s.n + coalesce(g.n, 0), s.sum + coalesce(g.sum, 0),
+               s.matured_n + coalesce(g.matured_n, 0), s.matured_sum + coalesce(g.matured_sum, 0),
+               coalesce(s.d_n + g.d_n, s.d_n, g.d_n), coalesce(s.d_sum + g.d_sum, s.d_sum, g.d_sum),
+               coalesce(s.matured_d_n + g.matured_d_n, s.matured_d_n, g.matured_d_n), coalesce(s.matured_d_sum + g.matured_d_sum, s.matured_d_sum, g.matured_d_sum),
+               coalesce(s.x_n + g.x_n, s.x_n, g.x_n), coalesce(s.x_sum + g.x_sum, s.x_sum, g.x_sum),
+               coalesce(s.matured_x_n + g.matured_x_n, s.matured_x_n, g.matured_x_n), coalesce(s.matured_x_sum + g.matured_x_sum, s.matured_x_sum, g.matured_x_sum)
+          from sums s
+          left join cohort.unit_frozen g on g.unit_id = s.unit_id and g.experiment_id = s.experiment_id and g.metric_id = s.metric_id
+                                        and g.metric_version = s.metric_version
         on conflict (unit_id, experiment_id, metric_id) do update
-           set n = excluded.n + case when f.metric_version = excluded.metric_version then f.n else 0 end,
-               sum = excluded.sum + case when f.metric_version = excluded.metric_version then f.sum else 0 end,
-               matured_n = excluded.matured_n + case when f.metric_version = excluded.metric_version then f.matured_n else 0 end,
-               matured_sum = excluded.matured_sum + case when f.metric_version = excluded.metric_version then f.matured_sum else 0 end,
-               metric_version = excluded.metric_version)
+           set metric_version = excluded.metric_version,
+               n = excluded.n, sum = excluded.sum, d_n = excluded.d_n, d_sum = excluded.d_sum, x_n = excluded.x_n,
+               x_sum = excluded.x_sum, matured_n = excluded.matured_n, matured_sum = excluded.matured_sum,
+               matured_d_n = excluded.matured_d_n, matured_d_sum = excluded.matured_d_sum,
+               matured_x_n = excluded.matured_x_n, matured_x_sum = excluded.matured_x_sum)
     select count(*) into gone from o;
     return gone;
 end $$;

@@ -21,3 +21,6 @@ EXTRA_PROGRAMS += tests/bench/plan
 tests_bench_plan_SOURCES = tests/bench/plan.c
 tests_bench_plan_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_bench_plan_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
+
+# The roll-up beside counting everything again.
+EXTRA_DIST += tests/bench/rollup.sh tests/bench/rollup.sql

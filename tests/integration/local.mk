@@ -65,6 +65,12 @@ sql_events_parts = \
 	tests/integration/sql/events_shippers.sql
 TESTS += tests/integration/sql_events.sh
 EXTRA_DIST += tests/integration/sql_events.sh $(sql_events_parts)
+check_PROGRAMS += tests/integration/bucket_grid
+TESTS += tests/integration/sql_buckets.sh
+EXTRA_DIST += tests/integration/sql_buckets.sh
+tests_integration_bucket_grid_SOURCES = tests/integration/bucket_grid.c
+tests_integration_bucket_grid_CFLAGS = $(AM_CFLAGS)
+tests_integration_bucket_grid_LDADD = libstats.a -lm
 TESTS += tests/integration/sql_orders.sh
 EXTRA_DIST += tests/integration/sql_orders.sh tests/integration/sql/events_orders.sql tests/integration/sql/events_retention.sql
 

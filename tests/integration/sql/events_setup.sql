@@ -41,26 +41,35 @@ create function t.phase(e int) returns int language sql stable as $$
     select max(p.id) from cohort.phase p join cohort.experiment x on x.key = p.experiment and x.environment = p.environment
      where x.id = e $$;
 
--- Rows where metric_stat, exposure_stat or unit_metric differ from the recount.
-create function t.differences() returns bigint language sql stable set jit = off as $$
-    select (select count(*) from (select * from cohort.metric_stat
-                                  except select r.* from cohort.experiment e, cohort.recount(e.id) r) x)
-         + (select count(*) from (select r.* from cohort.experiment e, cohort.recount(e.id) r
-                                  except select * from cohort.metric_stat) x)
-         + (select count(*) from (select * from cohort.exposure_stat
-                                  except select e.id, r.phase_id, r.variant_id, count(*)
-                                    from cohort.experiment e, cohort.recount_exposures(e.id) r group by 1, 2, 3) x)
-         + (select count(*) from (select e.id, r.phase_id, r.variant_id, count(*)
-                                    from cohort.experiment e, cohort.recount_exposures(e.id) r group by 1, 2, 3
-                                  except select * from cohort.exposure_stat) x)
-         + (select count(*) from (
-                select u.unit_id, u.experiment_id, u.metric_id, u.phase_id, u.variant_id, u.n, u.sum, u.matured_n,
-                       u.matured_sum from cohort.unit_metric u
-                except
-                select r.unit_id, k.experiment_id, k.metric_id, r.phase_id, r.variant_id, r.n, r.sum, r.matured_n,
-                       r.matured_sum
-                  from cohort.tracked_metric k, cohort.recount_units(k.experiment_id, k.metric_id) r where r.n > 0) x)
-$$;
+-- Rows where metric_stat, metric_bucket, exposure_stat or unit_metric differ from the recount.
+create view t.stat_rows as select s.* from cohort.metric_stat s join cohort.tracked_metric k
+    on k.experiment_id = s.experiment_id and k.metric_id = s.metric_id and k.metric_version = s.metric_version;
+create view t.bucket_rows as select s.* from cohort.metric_bucket s join cohort.tracked_metric k
+    on k.experiment_id = s.experiment_id and k.metric_id = s.metric_id and k.metric_version = s.metric_version;
+create function t.differences() returns bigint language plpgsql set jit = off as $$
+declare
+    n bigint;
+begin
+    drop table if exists pg_temp.again_stat, pg_temp.again_bucket, pg_temp.again_exposure, pg_temp.again_unit;
+    create temp table again_stat as select r.* from cohort.experiment e, cohort.recount(e.id) r;
+    create temp table again_bucket as select r.* from cohort.experiment e, cohort.recount_buckets(e.id) r;
+    create temp table again_exposure as select e.id, r.phase_id, r.variant_id, count(*)
+        from cohort.experiment e, cohort.recount_exposures(e.id) r group by 1, 2, 3;
+    create temp table again_unit as
+        select r.unit_id, k.experiment_id, k.metric_id, r.phase_id, r.variant_id, k.metric_version, r.n, r.sum, r.matured_n, r.matured_sum,
+               r.d_n, r.d_sum, r.x_n, r.x_sum, r.matured_d_n, r.matured_d_sum, r.matured_x_n, r.matured_x_sum
+          from cohort.tracked_metric k, cohort.recount_units(k.experiment_id, k.metric_id) r where r.n > 0 or r.d_n > 0 or r.x_n > 0;
+    select (select count(*) from (select * from t.stat_rows except select * from pg_temp.again_stat) x)
+         + (select count(*) from (select * from pg_temp.again_stat except select * from t.stat_rows) x)
+         + (select count(*) from (select * from t.bucket_rows except select * from pg_temp.again_bucket) x)
+         + (select count(*) from (select * from pg_temp.again_bucket except select * from t.bucket_rows) x)
+         + (select count(*) from (select * from cohort.exposure_stat except select * from pg_temp.again_exposure) x)
+         + (select count(*) from (select * from pg_temp.again_exposure except select * from cohort.exposure_stat) x)
+         + (select count(*) from (select * from cohort.unit_metric except select * from pg_temp.again_unit) x)
+         + (select count(*) from (select * from pg_temp.again_unit except select * from cohort.unit_metric) x)
+      into n;
+    return n;
+end $$;
 
 create sequence t.group_number;
 create function t.ship(spool int default 1) returns bigint language plpgsql as $$
