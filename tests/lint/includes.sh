@@ -14,7 +14,7 @@ allowed() {
     spool) echo "core stats codec base spool sqlite3 sodium" ;;
     store) echo "core stats codec base store libpq-fe jansson sodium" ;;
     web) echo "core stats codec base web event2 jansson sodium config" ;;
-    cohortd) echo "core stats codec base spool store web cohortd event2 libpq-fe jansson sodium sqlite3 config" ;;
+    cohortd) echo "core stats codec base spool store web cohortd event2 libpq-fe jansson sodium sqlite3 curl config" ;;
     cohortctl) echo "core stats codec base spool store cohortctl libpq-fe jansson sodium curl zlib config" ;;
     esac
 }
