@@ -43,6 +43,8 @@ SQL_FUNCTIONS += \
 	sql/functions/53_ramp_pass.sql \
 	sql/functions/60_distributions.sql \
 	sql/functions/62_results.sql \
+	sql/functions/63_results_read.sql \
+	sql/functions/63_results_write.sql \
 	sql/functions/64_results_json.sql \
 	sql/functions/66_views.sql \
 	sql/functions/68_event_roles.sql
@@ -109,3 +111,4 @@ SQL_MIGRATIONS += sql/migrations/0060_webhooks.sql
 SQL_FUNCTIONS += sql/functions/78_webhooks.sql
 # Planning, and what a stop is verified from.
 SQL_FUNCTIONS += sql/functions/69_power.sql sql/functions/72_planning.sql sql/functions/74_plan.sql sql/functions/76_verify.sql
+SQL_MIGRATIONS += sql/migrations/0064_results.sql

@@ -37,14 +37,31 @@ $$;
 comment on function cohort.result_variants(int) is
     'The variants of an experiment (or of an earlier iteration), which of them is control, and which were dropped';
 
-create or replace function cohort.result_metrics(experiment_id int) returns table (id int, version int, key text, kind text)
+-- Of an earlier run, and until the counts of a new version begin: the version that is counted.
+drop function if exists cohort.result_metrics(int);
+create function cohort.result_metrics(experiment_id int)
+    returns table (id int, version int, key text, kind text, direction_good text, window_end_s int, quantile double precision,
+                   cuped_days int, role text)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
-    select m.id, m.version, m.key, m.kind
+    select m.id, x.version, m.key, coalesce(d.doc ->> 'kind', m.kind), m.direction_good,
+           -- An import is complete: nothing of it is still to come.
+           case when o.imported then null when d.doc is null then m.window_end_s else (d.doc ->> 'window_end_s')::int end,
+           case when d.doc is null then m.quantile else (d.doc ->> 'quantile')::numeric end::double precision,
+           case when d.doc is null then m.cuped_days else coalesce((d.doc ->> 'cuped_days')::int, 0) end,
+           (select r.role from cohort.experiment_metric r
+             where r.environment = i.environment and r.experiment = i.experiment and r.metric = i.metric)
       from cohort.iteration_metric i
       join cohort.metric m on m.environment = i.environment and m.key = i.metric
+      left join cohort.tracked_metric t on t.experiment_id = i.experiment_id and t.metric_id = m.id
+     cross join lateral (select coalesce(t.metric_version, m.version) as version) x
+     cross join lateral (select exists (select from cohort.experiment e where e.environment = i.environment
+                                           and e.key = i.experiment and e.origin = 'imported') as imported) o
+      left join lateral (select v.definition as doc from cohort.metric_version v
+                          where v.metric_id = m.id and v.version = x.version and x.version <> m.version) d on true
      where i.experiment_id = $1
 $$;
-comment on function cohort.result_metrics(int) is 'The metrics an experiment (or an earlier iteration) has results for';
+comment on function cohort.result_metrics(int) is
+    'The metrics an experiment (or an earlier iteration) has results for, as they are counted there';
 
 -- Where the counts come from: the stored ones, or, for the sensitivity view, the rows of those units alone that were
 -- only ever seen in the variant and phase of their first exposure.
@@ -154,17 +171,16 @@ create or replace function cohort.result_rows(key text, iteration int, without_s
                                             else cohort.student_t_975(d.df) end as half) q
      order by m.id, v.is_control desc, v.place, v.id
 $$;
-comment on function cohort.result_rows(text, int, boolean) is 'The rows of results() and results_sensitivity()';
+comment on function cohort.result_rows(text, int, boolean) is 'The rows of results_fixed() and results_sensitivity()';
 
-drop function if exists cohort.results(text);
-create or replace function cohort.results(key text, iteration int default null)
+create or replace function cohort.results_fixed(key text, iteration int default null)
     returns table (metric text, kind text, variant text, is_control boolean, units bigint, value double precision,
                    difference double precision, std_error double precision, statistic double precision,
                    low double precision, high double precision, method text, phases int, as_of timestamptz)
     language sql stable set search_path = cohort, pg_temp set jit = off
     as $$ select * from cohort.result_rows($1, $2, false) $$;
-comment on function cohort.results(text, int) is
-    'Per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment. iteration: an earlier run''s; left out, the current one''s';
+comment on function cohort.results_fixed(text, int) is
+    'Fixed horizon, per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment. iteration: an earlier run''s; left out, the current one''s';
 
 
 create or replace function cohort.results_sensitivity(key text, iteration int default null)
@@ -174,30 +190,34 @@ create or replace function cohort.results_sensitivity(key text, iteration int de
     language sql stable set search_path = cohort, pg_temp set jit = off
     as $$ select * from cohort.result_rows($1, $2, true) $$;
 comment on function cohort.results_sensitivity(text, int) is
-    'results() without the units that were seen in two variants: to see how much they matter, never to decide by. Who is seen twice can depend on the variant, so leaving them out biases; method says so in every row';
+    'results_fixed() without the units that were seen in two variants: to see how much they matter, never to decide by. Who is seen twice can depend on the variant, so leaving them out biases; method says so in every row';
+
+-- An import has equal shares; thirds are none in ppm, and the units were not drawn by these ppm.
+create or replace function cohort.srm_cells(experiment_id int)
+    returns table (phase_id int, variant_id int, share int, dropped boolean, units bigint)
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    select p.id, v.id, case e.origin when 'imported' then 1 else coalesce(pv.share_ppm, 0) end, v.dropped, coalesce(u.units, 0)
+      from cohort.every_iteration i
+      join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
+      join cohort.phase p on p.experiment_id = i.experiment_id
+     cross join lateral cohort.result_variants($1) v
+      left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
+      left join cohort.exposure_stat u on u.experiment_id = $1 and u.phase_id = p.id and u.variant_id = v.id
+     where i.experiment_id = $1
+$$;
+comment on function cohort.srm_cells(int) is 'Units and shares of each phase and variant, for the sample ratio';
 
 drop function if exists cohort.srm(text);
 create or replace function cohort.srm(key text, iteration int default null)
     returns table (variant text, units bigint, expected numeric, chi_square double precision, p double precision)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with x as materialized (select cohort.experiment_id_of($1, $2) as id),
-    share as (
-        -- An import has equal shares; thirds are none in ppm, and the units were not drawn by these ppm. A dropped
-        -- arm gets no more units while the others do: the others are compared among themselves.
-        select p.id as phase_id, v.id as variant_id, v.dropped,
-               case e.origin when 'imported' then 1 else coalesce(pv.share_ppm, 0) end as share
-          from x join cohort.every_iteration i on i.experiment_id = x.id
-          join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
-          join cohort.phase p on p.experiment_id = x.id
-         cross join lateral cohort.result_variants(x.id) v
-          left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
-    ), cell as (
-        select s.phase_id, s.variant_id, s.share, s.dropped, coalesce(u.units, 0) as n,
-               case when not s.dropped then sum(coalesce(u.units, 0)) filter (where not s.dropped) over w * s.share
+    cell as (
+        -- A dropped arm gets no more units while the others do: the others are compared among themselves.
+        select s.phase_id, s.variant_id, s.share, s.dropped, s.units as n,
+               case when not s.dropped then sum(s.units) filter (where not s.dropped) over w * s.share
                    / nullif(sum(s.share) filter (where not s.dropped) over w, 0) end as expected
-          from share s
-          left join (x join cohort.exposure_stat u on u.experiment_id = x.id)
-            on u.phase_id = s.phase_id and u.variant_id = s.variant_id
+          from x cross join lateral cohort.srm_cells(x.id) s
         window w as (partition by s.phase_id)
     ), test as (
         select sum((n - expected) ^ 2 / nullif(expected, 0))::double precision as chi_square,

@@ -11,7 +11,7 @@ begin
             'metric_stat', 'guardrail_state', 'stop_event', 'alert_event', 'experiment_metric', 'exposures', 'switches',
             'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input',
             'experiment_iteration', 'every_iteration', 'iteration_metric', 'ingest_audit',
-            'partition_dropped', 'unit_frozen', 'metric_bucket', 'segment_value', 'result_cell'] loop
+            'partition_dropped', 'unit_frozen', 'result', 'result_series', 'result_summary', 'metric_bucket', 'segment_value', 'result_cell'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;
     end loop;
@@ -19,6 +19,7 @@ begin
     if to_regrole('cohort_server') is not null then
         revoke update, delete, truncate on cohort.stop_event, cohort.alert_event from cohort_server;
     end if;
+    perform cohort.grant_to('cohort_server', 'execute on function cohort.record_results(bigint, int, text, double precision, timestamptz, jsonb, jsonb)');
 end $$;
 revoke execute on function cohort.make_partition(text, date) from public;
 revoke execute on function cohort.rollup_summarise(timestamptz, timestamptz) from public;

@@ -150,7 +150,9 @@ comment on function cohort.import_finish(jsonb) is
 -- A leader at work on a large batch has no time for a heartbeat; but it holds its lock (see cohort.lead()).
 create or replace function cohort.import_counted(spool uuid, out counted bigint, out batches bigint, out leader boolean)
     language sql stable set search_path = cohort, pg_temp as $$
-    select count(b.applied_at), count(*),
+    select count(b.applied_at) - case when count(b.applied_at) < count(*) then 0
+               else (select count(*) from (select from cohort.results_due() d join cohort.experiment e on e.id = d.experiment_id
+                                            where e.origin = 'imported' limit 1) x) end, count(*),
            exists (select from pg_locks l
                     where l.locktype = 'advisory' and l.granted
                       and l.database = (select d.oid from pg_database d where d.datname = current_database())
@@ -158,7 +160,7 @@ create or replace function cohort.import_counted(spool uuid, out counted bigint,
       from cohort.ingest_batch b where b.spool_id = $1
 $$;
 comment on function cohort.import_counted(uuid) is
-    'How many of an import''s batches have been counted, how many there are, and whether a server leads that could count them';
+    'How many of an import''s batches have been counted (the last one also waits for its results to be written), how many there are, and whether a server leads that could count them';
 
 revoke execute on function cohort.import_begin(text), cohort.import_metric(text, text, text), cohort.import_define(jsonb),
     cohort.import_stage(text, text[], bigint, bigint), cohort.import_store(text, text[]), cohort.import_finish(jsonb),

@@ -80,8 +80,8 @@ comment on function cohort.recheck_counts(text) is
 
 drop view if exists cohort.results;
 create view cohort.results as
-select e.environment, e.key as experiment, e.iteration, r.metric, r.kind, r.variant, r.is_control, r.units, r.value, r.difference,
-       r.std_error, r.statistic, r.low, r.high, r.method, r.phases, r.as_of
+select e.environment, e.key as experiment, e.iteration, r.metric, r.kind, r.variant, r.is_control, r.units, r.exposed, r.value,
+       r.difference, r.lift, r.low, r.high, r.p, r.ln_e, r.method, r.gate, r.maturity, r.phases, r.as_of
   from cohort.experiment e cross join lateral cohort.results(e.key) r
  where e.environment = cohort.current_environment();
 comment on view cohort.results is 'cohort.results(key) of every experiment of the current environment, of its current iteration';
@@ -89,16 +89,20 @@ comment on column cohort.results.environment is 'The environment';
 comment on column cohort.results.experiment is 'The experiment';
 comment on column cohort.results.iteration is 'Which run of it';
 comment on column cohort.results.metric is 'The metric';
-comment on column cohort.results.kind is 'binary (a rate) or mean';
+comment on column cohort.results.kind is 'binary, count, mean, ratio or quantile';
 comment on column cohort.results.variant is 'The variant';
 comment on column cohort.results.is_control is 'True for the variant the others are compared to';
-comment on column cohort.results.units is 'Units that count';
-comment on column cohort.results.value is 'Rate (0 to 1) or mean per unit';
+comment on column cohort.results.units is 'Units that count: matured ones where the metric''s window ends';
+comment on column cohort.results.exposed is 'Units exposed';
+comment on column cohort.results.value is 'Rate (0 to 1), mean per unit, ratio or quantile';
 comment on column cohort.results.difference is 'Difference to control; null for control';
-comment on column cohort.results.std_error is 'Standard error of the difference';
-comment on column cohort.results.statistic is 'z or t of the difference';
-comment on column cohort.results.low is 'Lower end of the 95 % interval of the difference, for one look at the end';
+comment on column cohort.results.lift is 'The same relative to control''s value';
+comment on column cohort.results.low is 'Lower end of the 95 % interval of the difference, which holds however often one looks';
 comment on column cohort.results.high is 'Upper end of it';
+comment on column cohort.results.p is 'p, which holds however often one looks';
+comment on column cohort.results.ln_e is 'Natural logarithm of E';
 comment on column cohort.results.method is 'How it was computed';
+comment on column cohort.results.gate is 'What the interval still needs, in words';
+comment on column cohort.results.maturity is 'How many units have matured, in words';
 comment on column cohort.results.phases is 'Phases it is averaged over';
 comment on column cohort.results.as_of is 'Up to when events are counted';

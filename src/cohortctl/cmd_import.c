@@ -64,7 +64,7 @@ static int print_results(struct pg *p, const char *key, struct error *e)
     if (pg_exec(p, "select cohort.results_json($1)", 1, &key, &res, &why) < 0)
         return error_set(e, why.error.code, why.error.place, "%s", why.error.text);
     json_t *doc = json_loads(PQgetvalue(res, 0, 0), 0, NULL);
-    int rc = report_results(doc, stdout, e);
+    int rc = report_results(doc, false, stdout, e);
     json_decref(doc);
     PQclear(res);
     return rc;

@@ -13,6 +13,7 @@
 #include "store/definitions.h"
 #include "store/leader.h"
 #include "store/monitor.h"
+#include "store/results.h"
 
 #define POLL_MS 500           /* of the version, should a notification be lost */
 #define DEFINITIONS_MS 10000  /* time-out of its statements */
@@ -222,7 +223,18 @@ static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct
         lead(c, epoch, won);
     }
     int code = monitor_pass(p, *epoch, c->o.database.node, &hook, c->o.counters, &result, e);
-    return code == ERR_OK ? chores_run(p, *epoch, c->o.retention_days, e) : code;
+    if (code != ERR_OK)
+        return code;
+    /* Results that can't be written hold up nothing else. */
+    struct pg_error why;
+    int shown = results_pass(p, *epoch, &why);
+    if (shown != ERR_STATE && pg_alive(p))
+        code = chores_run(p, *epoch, c->o.retention_days, e);
+    if (shown != ERR_OK && code == ERR_OK) {
+        *e = why;
+        code = shown;
+    }
+    return code;
 }
 
 /* An error of one pass that the next may not have (a lock, a time-out) costs no leadership. */

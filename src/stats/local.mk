@@ -14,6 +14,7 @@ libstats_a_SOURCES = \
 	src/stats/power.c src/stats/power.h \
 	src/stats/quantile.c src/stats/quantile.h \
 	src/stats/ratio.c src/stats/ratio.h \
+	src/stats/report.c src/stats/report.h \
 	src/stats/segment.c src/stats/segment.h \
 	src/stats/special.c src/stats/special.h \
 	src/stats/srm.c src/stats/srm.h \

@@ -76,6 +76,7 @@ static const struct call_op ops[] = {
     {"test", "cohort.test_%1$s($1)", 202, KEY_BODY, NULL, NULL},
     {"deliveries", "cohort.%1$s_deliveries($1)", 200, KEY_BODY, NULL, NULL},
     {"plan", "cohort.planning($1::jsonb)", 200, BODY_ONLY, NULL, NULL},
+    {"series", "cohort.results_series_json($1)", 200, KEY_BODY, NULL, NULL},
     {"audit_head", "cohort.get_audit_head()", 200, KEY_BODY, NULL, NULL},
 };
 

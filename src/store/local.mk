@@ -34,3 +34,10 @@ libstore_a_SOURCES += \
 	src/store/evidence.c src/store/evidence.h \
 	src/store/leader.c src/store/leader.h \
 	src/store/monitor.c src/store/monitor.h
+
+# Results.
+libstore_a_SOURCES += \
+	src/store/results.c src/store/results.h \
+	src/store/results_json.c src/store/results_private.h \
+	src/store/results_read.c \
+	src/store/results_words.c

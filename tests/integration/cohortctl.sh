@@ -86,7 +86,9 @@ step "results"
 counted() { ctl results cta | grep -q '^301 units'; }
 wait_for counted
 says "unsubscribe (binary)" ctl results cta
-says "fixed horizon" ctl results cta
+says "hold however often you look" ctl results cta
+says "fixed horizon" ctl results cta --fixed
+says "unsubscribe, " ctl results cta --series
 says '"metrics"' ctl results cta --json
 refuses 1 "nothing_here" ctl results nothing_here
 says "301" ctl psql -XAtc 'select count(*) from exposure'

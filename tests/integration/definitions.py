@@ -104,7 +104,8 @@ EDIT, READ, ADMIN = {"admin", "product"}, {"admin", "product", "analyst"}, {"adm
 ROLES = {
     "POST /ofrep/v1/evaluate/flags": DECIDE, "POST /ofrep/v1/evaluate/flags/{key...}": DECIDE,
     "POST /v1/outcomes": DECIDE, "POST /v1/exposures": DECIDE,
-    "GET /v1/experiments/{key}/results": READ, "GET /v1/layers/{key}/map": READ,
+    "GET /v1/experiments/{key}/results": READ,
+    "GET /v1/experiments/{key}/results/series": READ, "GET /v1/layers/{key}/map": READ,
     "POST /v1/experiments/{key}/promote": ADMIN,
     "POST /v1/overrides": EDIT, "POST /v1/preview": READ, "POST /v1/plan": READ,
     "GET /v1/keys": ADMIN, "POST /v1/keys": ADMIN, "GET /v1/keys/{key}": ADMIN, "DELETE /v1/keys/{key}": ADMIN,
@@ -120,6 +121,7 @@ ROLES.update({f"POST /v1/experiments/{{key}}/{action}": EDIT for action in (
     "start", "stop", "pause", "resume", "ramp", "grow", "drop_arm", "ship", "restart", "archive", "clone", "validate")})
 ROLES.update({f"POST /v1/holdouts/{{key}}/{action}": EDIT for action in ("start", "stop", "archive")})
 ROLES["GET /v1/holdouts/{key}/results"] = READ
+ROLES["GET /v1/holdouts/{key}/results/series"] = READ
 for part in ("variants", "guardrails"):
     ROLES.update({f"GET /v1/experiments/{{key}}/{part}": READ, f"PUT /v1/experiments/{{key}}/{part}": EDIT})
 for things in ("experiments", "holdouts", "layers", "segments", "metrics", "flags", "overrides", "environments", "teams"):

@@ -219,8 +219,8 @@ select pg_temp.unit(1), gen_random_uuid(), now(), f.id, e.id, null, null, v.id, 
 select * from cohort.ingest(gen_random_uuid(), 'n', 1, 1) \g /dev/null
 commit;
 select cohort.rollup(:epoch) \g /dev/null
-select pg_temp.check('a holdout''s results: the held out are control', (select (units, value) = (100, 0.1) from cohort.results('counted') where metric = 'refund' and is_control)
-    and (select (variant, units, round(difference::numeric, 6)) = ('in', 900, 0.1) from cohort.results('counted') where metric = 'refund' and not is_control));
+select pg_temp.check('a holdout''s results: the held out are control', (select (units, value) = (100, 0.1) from cohort.results_fixed('counted') where metric = 'refund' and is_control)
+    and (select (variant, units, round(difference::numeric, 6)) = ('in', 900, 0.1) from cohort.results_fixed('counted') where metric = 'refund' and not is_control));
 select pg_temp.check('its sample ratio expects what its arms'' shares say', array_agg(expected order by variant) = '{900,100}' and max(p) > 0.99) from cohort.srm('counted');
 select pg_temp.check('its guardrails are watched', (treatment, control, treatment_units, treatment_events, control_events) = ('in', 'out', 900, 180, 10)) from cohort.guardrail_input where experiment = 'counted';
 select pg_temp.check('a decision names the holdout', (select key from cohort.experiment where id = d.holdout_id) = 'counted' and d.reason = 'HOLDOUT' and d.counterfactual_variant_id is not null)
@@ -233,15 +233,15 @@ insert into pg_temp.stage_outcome select pg_temp.unit(5199), gen_random_uuid(), 
 select * from cohort.ingest(gen_random_uuid(), 'n', 1, 1) \g /dev/null
 commit;
 select cohort.rollup(:epoch) \g /dev/null
-select pg_temp.check('a new iteration begins with nothing', (select sum(units) = 10 from cohort.results('three')) and (select units = 0 from cohort.srm('three') where variant = 'control'));
+select pg_temp.check('a new iteration begins with nothing', (select sum(units) = 10 from cohort.results_fixed('three')) and (select units = 0 from cohort.srm('three') where variant = 'control'));
 select pg_temp.check('the earlier one keeps its metrics, and late outcomes still count', (select array_agg(variant || ' ' || units || ' ' || round((value * units)::numeric) order by variant) = '{"b 100 31","c 0 ","control 100 20"}'
     or array_agg(coalesce(variant || ' ' || units || ' ' || round((value * units)::numeric), '') order by variant) = '{"b 100 31","","control 100 20"}'
-    from cohort.results('three', :old_iteration) where metric = 'refund'));
+    from cohort.results_fixed('three', :old_iteration) where metric = 'refund'));
 select pg_temp.check('an arm that was dropped before has no expectation and breaks no ratio', min(p) > 0.01 and count(expected) = 2) from cohort.srm('three', :old_iteration);
 select pg_temp.check('sums equal the recount, of both', not exists (select * from cohort.metric_stat where experiment_id in (:old_id, (select id from cohort.experiment where environment = 'production' and key = 'three'))
     except select r.* from cohort.every_iteration i, cohort.recount(i.experiment_id) r));
-select pg_temp.check('repair counts every iteration', cohort.repair('three') > 2 and (select sum(units) = 10 from cohort.results('three')));
-select pg_temp.check('an iteration that never was is an error', pg_temp.refused('select * from cohort.results(''three'', 99)') = 'iteration_known' and pg_temp.refused('select * from cohort.srm(''nope'')') = 'experiment_known');
+select pg_temp.check('repair counts every iteration', cohort.repair('three') > 2 and (select sum(units) = 10 from cohort.results_fixed('three')));
+select pg_temp.check('an iteration that never was is an error', pg_temp.refused('select * from cohort.results_fixed(''three'', 99)') = 'iteration_known' and pg_temp.refused('select * from cohort.srm(''nope'')') = 'experiment_known');
 
 -- Comments.
 select 'not ok a comment is missing: ' || c.relname || coalesce('.' || a.attname, '')

@@ -1,0 +1,42 @@
+-- What the leader wrote, as rows.
+
+drop view if exists cohort.results;
+drop function if exists cohort.results(text);
+drop function if exists cohort.results(text, int);
+create function cohort.results(key text, iteration int default null)
+    returns table (metric text, kind text, variant text, is_control boolean, units bigint, exposed bigint, value double precision,
+                   difference double precision, lift double precision, low double precision, high double precision,
+                   p double precision, ln_e double precision, method text, gate text, maturity text, phases int,
+                   as_of timestamptz)
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    with x as materialized (select cohort.experiment_id_of($1, $2) as id)
+    select m.key, m.kind, v.key, v.is_control, coalesce((r.body ->> 'units')::bigint, 0), coalesce((r.body ->> 'exposed')::bigint, 0),
+           (r.body ->> 'value')::double precision, (r.body ->> 'difference')::double precision,
+           (r.body -> 'lift' ->> 'value')::double precision, (r.body ->> 'low')::double precision,
+           (r.body ->> 'high')::double precision, (r.body ->> 'p')::double precision, (r.body ->> 'ln_e')::double precision,
+           r.body ->> 'method', r.body -> 'gate' ->> 'words', r.body ->> 'maturity', coalesce((r.body ->> 'phases')::int, 0), r.as_of
+      from x
+     cross join lateral cohort.result_metrics(x.id) m
+     cross join lateral cohort.result_variants(x.id) v
+      left join cohort.result r on r.experiment_id = x.id and r.metric_id = m.id and r.metric_version = m.version
+                               and r.variant_id = v.id and r.segment = 0
+     order by m.role = 'primary' desc nulls last, m.id, v.is_control desc, v.place, v.id
+$$;
+comment on function cohort.results(text, int) is
+    'Per metric and variant what the leader last wrote, as of as_of: units that count (matured ones where the metric''s window ends), value, difference to control, relative lift, and the 95 % interval of the difference, p and ln E, all of which hold however often one looks. gate says what an interval still needs. Null where a number is not defined or not written yet. cohort.results_fixed() has the fixed-horizon numbers. iteration: an earlier run''s; left out, the current one''s';
+
+create or replace function cohort.results_series(key text, iteration int default null, since timestamptz default null)
+    returns table (metric text, variant text, is_control boolean, at timestamptz, units bigint, value double precision,
+                   difference double precision, low double precision, high double precision, ln_e double precision)
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    with x as materialized (select cohort.experiment_id_of($1, $2) as id)
+    select m.key, v.key, v.is_control, s.at, s.units, s.value, s.difference, s.low, s.high, s.ln_e
+      from x
+     cross join lateral cohort.result_metrics(x.id) m
+     cross join lateral cohort.result_variants(x.id) v
+      join cohort.result_series s on s.experiment_id = x.id and s.metric_id = m.id and s.variant_id = v.id
+     where $3 is null or s.at >= $3
+     order by m.role = 'primary' desc nulls last, m.id, v.is_control desc, v.place, v.id, s.at
+$$;
+comment on function cohort.results_series(text, int, timestamptz) is
+    'How results went, for plots: a point a minute in which they changed, an hour where it is older than two days. since: later ones only';
