@@ -7,10 +7,14 @@ begin
                                          where s.experiment_id = e.id and s.iteration = e.iteration) then
         return 'stopped';
     end if;
+    if e.status = 'running' and exists (select from cohort.pause_event p
+            where p.experiment_id = e.id and p.iteration = e.iteration and p.resolved_at is null) then
+        return 'paused';
+    end if;
     return e.status;
 end $$;
 comment on function cohort.effective_status(cohort.experiment) is
-    'An experiment''s status with its guardrails'' stops: stopped when a stop_event says so';
+    'An experiment''s status with what its guardrails did: stopped when a stop_event says so, paused while a pause_event does';
 
 create or replace function cohort.effective_status(experiment text) returns text
     language sql stable

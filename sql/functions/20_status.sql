@@ -5,7 +5,8 @@
 -- Why an experiment that isn't running can't be stopped or paused.
 create or replace function cohort.not_running_because(e cohort.experiment) returns text
     language sql stable
-    as $$ select case when cohort.effective_status(e) <> e.status then 'a guardrail has stopped it already'
+    as $$ select case when cohort.effective_status(e) = 'stopped' and e.status <> 'stopped' then 'a guardrail has stopped it already'
+                      when cohort.effective_status(e) = 'paused' and e.status <> 'paused' then 'a guardrail has paused it already'
                       when e.status = 'draft' then 'it is a draft and was never started'
                       when e.status = 'scheduled' then 'it is scheduled and has not started'
                       when e.status = 'shipped' then 'it was shipped'
@@ -51,7 +52,7 @@ begin
         perform cohort.fail('experiment_not_running', format('%s can''t be stopped: %s.', name, cohort.not_running_because(e)));
     elsif target = 'shipped' and now_is in ('draft', 'scheduled') then
         perform cohort.fail('experiment_never_ran', format('%s never ran and can''t be shipped.', name));
-    elsif target = 'shipped' and now_is <> e.status then
+    elsif target = 'shipped' and now_is = 'stopped' and now_is <> e.status then
         perform cohort.fail('experiment_guard_stopped', format('%s was stopped by a guardrail and can''t be shipped.', name));
     elsif target = 'archived' and now_is in ('running', 'paused') then
         perform cohort.fail('experiment_archive_running', format('%s is %s and can''t be archived.', name, now_is));
@@ -268,7 +269,8 @@ begin
     if cohort.effective_status(e) <> 'paused' then
         perform cohort.fail('experiment_not_paused', format('Experiment %s is %s, not paused.', cohort.shown(e.key), cohort.effective_status(e)));
     end if;
-    return cohort.set_status(e, 'running', reason);
+    perform cohort.run_command(e, jsonb_build_object('do', 'resume', 'quiet', e.status = 'paused'), reason, 'running');
+    return 'running';
 end $$;
 comment on function cohort.resume(text, text) is
     'Lets a paused experiment go on: everybody gets the variant they had. Returns its new status';

@@ -61,6 +61,8 @@ begin
         perform do_step(e, (command ->> 'number')::int, reason);
     when 'roll_back' then
         perform do_roll_back(e, (command ->> 'number')::int, reason);
+    when 'resume' then
+        perform resolve_pauses(e, coalesce((command ->> 'quiet')::boolean, false), reason);
     when 'grow' then
         perform take_layer(e, (command ->> 'layer_ppm')::int);
         perform note_change(e, format('grown to %s slots of layer %s', command ->> 'layer_ppm', e.layer), reason);

@@ -211,7 +211,7 @@ begin
     for due in
         select x.id from cohort.experiment x
          where (x.status = 'scheduled' and x.starts_at <= clock_timestamp())
-            or (x.status in ('running', 'paused') and x.ends_at <= clock_timestamp() and cohort.effective_status(x) = x.status)
+            or (x.status in ('running', 'paused') and x.ends_at <= clock_timestamp() and cohort.effective_status(x) <> 'stopped')
          order by x.id
     loop
         select * into e from cohort.experiment_unlocked(due.id);

@@ -16,17 +16,37 @@ begin
                       from run r join cohort.status_change c on c.experiment_id = r.id
                     union all
                     select r.iteration, 'stopped', s.at, 'guardrail', s.sentence, null, 0
-                      from run r join cohort.stop_event s on s.experiment_id = r.id and s.iteration = r.iteration) h);
+                      from run r join cohort.stop_event s on s.experiment_id = r.id and s.iteration = r.iteration
+                    union all
+                    select r.iteration, 'paused', p.at, 'guardrail', p.sentence, null, 0
+                      from run r join cohort.pause_event p on p.experiment_id = r.id and p.iteration = r.iteration) h);
 end $$;
 comment on function cohort.experiment_history(cohort.experiment) is 'What was done to it, by whom, when and why, in all its iterations, guardrails'' stops too';
 
 create or replace function cohort.experiment_stop(e cohort.experiment) returns jsonb
     language plpgsql stable as $$
 begin
-    return (select jsonb_build_object('at', cohort.rfc3339(s.at), 'sentence', s.sentence, 'evidence', s.evidence)
+    return (select jsonb_build_object('at', cohort.rfc3339(s.at), 'sentence', s.sentence, 'evidence', s.evidence, 'id', s.id)
               from cohort.stop_event s where s.experiment_id = e.id and s.iteration = e.iteration);
 end $$;
 comment on function cohort.experiment_stop(cohort.experiment) is 'What a guardrail''s stop says; null without one';
+
+create or replace function cohort.experiment_verdicts(e cohort.experiment) returns jsonb
+    language plpgsql stable as $$
+begin
+    return (select coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('id', v.id, 'at', cohort.rfc3339(v.at), 'kind', v.kind,
+                       'metric', coalesce(g.metric, c.metric), 'metric_version', v.metric_version, 'variant', t.key,
+                       'action', v.action, 'sentence', v.sentence, 'resumed_at', cohort.rfc3339(p.resolved_at),
+                       'resumed_by', p.resolved_by)) || jsonb_build_object('evidence', v.evidence) order by v.id), '[]')
+              from cohort.verdict_event v
+              left join cohort.guardrail g on g.id = v.guardrail_id
+              left join cohort.stop_condition c on c.id = v.condition_id
+              left join cohort.variant t on t.id = v.treatment_id
+              left join cohort.pause_event p on p.verdict_id = v.id
+             where v.experiment_id = e.id and v.iteration = e.iteration);
+end $$;
+comment on function cohort.experiment_verdicts(cohort.experiment) is
+    'What guardrails and stop conditions have found in this run, with the evidence, as a document has it';
 
 create or replace function cohort.experiment_variants(e cohort.experiment) returns jsonb
     language sql stable as $$
@@ -97,7 +117,8 @@ create or replace function cohort.get_experiment_of(e cohort.experiment) returns
                'traffic_ppm', e.traffic_ppm, 'condition', e.condition, 'exposure', e.exposure,
                'alpha', e.alpha, 'alert_alpha', e.alert_alpha, 'iteration', e.iteration,
                'variants', cohort.experiment_variants(e), 'guardrails', cohort.experiment_guardrails(e),
-               'phases', cohort.experiment_phases(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e))
+               'phases', cohort.experiment_phases(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e),
+               'verdicts', cohort.experiment_verdicts(e))
            || case when f.type is null then '{}' else jsonb_build_object('type', f.type) end
            || cohort.experiment_lifecycle(e) || cohort.experiment_analysis(e)
       from (values (1)) one left join cohort.flag f on f.environment = e.environment and f.key = e.flag $$;

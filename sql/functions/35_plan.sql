@@ -17,11 +17,12 @@ create or replace function cohort.plan_versions()
     returns table(version bigint, stop_version bigint, incarnation uuid, heartbeat timestamptz)
     language plpgsql stable as $$
 begin
-    return query select c.version, (select coalesce(max(s.id), 0)::bigint from cohort.stop_event s), c.incarnation,
+    return query select c.version, (select coalesce(max(s.id), 0)::bigint from cohort.stop_event s)
+                        + (select coalesce(max(p.id), 0)::bigint from cohort.pause_event p), c.incarnation,
                         (select l.heartbeat from cohort.leader_state l)
                    from cohort.config_version c;
 end $$;
-comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions, the number of the last stop, which database this is, and when the monitor was last at work';
+comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions, a number that each stop and pause of a guardrail raises, which database this is, and when the monitor was last at work';
 
 -- The phases of each experiment's current iteration.
 create or replace function cohort.plan_phases(environment text) returns table(experiment text, phases jsonb)
@@ -77,7 +78,7 @@ create or replace function cohort.plan_experiments(environment text) returns jso
     language sql stable as $$
     select jsonb_agg(jsonb_build_object('id', e.id, 'key', e.key, 'kind', e.kind,
                'status', case when e.origin = 'imported' and e.status <> 'archived' then 'stopped' else e.status end,
-               'guard_stopped', s.experiment_id is not null, 'paused', e.status = 'paused', 'unit_type', e.unit_type,
+               'guard_stopped', s.experiment_id is not null, 'paused', e.status = 'paused' or q.experiment_id is not null, 'unit_type', e.unit_type,
                'exposure', e.exposure, 'segments', to_jsonb(e.segments), 'sticky', e.sticky, 'salt', encode(e.salt, 'hex'),
                -- An archived experiment serves nobody, and the segments it named may be gone.
                'condition', case when e.status = 'archived' then '{}' else e.condition end,
@@ -106,6 +107,7 @@ create or replace function cohort.plan_experiments(environment text) returns jso
       left join cohort.holdout h on h.environment = e.environment and h.experiment = e.key
       left join (select distinct x.experiment_id, x.iteration from cohort.stop_event x) s
              on s.experiment_id = e.id and s.iteration = e.iteration
+      left join cohort.pause_event q on q.experiment_id = e.id and q.iteration = e.iteration and q.resolved_at is null
      where e.environment = $1 $$;
 comment on function cohort.plan_experiments(text) is 'Part of the plan: the experiments and holdouts of an environment';
 

@@ -72,9 +72,10 @@ create or replace function cohort.results_guardrails_json(experiment_id int) ret
                order by a.guardrail_id, a.treatment_id), '[]')
       from cohort.guardrail_arm a
       left join cohort.guardrail_state s
-        on s.guardrail_id = a.guardrail_id and s.treatment_id = a.treatment_id and s.iteration = a.iteration
+        on s.guardrail_id = a.guardrail_id and s.treatment_id = a.treatment_id and s.iteration = a.iteration and s.metric_version = a.metric_version
       left join cohort.alert_event w
         on w.guardrail_id = a.guardrail_id and w.treatment_id = a.treatment_id and w.iteration = a.iteration
+       and coalesce(w.metric_version, a.metric_version) = a.metric_version
      where a.experiment_id = $1
 $$;
 comment on function cohort.results_guardrails_json(int) is 'Part of results_json(): where each guardrail stands';

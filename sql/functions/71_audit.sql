@@ -25,6 +25,7 @@ create or replace function cohort.audit_key(object text, r jsonb) returns text
         when 'stop_condition' then concat_ws('/', r ->> 'experiment', r ->> 'kind', r ->> 'metric', r ->> 'action')
         when 'frozen_cap' then concat_ws('/', r ->> 'experiment_id', r ->> 'metric_id', r ->> 'metric_version')
         when 'stop_event' then concat_ws('/', r ->> 'experiment_id', r ->> 'iteration')
+        when 'pause_event' then concat_ws('/', r ->> 'experiment_id', r ->> 'iteration')
         when 'api_key' then concat_ws(' ', r ->> 'id', r ->> 'name')
         else coalesce(r ->> 'key', r ->> 'id', '') end $$;
 comment on function cohort.audit_key(text, jsonb) is 'The key of a row for the audit';
@@ -64,7 +65,7 @@ declare
 begin
     foreach t in array array['environment', 'secret', 'flag', 'flag_rule', 'experiment', 'variant', 'phase', 'phase_variant',
         'phase_closed', 'metric', 'guardrail', 'api_key', 'condition_operator', 'experiment_metric', 'stop_condition', 'frozen_cap', 'ramp_step', 'layer',
-        'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event', 'webhook'] loop
+        'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event', 'pause_event', 'webhook'] loop
         if to_regclass('cohort.' || quote_ident(t)) is not null then
             execute format('create or replace trigger zy_audit after insert or update or delete on cohort.%I
                 for each row execute function cohort.audit_write()', t);
