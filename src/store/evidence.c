@@ -11,12 +11,14 @@
 #include "codec/json_out.h"
 #include "core/error.h"
 
+#define TILT_METHOD                                                                                          \
+    "histogram tilt: one-sided mixture over eta of the odds of treatment by the score of a unit's bucket "   \
+    "(R20, scheme 1); anytime-valid"
 #define METHOD "EVT: one-sided mixture over the risk ratio, half normal, sigma = ln 2; anytime-valid"
 
 #define LN_E_WRITTEN 34.0 /* about 6e14 */
 
-/* "4,950" */
-static void add_count(struct buffer *b, int64_t n)
+void evidence_count(struct buffer *b, int64_t n)
 {
     char digits[24];
     int len = snprintf(digits, sizeof digits, "%" PRId64, n < 0 ? 0 : n);
@@ -27,8 +29,7 @@ static void add_count(struct buffer *b, int64_t n)
     }
 }
 
-/* "1.6 ×". A bound is rounded away from the claim it supports: towards 0 with rounding -1, up with 1. */
-static void add_ratio(struct buffer *b, double r, int rounding)
+void evidence_ratio(struct buffer *b, double r, int rounding)
 {
     int decimals = r >= 10              ? 0
                    : r >= 1.2           ? 1
@@ -49,7 +50,7 @@ static void add_what_happened(struct buffer *b, const struct guard_case *g, cons
         buffer_printf(b, " never happened with %s and did with %s", g->treatment, g->control);
     else {
         buffer_add_str(b, g->rule.harm == EVT_UP ? " rose " : " fell to ");
-        add_ratio(b, v->risk_ratio, 0);
+        evidence_ratio(b, v->risk_ratio, 0);
         buffer_printf(b, " with %s against %s", g->treatment, g->control);
     }
 }
@@ -68,47 +69,112 @@ static void add_counts(struct buffer *b, const struct guard_case *g)
         ce = plus(ce, g->phases[i].control_events);
         cu = plus(cu, g->phases[i].control_units);
     }
-    add_count(b, te);
+    evidence_count(b, te);
     buffer_add_str(b, " of ");
-    add_count(b, tu);
+    evidence_count(b, tu);
     buffer_add_str(b, " against ");
-    add_count(b, ce);
+    evidence_count(b, ce);
     buffer_add_str(b, " of ");
-    add_count(b, cu);
+    evidence_count(b, cu);
     if (g->at_maturity)
         buffer_add_str(b, " whose time to have the event is over");
     if (g->n_phases > 1)
         buffer_printf(b, ", in %zu phases compared one by one", g->n_phases);
 }
 
-/* "1 time in 100", or "3 % of the time" where that is no whole number. */
-static void add_error_level(struct buffer *b, double alpha)
+void evidence_error_level(struct buffer *b, double alpha)
 {
     double times = 1 / alpha;
     if (fabs(times - round(times)) < 1e-6 * times)
-        buffer_printf(b, "1 time in %.0f", round(times));
+        buffer_printf(b, " at most 1 time in %.0f", round(times));
     else
-        buffer_printf(b, "%g %% of the time", 100 * alpha);
+        buffer_printf(b, " at most %g %% of the time", 100 * alpha);
+}
+
+static const struct {
+    const char *action, *done, *befalls;
+} words[] = {{"stop", "Stopped", "is stopped like this"},
+             {"pause", "Paused", "is paused like this"},
+             {"hold", "Ramp held", "has its ramp held like this"},
+             {"roll_back", "Rolled back", "is rolled back like this"},
+             {"alert", "Alert", "raises such an alert"}};
+#define N_WORDS (sizeof words / sizeof *words)
+
+static size_t word(const char *action)
+{
+    size_t i = 0;
+    while (i + 1 < N_WORDS && strcmp(words[i].action, action) != 0)
+        i++;
+    return i;
+}
+
+const char *evidence_done(const char *action)
+{
+    return words[word(action)].done;
+}
+
+const char *evidence_befalls(const char *action)
+{
+    return words[word(action)].befalls;
+}
+
+bool guard_by_tilt(const struct guard_case *g)
+{
+    return strcmp(g->kind, "binary") != 0;
+}
+
+static void add_events_claim(struct buffer *b, const struct guard_case *g, const struct guardrail_verdict *v)
+{
+    bool up = g->rule.harm == EVT_UP;
+    add_what_happened(b, g, v);
+    buffer_add_str(b, up ? " (at least " : " (at most ");
+    evidence_ratio(b, up ? v->lower : v->upper, up ? -1 : 1);
+    if (g->rule.margin != 1)
+        buffer_printf(b, ", where %g × is tolerated", g->rule.margin);
+    buffer_add_str(b, "; ");
+    add_counts(b, g);
+    buffer_add_str(b, "). ");
+}
+
+/* The tilt speaks of the distribution; the ratio of the values is shown with its bounds or not at all. */
+static void add_values_claim(struct buffer *b, const struct guard_case *g, const struct guardrail_verdict *v)
+{
+    int64_t tu = 0, cu = 0;
+    for (size_t i = 0; i < g->n_phases; i++) {
+        tu = plus(tu, g->phases[i].treatment_units);
+        cu = plus(cu, g->phases[i].control_units);
+    }
+    buffer_printf(b, "%s of %s %s with %s than with %s (",
+                  strcmp(g->kind, "ratio") == 0 ? "the numerators" : "values", g->metric,
+                  g->rule.harm == EVT_UP ? "are higher" : "are lower", g->treatment, g->control);
+    if (v->has_events) {
+        evidence_ratio(b, v->risk_ratio, 0);
+        buffer_add_str(b, ", between ");
+        evidence_ratio(b, v->lower, -1);
+        buffer_add_str(b, " and ");
+        evidence_ratio(b, v->upper, 1);
+        buffer_add_str(b, "; ");
+    }
+    evidence_count(b, tu);
+    buffer_add_str(b, " units against ");
+    evidence_count(b, cu);
+    buffer_add_str(b, " whose time is over");
+    if (g->n_phases > 1)
+        buffer_printf(b, ", in %zu phases compared one by one", g->n_phases);
+    buffer_add_str(b, "). ");
 }
 
 void evidence_sentence(const struct guard_case *g, const struct guardrail_verdict *v, char *buf, size_t cap)
 {
     struct buffer b = {0};
-    bool up = g->rule.harm == EVT_UP;
-    buffer_add_str(&b, g->alert ? "Alert: " : "Stopped: ");
-    add_what_happened(&b, g, v);
-    buffer_add_str(&b, up ? " (at least " : " (at most ");
-    add_ratio(&b, up ? v->lower : v->upper, up ? -1 : 1);
-    if (g->rule.margin != 1)
-        buffer_printf(&b, ", where %g × is tolerated", g->rule.margin);
-    buffer_add_str(&b, "; ");
-    add_counts(&b, g);
-    buffer_add_str(&b, "). ");
+    buffer_printf(&b, "%s: ", evidence_done(g->action));
+    (guard_by_tilt(g) ? add_values_claim : add_events_claim)(&b, g, v);
     if (v->counts_broken)
         buffer_add_str(&b, "The arms do not hold the units their shares say, and it holds even so. ");
-    buffer_add_str(&b, g->alert ? "A harmless experiment raises such an alert at most "
-                                : "A harmless experiment is stopped like this at most ");
-    add_error_level(&b, g->rule.alpha);
+    if (g->nothing_to_roll_back)
+        buffer_add_str(&b, "There is no earlier phase to roll back to. ");
+    buffer_printf(&b, "A harmless experiment %s", evidence_befalls(g->action));
+    evidence_error_level(&b, g->rule.alpha);
     buffer_add(&b, ".", 2);
     struct error cut; /* cuts at a character */
     error_set(&cut, ERR_OK, NULL, "%s", b.failed ? "Out of memory for the sentence." : (const char *)b.data);
@@ -139,6 +205,9 @@ static void add_rule(struct json_out *o, const struct guard_case *g)
     add_text(o, "experiment", g->experiment);
     add_int(o, "iteration", g->iteration);
     add_text(o, "metric", g->metric);
+    add_int(o, "metric_version", g->metric_version);
+    add_text(o, "kind", g->kind);
+    add_text(o, "action", g->action);
     add_text(o, "event", g->event);
     add_text(o, "direction", g->rule.harm == EVT_UP ? "up" : "down");
     add_number(o, "margin", g->rule.margin);
@@ -156,14 +225,40 @@ static void add_verdict(struct json_out *o, const struct guard_case *g, const st
     add_number(o, "ln_e", v->ln_e);
     /* jsonb writes out every digit of a number, and readers choke on hundreds of them */
     add_number(o, "e", v->ln_e < LN_E_WRITTEN ? exp(v->ln_e) : INFINITY);
-    add_number(o, "risk_ratio", v->has_events ? v->risk_ratio : INFINITY);
-    if (g->rule.harm == EVT_UP)
+    add_number(o, guard_by_tilt(g) ? "ratio" : "risk_ratio", v->has_events ? v->risk_ratio : INFINITY);
+    if (guard_by_tilt(g)) {
+        add_number(o, "ratio_lower", v->has_events ? v->lower : INFINITY);
+        add_number(o, "ratio_upper", v->has_events ? v->upper : INFINITY);
+    } else if (g->rule.harm == EVT_UP)
         add_number(o, "risk_ratio_lower", v->lower);
     else
         add_number(o, "risk_ratio_upper", v->upper);
     add_number(o, "srm_ln_e", v->srm_ln_e);
     json_out_key(o, "counts_broken");
     json_out_bool(o, v->counts_broken);
+}
+
+static void add_buckets(struct json_out *o, const char *key, const struct arm_sums *arm)
+{
+    char bucket[16];
+    json_out_key(o, key);
+    json_out_begin_object(o);
+    for (size_t i = 0; i < arm->bucket_count; i++) {
+        snprintf(bucket, sizeof bucket, "%d", arm->buckets[i].bucket);
+        add_int(o, bucket, arm->buckets[i].n);
+    }
+    json_out_end_object(o);
+}
+
+static void add_scores(struct json_out *o, const struct scores *s)
+{
+    json_out_key(o, "scores");
+    json_out_begin_object(o);
+    add_number(o, "centre", s->centre);
+    add_number(o, "scale", s->scale);
+    add_number(o, "clip", s->clip);
+    add_number(o, "cap", SCORE_CAP);
+    json_out_end_object(o);
 }
 
 static void add_phases(struct json_out *o, const struct guard_case *g, const struct evt_phase *events)
@@ -181,23 +276,34 @@ static void add_phases(struct json_out *o, const struct guard_case *g, const str
         add_int(o, "treatment_events", p->treatment_events);
         add_int(o, "control_units", p->control_units);
         add_int(o, "control_events", p->control_events);
+        if (guard_by_tilt(g)) {
+            add_buckets(o, "treatment_buckets", &p->treatment);
+            add_buckets(o, "control_buckets", &p->control);
+        }
         json_out_end_object(o);
     }
     json_out_end_array(o);
 }
 
-static void add_decider(struct json_out *o, const char *node, int64_t epoch, int64_t now_us)
+void evidence_time(char buf[48], int64_t us)
 {
-    char day[32], when[48];
-    time_t s = (time_t)(now_us / 1000000);
+    char day[32];
+    time_t s = (time_t)(us / 1000000);
     struct tm tm;
     gmtime_r(&s, &tm);
     strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(when, sizeof when, "%s.%06dZ", day, (int)(now_us % 1000000));
+    snprintf(buf, 48, "%s.%06dZ", day, (int)(us % 1000000));
+}
+
+static void add_decider(struct json_out *o, const char *method, const char *node, int64_t epoch,
+                        int64_t now_us)
+{
+    char when[48];
+    evidence_time(when, now_us);
     add_text(o, "decided_at", when);
     add_text(o, "node", node);
     add_int(o, "epoch", epoch);
-    add_text(o, "method", METHOD);
+    add_text(o, "method", method);
 }
 
 char *evidence_document(const struct guard_case *g, const struct guardrail_verdict *v,
@@ -214,7 +320,9 @@ char *evidence_document(const struct guard_case *g, const struct guardrail_verdi
         add_rule(&o, g);
         add_verdict(&o, g, v);
         add_phases(&o, g, events);
-        add_decider(&o, node, epoch, now_us);
+        if (guard_by_tilt(g))
+            add_scores(&o, &g->scores);
+        add_decider(&o, guard_by_tilt(g) ? TILT_METHOD : METHOD, node, epoch, now_us);
         json_out_end_object(&o);
         if (!o.overflow) {
             text[o.len] = '\0';
@@ -225,15 +333,29 @@ char *evidence_document(const struct guard_case *g, const struct guardrail_verdi
     }
 }
 
+static void add_arm_counts(struct buffer *b, const struct arm_sums *a)
+{
+    buffer_printf(b, " %.17g;%.17g;%.17g;%.17g", a->sum, a->sum_sq, a->sum_d, a->sum_dd);
+    for (size_t i = 0; i < a->bucket_count; i++)
+        buffer_printf(b, ",%d:%" PRId64, a->buckets[i].bucket, a->buckets[i].n);
+}
+
 char *evidence_counts(const struct guard_case *g)
 {
     struct buffer b = {0};
-    buffer_add_str(&b, "evt2"); /* another method is another text */
+    if (guard_by_tilt(g))
+        buffer_printf(&b, "tilt1 %.17g", g->scores.scale);
+    else
+        buffer_add_str(&b, "evt2"); /* another method is another text */
     for (size_t i = 0; i < g->n_phases; i++) {
         const struct phase_counts *p = &g->phases[i];
         buffer_printf(&b, " %" PRId64 ":%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64,
                       p->number, p->treatment_share_ppm, p->control_share_ppm, p->treatment_events,
                       p->treatment_units, p->control_events, p->control_units);
+        if (guard_by_tilt(g)) {
+            add_arm_counts(&b, &p->treatment);
+            add_arm_counts(&b, &p->control);
+        }
     }
     buffer_add(&b, "", 1);
     if (b.failed) {
