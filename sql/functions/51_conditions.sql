@@ -106,6 +106,17 @@ create or replace function cohort.counted_units(e cohort.experiment, metric text
 comment on function cohort.counted_units(cohort.experiment, text) is
     'Units that had an event of the metric; null: exposed units';
 
+-- A clock that went back leaves times that are still to come: they say nothing yet.
+create or replace function cohort.traffic_changed(e cohort.experiment) returns timestamptz
+    language sql stable set search_path = cohort, pg_temp
+    as $$ select max(c.at) from (select h.at from cohort.status_change h where h.experiment_id = e.id
+                                 union all select e.started_at
+                                 union all select p.at from cohort.pause_event p where p.experiment_id = e.id
+                                 union all select p.resolved_at from cohort.pause_event p where p.experiment_id = e.id) c
+           where c.at <= clock_timestamp() $$;
+comment on function cohort.traffic_changed(cohort.experiment) is
+    'When its traffic was last changed by people, a ramp or a guardrail';
+
 -- The condition's clocks, kept in condition_state. A new leader begins to watch anew: what it did not see it does not
 -- call silence. Nothing is judged while batches wait to be counted.
 create or replace function cohort.watch_conditions(epoch bigint) returns void
@@ -125,7 +136,7 @@ begin
         return;
     end if;
     perform cohort.assert_epoch($1);
-    select max(l.at) into led from cohort.leader_change l;
+    select max(l.at) into led from cohort.leader_change l where l.at <= moment;
     for c in select s.id, s.kind, s.metric, s.minutes, x as e, coalesce(m.version, 0) as version, t.counted, t.changed_at, t.interval_at, t.condition_id as known
                from cohort.stop_condition s
                join cohort.experiment x on x.environment = s.environment and x.key = s.experiment and x.status in ('running', 'paused')
@@ -146,8 +157,7 @@ begin
             continue;
         end if;
         width := make_interval(mins => coalesce(c.minutes, 60));
-        select greatest((c.e).started_at, led, (select max(h.at) from cohort.status_change h where h.experiment_id = (c.e).id),
-                        (select max(greatest(p.at, p.resolved_at)) from cohort.pause_event p where p.experiment_id = (c.e).id)) into changed;
+        changed := greatest(led, cohort.traffic_changed(c.e));
         if c.known is not null and c.interval_at >= changed and c.interval_at <= moment and moment < c.interval_at + width then
             continue;
         end if;
@@ -171,8 +181,7 @@ create or replace function cohort.volume_inputs(s cohort.stop_condition, e cohor
     language plpgsql stable set search_path = cohort, pg_temp as $$
 #variable_conflict use_column
 declare
-    changed timestamptz := greatest(e.started_at, (select max(h.at) from cohort.status_change h where h.experiment_id = e.id),
-        (select max(greatest(p.at, p.resolved_at)) from cohort.pause_event p where p.experiment_id = e.id));
+    changed timestamptz := cohort.traffic_changed(e);
 begin
     return (select jsonb_build_object('minutes', coalesce(s.minutes, 60), 'ratio', s.ratio, 'of', coalesce(s.metric, 'exposures'),
                        'intervals', coalesce(jsonb_agg(v.counted order by v.started_at), '[]'),
@@ -188,7 +197,7 @@ create or replace function cohort.silence_inputs(s cohort.stop_condition, e coho
     language plpgsql stable set search_path = cohort, pg_temp as $$
 begin
     return jsonb_build_object('minutes', s.minutes, 'of', s.metric, 'ever', coalesce(t.counted > 0, false), 'since', cohort.rfc3339(t.changed_at),
-        'reached', coalesce(clock_timestamp() >= greatest(t.changed_at, e.started_at) + make_interval(mins => s.minutes), false)
+        'reached', coalesce(clock_timestamp() >= t.changed_at + make_interval(mins => s.minutes), false)
                    and not exists (select from cohort.ingest_batch b where b.applied_at is null));
 end $$;
 comment on function cohort.silence_inputs(cohort.stop_condition, cohort.experiment, cohort.condition_state) is

@@ -15,13 +15,21 @@ static char text[768];
 
 static struct guard_case guard(enum evt_harm harm, int64_t tu, int64_t te, int64_t cu, int64_t ce)
 {
-    counts[0] = (struct phase_counts){1, 500000, 500000, tu, te, cu, ce};
+    counts[0] = (struct phase_counts){.number = 1,
+                                      .treatment_share_ppm = 500000,
+                                      .control_share_ppm = 500000,
+                                      .treatment_units = tu,
+                                      .treatment_events = te,
+                                      .control_units = cu,
+                                      .control_events = ce};
     events[0] = (struct evt_phase){te, ce, 0.5};
     return (struct guard_case){.experiment = "shop",
                                .metric = "refund",
                                .event = "refunded",
                                .treatment = "new",
                                .control = "old",
+                               .kind = "binary",
+                               .action = "stop",
                                .rule = {harm, 1, 0.01, 1, 2},
                                .phases = counts,
                                .n_phases = 1};
@@ -54,7 +62,8 @@ START_TEST(words)
                      "time.");
     g = guard(EVT_UP, 10000, 2000, 10000, 100);
     g.rule.margin = 1.5;
-    g.at_maturity = g.alert = true;
+    g.at_maturity = true;
+    g.action = "alert";
     ck_assert_str_eq(sentence(&g),
                      "Alert: refund rose 20 × with new against old (at least 14 ×, where 1.5 × is tolerated; "
                      "2,000 of 10,000 against 100 of 10,000 whose time to have the event is over). A "
@@ -74,7 +83,13 @@ START_TEST(lengths)
     g.treatment = name;
     struct guardrail_verdict v;
     for (int i = 0; i < PHASES; i++) {
-        counts[i] = (struct phase_counts){i, 1000000, 1000000, INT64_MAX, 300, INT64_MAX, 100};
+        counts[i] = (struct phase_counts){.number = i,
+                                          .treatment_share_ppm = 1000000,
+                                          .control_share_ppm = 1000000,
+                                          .treatment_units = INT64_MAX,
+                                          .treatment_events = 300,
+                                          .control_units = INT64_MAX,
+                                          .control_events = 100};
         events[i] = (struct evt_phase){300, 100, 1 / 3.0};
     }
     g.n_phases = PHASES;
