@@ -228,7 +228,7 @@ comment on function cohort.doc_experiment(text, jsonb) is 'A document''s own fie
 
 create or replace function cohort.read_only_fields() returns text[]
     language sql immutable
-    as $$ select '{key,id,status,kind,origin,iteration,phases,history,stop,open_ppm,layer_slots_ppm,ramp_state,iterations,shipped}'::text[] $$;
+    as $$ select '{key,id,status,kind,origin,iteration,phases,history,stop,verdicts,open_ppm,layer_slots_ppm,ramp_state,iterations,shipped}'::text[] $$;
 comment on function cohort.read_only_fields() is 'Fields of an experiment''s document that a GET adds and a PUT can''t change';
 
 -- What GET adds may come back with a PUT as long as it says what is true.

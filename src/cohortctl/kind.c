@@ -9,8 +9,9 @@ static const char *const metric_read_only[] = {"version", "versions", "notice", 
 static const char *const none_read_only[] = {NULL};
 static const char *const segment_read_only[] = {"entries", NULL};
 static const char *const experiment_read_only[] = {
-    "id",       "status",          "kind",       "origin",     "iteration", "phases", "history", "stop",
-    "open_ppm", "layer_slots_ppm", "ramp_state", "iterations", "shipped",   NULL};
+    "id",         "status",  "kind",     "origin",   "iteration",       "phases",
+    "history",    "stop",    "verdicts", "open_ppm", "layer_slots_ppm", "ramp_state",
+    "iterations", "shipped", NULL};
 static const char *const holdout_read_only[] = {"id", "kind", "status", "iteration", "history", "stop", NULL};
 
 #define GUARDRAIL_DEFAULTS                                                                                   \
