@@ -112,3 +112,4 @@ SQL_FUNCTIONS += sql/functions/78_webhooks.sql
 # Planning, and what a stop is verified from.
 SQL_FUNCTIONS += sql/functions/69_power.sql sql/functions/72_planning.sql sql/functions/74_plan.sql sql/functions/76_verify.sql
 SQL_MIGRATIONS += sql/migrations/0064_results.sql
+SQL_FUNCTIONS += sql/functions/69_power.sql sql/functions/72_planning.sql sql/functions/74_plan.sql sql/functions/76_verify.sql sql/functions/77_rehearsal.sql

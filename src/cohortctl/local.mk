@@ -16,6 +16,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cmd_plan.c \
 	src/cohortctl/cmd_preview.c \
 	src/cohortctl/cmd_psql.c \
+	src/cohortctl/cmd_rehearse.c \
 	src/cohortctl/cmd_results.c \
 	src/cohortctl/cmd_show.c \
 	src/cohortctl/cmd_simulate.c \
@@ -39,6 +40,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/json_text.c src/cohortctl/json_text.h \
 	src/cohortctl/kind.c src/cohortctl/kind.h \
 	src/cohortctl/path.c src/cohortctl/path.h \
+	src/cohortctl/rehearse.c src/cohortctl/rehearse.h \
 	src/cohortctl/report.c src/cohortctl/report.h \
 	src/cohortctl/request.c src/cohortctl/request.h \
 	src/cohortctl/sim_events.c src/cohortctl/sim_events.h \

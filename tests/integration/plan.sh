@@ -57,4 +57,28 @@ sql "insert into cohort.exposure (unit_id, experiment_id, variant_id, phase_id, 
 [ "$(sql "select round(base_value::numeric, 2), round(unit_variance::numeric, 2) from cohort.plan('orders', 0.1) where method = 'fixed'")" = "0.50|0.75" ] ||
     fail "the count"
 sql "select missing from cohort.plan('complaint', 0.1)" | grep -q "never happened" || fail "nothing to be relative to"
+
+# The rehearsal of a draft on these units: harmless salts are left alone, harm is found, the same seed says the same.
+CTL=${COHORTCTL:-$(pwd)/cohortctl}
+sql "select cohort.put_experiment('next', '{\"variants\": [{\"key\": \"control\", \"share_ppm\": 500000, \"value\": 1, \"control\": true},
+        {\"key\": \"b\", \"share_ppm\": 500000, \"value\": 2}], \"alpha\": 0.05,
+        \"guardrails\": [{\"metric\": \"unsubscribe\"}, {\"metric\": \"complaint\", \"action\": \"alert\"}]}')" >/dev/null || fail "the draft"
+rehearse() { "$CTL" --database "$DSN" rehearse next --salts 400 --effect 1.5 "$@"; }
+rehearse >"$PG_DIR/out" || fail "the rehearsal"
+cat "$PG_DIR/out"
+grep -q "20,000 units of the last 30 days: none were its own" "$PG_DIR/out" || fail "its units"
+grep -q "0 units had the event; a rehearsal needs 20" "$PG_DIR/out" || fail "too few events, in words"
+rehearse --json >"$PG_DIR/1" || fail "the rehearsal in JSON"
+rehearse --json >"$PG_DIR/2" || fail "the rehearsal again"
+cmp "$PG_DIR/1" "$PG_DIR/2" || fail "the same seed"
+python3 - "$PG_DIR/1" <<'END' || fail "the rehearsal's numbers"
+import json, sys
+a = json.load(open(sys.argv[1]))
+g = [x for x in a["guardrails"] if x["metric"] == "unsubscribe"][0]
+print("false stops", a["false_stops"], "power", g["with_effect"])
+assert a["false_stops"]["share"] <= 0.075 and g["without_effect"]["reached"] == a["false_stops"]["reached"]
+assert g["with_effect"]["share"] >= 0.95 and 0 < g["with_effect"]["median_units"] < 20000
+assert a["sample_ratio_alarms"]["share"] <= 0.03
+END
+"$CTL" --database "$DSN" rehearse none 2>&1 | grep -q "there is no such experiment" || fail "no such experiment"
 echo passed

@@ -33,8 +33,8 @@ says "iteration 1" ctl verify-stop cta
 says "Yes: this stop follows" ctl verify-stop cta
 step "a stop of an earlier iteration is verified"
 
-unit=$(ctl psql -XAtqc "select x.unit_id from cohort.exposure x join cohort.stop_event s on s.experiment_id = x.experiment_id
-    join cohort.variant v on v.id = x.variant_id where v.key = 'control' order by 1 limit 1")
+unit=$(ctl psql -XAtqc "select u.unit_id from cohort.stop_units(1) u join cohort.variant v on v.id = u.variant_id
+    where v.key = 'control' order by 1 limit 1")
 sql "create table public.kept as select * from cohort.exposure where unit_id = '$unit'"
 sql "update cohort.exposure x set variant_id = (select min(v.id) from cohort.variant v where v.id <> x.variant_id) where unit_id = '$unit'"
 refuses 1 "elsewhere than salts and slots put them; one is $unit" ctl verify-stop 1
