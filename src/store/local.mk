@@ -34,7 +34,8 @@ libstore_a_SOURCES += \
 	src/store/condition.c src/store/condition.h \
 	src/store/evidence.c src/store/evidence.h \
 	src/store/leader.c src/store/leader.h \
-	src/store/monitor.c src/store/monitor.h
+	src/store/monitor.c src/store/monitor.h \
+	src/store/monitor_conditions.c src/store/monitor_harm.c src/store/monitor_private.h
 
 # Results.
 libstore_a_SOURCES += \
@@ -42,5 +43,3 @@ libstore_a_SOURCES += \
 	src/store/results_json.c src/store/results_private.h \
 	src/store/results_read.c \
 	src/store/results_words.c
-	src/store/monitor.c src/store/monitor.h \
-	src/store/monitor_conditions.c src/store/monitor_harm.c src/store/monitor_private.h
