@@ -116,6 +116,26 @@ def idle_editor(s, c):
     editor.communicate(b"rollback;\n", timeout=30)
 
 
+def pauses(s, c):
+    """A guardrail that pauses does so beside an idle transaction; a person resumes, and servers follow both."""
+    start(s, "pausing", guardrails=[{"metric": "unsubscribe", "action": "pause"}])
+    editor = subprocess.Popen(["psql", "-XAtq", s.info["database"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    editor.stdin.write(b"begin; update cohort.experiment set description = 'editing' where key = 'pausing'; select 'open';\n")
+    editor.stdin.flush()
+    assert editor.stdout.readline() == b"open\n"
+    play(s, "pausing", [f"p-{i}" for i in range(600)], {"control": 0.05, "treatment": 0.5}, seed=6)
+    s.until(lambda: s.value("select count(*) from cohort.pause_event") == "1", "the pause beside an idle transaction")
+    s.until(lambda: "phase" not in s.evaluate("pausing", "n")["metadata"], "its fallback")
+    c.equal("paused, by a guardrail", s.get("/v1/experiments/pausing").json["status"], "paused")
+    editor.communicate(b"rollback;\n", timeout=30)
+    a = s.post("/v1/experiments/pausing/resume")
+    c.check("a person resumes it", a.status == 200 and a.json["status"] == "running", a)
+    s.until(lambda: "phase" in s.evaluate("pausing", "n")["metadata"], "its variants again")
+    verdicts = s.get("/v1/experiments/pausing").json["verdicts"]
+    c.check("its document says why, and that it was resumed", len(verdicts) == 1 and verdicts[0]["action"] == "pause"
+            and "unsubscribe" in verdicts[0]["sentence"] and verdicts[0]["resumed_at"], verdicts)
+
+
 def latency(s, c):
     """Seconds from the deciding unsubscribe's COMMIT to the first fallback answer, as a report."""
     start(s, "fast")
@@ -142,7 +162,7 @@ def survives(s, c):
 def main():
     c = Checks()
     with Server() as s:
-        for part in (harmful, idle_editor, harmless, latency, survives):
+        for part in (harmful, idle_editor, harmless, pauses, latency, survives):
             part(s, c)
     c.done()
 
