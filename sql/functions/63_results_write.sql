@@ -25,14 +25,16 @@ create or replace function cohort.results_due()
                (select count(*) + count(v.dropped_at) from cohort.variant v
                  where v.environment = i.environment and v.experiment = i.experiment) as variants,
                (select count(*) from cohort.variant v where v.environment = i.environment and v.experiment = i.experiment) as arms,
-               (select string_agg(format('%s.%s', m.id, m.version), ' ' order by m.id) from cohort.result_metrics(i.experiment_id) m) as metrics
+               (select string_agg(format('%s.%s', t.metric_id, t.metric_version), ' ' order by t.metric_id)
+                  from cohort.tracked_metric t where t.experiment_id = i.experiment_id) as tracked,
+               (select count(*) from cohort.experiment_metric m where m.environment = i.environment and m.experiment = i.experiment) as metrics
           from cohort.every_iteration i
           join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
           left join counted c on c.experiment_id = i.experiment_id
           left join seen on seen.experiment_id = i.experiment_id
          where i.started_at is not null or seen.h is not null
     ), marked as (
-        select k.*, md5(concat_ws('|', k.status, k.counted, k.seen, k.guardrails, k.alerts, k.sentence, k.variants, k.metrics)) as mark
+        select k.*, md5(concat_ws('|', k.status, k.counted, k.seen, k.guardrails, k.alerts, k.sentence, k.variants, k.tracked, k.metrics)) as mark
           from known k
     )
     select m.experiment_id, m.environment, m.experiment, m.iteration, m.kind, m.status, m.mark,
