@@ -130,12 +130,12 @@ declare
     width interval;
     changed timestamptz;
 begin
+    perform cohort.assert_epoch(epoch);
     if not exists (select from cohort.stop_condition s join cohort.experiment x on x.environment = s.environment and x.key = s.experiment
                     where s.kind in ('no_outcomes', 'volume_drift') and x.status in ('running', 'paused'))
        or exists (select from cohort.ingest_batch b where b.applied_at is null) then
         return;
     end if;
-    perform cohort.assert_epoch($1);
     select max(l.at) into led from cohort.leader_change l where l.at <= moment;
     for c in select s.id, s.kind, s.metric, s.minutes, x as e, coalesce(m.version, 0) as version, t.counted, t.changed_at, t.interval_at, t.condition_id as known
                from cohort.stop_condition s

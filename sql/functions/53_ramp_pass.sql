@@ -53,6 +53,7 @@ declare
     e cohort.experiment;
     ppm int;
 begin
+    perform cohort.assert_epoch(epoch);
     for v in select x.id, x.experiment_id, x.at, x.sentence, (select max(s.number) from cohort.ramp_step s join cohort.experiment i
                         on i.id = x.experiment_id and s.environment = i.environment and s.experiment = i.key and s.state = 'done') as last
                from cohort.verdict_event x
