@@ -98,6 +98,23 @@ begin
 end $$;
 comment on function cohort.experiment_analysis_check(cohort.experiment) is 'Refuses error levels, plans and segments out of place';
 
+-- Raw ids are never kept: servers would not serve such an experiment.
+create or replace function cohort.experiment_segments_check(e cohort.experiment) returns void
+    language plpgsql as $$
+declare
+    ids text;
+begin
+    select s into ids from unnest(e.segments) s
+     where s in ('user', e.unit_type) or exists (select from cohort.experiment x where x.environment = e.environment and x.unit_type = s)
+        or exists (select from cohort.flag_rule r where r.environment = e.environment and r.unit_type = s)
+     order by s limit 1;
+    if found then
+        perform cohort.fail('experiment_segments_format', format('The segments of experiment %s name %s, which holds ids of units: they are never kept.',
+            cohort.shown(e.key), cohort.shown(ids)));
+    end if;
+end $$;
+comment on function cohort.experiment_segments_check(cohort.experiment) is 'Refuses a segment that has the name of a unit type';
+
 create or replace function cohort.experiment_lifecycle_check(e cohort.experiment) returns void
     language plpgsql as $$
 declare
@@ -202,6 +219,7 @@ begin
         perform cohort.fail('ship_fixed', format('What experiment %s ships can''t be given.', cohort.shown(new.key)));
     end if;
     perform cohort.experiment_value_check(new);
+    perform cohort.experiment_segments_check(new);
     if new.time_zone is not null then
         perform cohort.check_time_zone(new.time_zone);
     end if;
@@ -277,6 +295,9 @@ begin
             cohort.shown(old.key), cohort.effective_status(old), fixed), cohort.path_of(fixed));
     end if;
     perform cohort.experiment_value_check(new);
+    if new.segments is distinct from old.segments then
+        perform cohort.experiment_segments_check(new);
+    end if;
     if new.flag is distinct from old.flag then
         new.flag := coalesce(new.flag, case when new.kind <> 'holdout' then new.key end);
         perform cohort.experiment_flag_check(new);

@@ -2,26 +2,26 @@
 -- JSON literals, so whatever people type stays a value.
 
 insert into cohort.error_message (constraint_name, code, http_status, title, hint, field, area) values
-('metric_condition_object', '23514', 422, 'A condition of a metric names 1 to 20 attributes', 'Write {"plan": "pro"}, {"plan": {"in": ["pro", "team"]}} or {"amount": {"gte": 10, "lt": 20}}; leave it out to count every event.', 'condition', 'definition'),
-('metric_condition_attribute', '23514', 422, 'An attribute''s name has 1 to 100 characters', 'Use the name that the events carry under "attributes".', 'condition', 'definition'),
+('metric_condition_object', '23514', 422, 'A condition of a metric names 1 to 20 attributes', 'Name 1 to 20: {"plan": "pro"}, {"plan": {"in": ["pro", "team"]}} or {"amount": {"gte": 10, "lt": 20}}; leave it out to count every event.', 'condition', 'definition'),
+('metric_condition_attribute', '23514', 422, 'An attribute''s name has 1 to 100 characters', 'Use the name that the events carry under "attributes", 1 to 100 characters.', 'condition', 'definition'),
 ('metric_condition_operator', '23514', 422, 'A condition of a metric knows in, gt, gte, lt and lte', 'For an equal value write the value itself: {"plan": "pro"}. Others: in, gt, gte, lt, lte.', 'condition', 'definition'),
 ('metric_condition_value', '23514', 422, 'A condition compares strings, numbers and booleans', 'Write a string, a number, true or false; after in a list of them; after gt, gte, lt, lte a number.', 'condition', 'definition'),
-('metric_condition_list', '23514', 422, 'A list has 1 to 100 values', 'Write {"plan": {"in": ["pro", "team"]}}.', 'condition', 'definition'),
+('metric_condition_list', '23514', 422, 'A list has 1 to 100 values', 'Write {"plan": {"in": ["pro", "team"]}}, with 1 to 100 values.', 'condition', 'definition'),
 ('metric_condition_range', '23514', 422, 'A range holds at least one number', 'Write {"amount": {"gte": 10, "lt": 20}}: one lower and one upper bound at most, the lower one first.', 'condition', 'definition')
 on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
     title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
 
 create or replace function cohort.metric_scalar(value jsonb) returns boolean
     language sql immutable parallel safe
-    as $$ select case jsonb_typeof(value) when 'string' then octet_length(value #>> '{}') <= 512
+    as $$ select case jsonb_typeof(value) when 'string' then octet_length(value #>> '{}') <= 256
                       when 'number' then abs(value::numeric) <= 9007199254740992 and scale(value::numeric) <= 30
                       else jsonb_typeof(value) = 'boolean' end $$;
 comment on function cohort.metric_scalar(jsonb) is
-    'True for what a condition of a metric compares: a string of at most 512 bytes, a number within 2^53, true or false';
+    'True for what a condition of a metric compares: a string of at most 256 bytes, as events have, a number within 2^53, true or false';
 
 create or replace function cohort.metric_value_noun(value jsonb) returns text
     language sql immutable parallel safe
-    as $$ select case when jsonb_typeof(value) = 'string' and octet_length(value #>> '{}') > 512 then 'a string of more than 512 bytes'
+    as $$ select case when jsonb_typeof(value) = 'string' and octet_length(value #>> '{}') > 256 then 'a string of more than 256 bytes'
                       when jsonb_typeof(value) = 'number' then case when cohort.metric_scalar(value) then 'a number' else 'a number beyond 2^53 or 30 decimals' end
                       else cohort.json_noun(value) end $$;
 comment on function cohort.metric_value_noun(jsonb) is 'What a value is that a condition of a metric can''t use, for a sentence';

@@ -5,7 +5,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('metric_denominator', '23514', 422, 'A ratio has a denominator', 'Give a metric of kind ratio the event it divides by, denominator_event, and others none.', 'denominator_event', 'definition'),
 ('metric_quantile', '23514', 422, 'A quantile lies between 0 and 1', 'Give a metric of kind quantile its quantile, 0.5 for the median, and others none.', 'quantile', 'definition'),
 ('metric_winsor_kind', '23514', 422, 'Values of a count, mean or ratio can be winsorised', 'Leave winsor_low, winsor_high and winsor_quantile out, or use another kind.', 'kind', 'definition'),
-('metric_winsor_range', '23514', 422, 'Winsor bounds lie within 10^12', 'winsor_low and winsor_high are in units of the value.', 'winsor_high', 'definition'),
+('metric_winsor_range', '23514', 422, 'Winsor bounds lie within 10^12', 'winsor_low and winsor_high are in units of the value, between -1000000000000 and 1000000000000.', 'winsor_high', 'definition'),
 ('metric_winsor_order', '23514', 422, 'winsor_low lies below winsor_high', 'A unit''s value below winsor_low counts as winsor_low, one above winsor_high as winsor_high.', 'winsor_low', 'definition'),
 ('metric_winsor_twice', '23514', 422, 'A metric has one upper winsor bound', 'Give winsor_high, a value, or winsor_quantile, which is frozen to a value at the start.', 'winsor_quantile', 'definition'),
 ('metric_winsor_quantile', '23514', 422, 'A winsor_quantile is 0.5 or more, and below 1', 'Write 0.99 to let no unit count for more than all but one in a hundred of those that have a value.', 'winsor_quantile', 'definition'),

@@ -8,7 +8,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('stop_condition_missing', '23514', 422, 'A stop condition has what its kind needs', 'no_outcomes needs minutes, volume_drift a ratio, max_duration seconds, max_units units.', 'kind', 'definition'),
 ('stop_condition_needless', '23514', 422, 'A stop condition has only what its kind uses', 'Leave it out. no_outcomes uses minutes and metric; volume_drift ratio, minutes and metric; futility and success metric; max_duration seconds; max_units units; srm nothing.', 'kind', 'definition'),
 ('stop_condition_minutes_range', '23514', 422, 'Minutes are 1 to 43200', 'minutes lie in 1 to 43200, which is 30 days.', 'minutes', 'definition'),
-('stop_condition_ratio_range', '23514', 422, 'A ratio lies above 1 and is at most 100', 'ratio is the factor by which the volume grows or shrinks: 2 is twice or half.', 'ratio', 'definition'),
+('stop_condition_ratio_range', '23514', 422, 'A ratio lies above 1 and is at most 100', 'ratio is above 1 and at most 100: the factor by which the volume grows or shrinks; 2 is twice or half.', 'ratio', 'definition'),
 ('stop_condition_seconds_range', '23514', 422, 'Seconds are 60 to 315360000', 'seconds lie in 60 to 315360000, which is ten years. 14 days are 1209600.', 'seconds', 'definition'),
 ('stop_condition_units_range', '23514', 422, 'Units are 2 to 10^12', 'units are those of all variants together, 2 to 1000000000000.', 'units', 'definition'),
 ('stop_condition_weight_range', '23514', 422, 'A weight lies above 0 and is at most 1,000,000', 'Weights are relative: 1 for all shares the error level evenly.', 'weight', 'definition'),
@@ -142,7 +142,7 @@ begin
         and s.metric is not distinct from new.metric and s.id <> new.id;
     if found then
         perform cohort.fail('stop_condition_unique', format('Experiment %s has a stop condition %s%s with action %s already.', cohort.shown(new.experiment),
-            new.kind, coalesce(' on ' || cohort.shown(new.metric), ''), new.action));
+            new.kind, case when new.metric is null then '' else ' on ' || cohort.shown(new.metric) end, new.action));
     end if;
     return new;
 end $$;

@@ -5,8 +5,8 @@
 -- Why an experiment that isn't running can't be stopped or paused.
 create or replace function cohort.not_running_because(e cohort.experiment) returns text
     language sql stable
-    as $$ select case when cohort.effective_status(e) = 'stopped' and e.status <> 'stopped' then 'a guardrail has stopped it already'
-                      when cohort.effective_status(e) = 'paused' and e.status <> 'paused' then 'a guardrail has paused it already'
+    as $$ select case when cohort.effective_status(e) = 'stopped' and e.status <> 'stopped' then 'a guardrail or a stop condition has stopped it already'
+                      when cohort.effective_status(e) = 'paused' and e.status <> 'paused' then 'a guardrail or a stop condition has paused it already'
                       when e.status = 'draft' then 'it is a draft and was never started'
                       when e.status = 'scheduled' then 'it is scheduled and has not started'
                       when e.status = 'shipped' then 'it was shipped'
@@ -20,7 +20,7 @@ declare
 begin
     if now_is = 'stopped' then
         perform cohort.fail('experiment_stopped', format('%s was stopped%s and can''t be started again.', name,
-            case when now_is <> e.status then ' by a guardrail' else '' end));
+            case when now_is <> e.status then ' by a guardrail or a stop condition' else '' end));
     elsif now_is = 'shipped' then
         perform cohort.fail('experiment_shipped', format('%s was shipped and can''t be started again.', name));
     elsif now_is = 'running' or (now_is = 'paused' and target = 'scheduled') then
@@ -53,7 +53,7 @@ begin
     elsif target = 'shipped' and now_is in ('draft', 'scheduled') then
         perform cohort.fail('experiment_never_ran', format('%s never ran and can''t be shipped.', name));
     elsif target = 'shipped' and now_is = 'stopped' and now_is <> e.status then
-        perform cohort.fail('experiment_guard_stopped', format('%s was stopped by a guardrail and can''t be shipped.', name));
+        perform cohort.fail('experiment_guard_stopped', format('%s was stopped by a guardrail or a stop condition and can''t be shipped.', name));
     elsif target = 'archived' and now_is in ('running', 'paused') then
         perform cohort.fail('experiment_archive_running', format('%s is %s and can''t be archived.', name, now_is));
     end if;

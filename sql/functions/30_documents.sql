@@ -23,6 +23,7 @@ begin
     elsif type in ('integer', 'count') and value::numeric % 1 <> 0 then
         got := 'a fraction';
     elsif type in ('integer', 'count') and abs(value::numeric) > (case type when 'count' then 9007199254740992 else 2147483647 end) then
+        noun := format('a whole number of at most %s', case type when 'count' then 9007199254740992 else 2147483647 end);
         got := cohort.shown(value::numeric);
     end if;
     if got is not null then

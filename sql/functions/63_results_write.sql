@@ -21,7 +21,9 @@ create or replace function cohort.results_due()
                e.planned_units, c.h as counted, seen.h as seen,
                (select count(*) from cohort.guardrail g where g.environment = i.environment and g.experiment = i.experiment) as guardrails,
                (select count(*) from cohort.alert_event a where a.experiment_id = i.experiment_id) as alerts,
-               (select x.sentence from cohort.stop_event x where x.experiment_id = i.experiment_id) as sentence,
+               coalesce((select x.sentence from cohort.stop_event x where x.experiment_id = i.experiment_id),
+                        case when i.current and cohort.effective_status(e) = 'paused' then (select p.sentence from cohort.pause_event p
+                             where p.experiment_id = i.experiment_id and p.iteration = i.iteration and p.resolved_at is null) end) as sentence,
                (select count(*) + count(v.dropped_at) from cohort.variant v
                  where v.environment = i.environment and v.experiment = i.experiment) as variants,
                (select count(*) from cohort.variant v where v.environment = i.environment and v.experiment = i.experiment) as arms,

@@ -82,6 +82,8 @@ begin
         return 'Another event with its id, unit and time is stored, and the first one stays: drop it.';
     elsif coalesce(l.body, '{}') = '{}' then
         return 'Its content was not kept, only a hash and its length: send it again from where it came, and drop it here.';
+    elsif l.kind = 'outcome' and l.reason = 'bad_field' and l.detail ~ '^"(value" must be a number|attributes)' then
+        return 'The field it was refused for was not kept, and without it something else would count: send it again, mended, and drop it here.';
     elsif not cohort.is_uuid(coalesce(l.event_id::text, l.body ->> 'id')) then
         return 'It has no id that is a UUID.';
     elsif at is null then

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "cohortctl/json_text.h"
 
 #define ANSWER_MAX (64 * 1024 * 1024)
 
@@ -153,7 +154,7 @@ int client_json(struct client *c, const char *method, const char *path, const ch
     if (c->answer.len == 1)
         return 0;
     json_error_t why;
-    *out = json_loads((const char *)c->answer.data, JSON_DECODE_ANY, &why);
+    *out = json_text_read((const char *)c->answer.data, &why);
     return *out ? 0 : error_set(e, ERR_DAMAGED, c->url, "the answer is not JSON: %s", why.text);
 }
 

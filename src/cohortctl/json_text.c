@@ -1,5 +1,6 @@
 #include "cohortctl/json_text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,4 +158,36 @@ const char *json_text_of(const json_t *o, const char *member)
 {
     const char *s = json_string_value(json_object_get(o, member));
     return s ? s : "";
+}
+
+/* Whole numbers that fit are integers again. */
+static json_t *with_integers(json_t *v)
+{
+    const char *name;
+    json_t *child;
+    void *next;
+    size_t i;
+    if (json_is_real(v) && fabs(json_real_value(v)) < 9007199254740992.0 &&
+        json_real_value(v) == floor(json_real_value(v)))
+        return json_integer((json_int_t)json_real_value(v));
+    json_object_foreach_safe(v, next, name, child)
+    {
+        json_object_set_new(v, name, with_integers(child));
+    }
+    json_array_foreach(v, i, child)
+    {
+        json_array_set_new(v, i, with_integers(child));
+    }
+    return json_incref(v);
+}
+
+json_t *json_text_read(const char *text, json_error_t *why)
+{
+    json_t *v = json_loads(text, JSON_DECODE_ANY, why), *read;
+    if (v || json_error_code(why) != json_error_numeric_overflow)
+        return v;
+    v = json_loads(text, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, why);
+    read = v ? with_integers(v) : NULL;
+    json_decref(v);
+    return read;
 }

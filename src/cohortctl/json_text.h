@@ -15,6 +15,10 @@ char *json_text(const json_t *v, bool pretty);
 /* Prints it, pretty, and a line's end on standard output. 0, or ERR_NOMEM. */
 int json_text_print(const json_t *v, struct error *e);
 
+/* Reads one value of any type. Whole numbers beyond 64 bits, which a database writes out in full, become the
+ * nearest double. */
+json_t *json_text_read(const char *text, json_error_t *why);
+
 /* A member that is a string, else "". */
 const char *json_text_of(const json_t *o, const char *member);
 

@@ -362,8 +362,10 @@ static void print_ratio(const json_t *doc, bool fixed, FILE *out)
 static void print_stop(const json_t *doc, FILE *out)
 {
     const json_t *stop = json_object_get(doc, "stop");
-    if (json_is_object(stop))
-        fprintf(out, "\nstopped by its guardrail, %s\n%s\n", text_of(stop, "at"), text_of(stop, "sentence"));
+    if (json_is_object(stop)) {
+        fprintf(out, "\nstopped by the monitor, %s\n", text_of(stop, "at"));
+        print_folded(out, 0, text_of(stop, "sentence"));
+    }
 }
 
 int report_results(const json_t *doc, bool fixed, FILE *out, struct error *e)

@@ -123,7 +123,7 @@ static int lay_over(void *arg, const struct snapshot_stop *stop)
     struct keeper *k = o->k;
     if (!plan_set_stop(o->plans, stop->environment, stop->salt))
         return ERR_OK;
-    log_warn("definitions", "%s: experiment %s was stopped by a guardrail and stays so: %s",
+    log_warn("definitions", "%s: experiment %s was stopped by the monitor and stays so: %s",
              stop->environment, stop->experiment, stop->sentence);
     if (k->n_forgotten == k->room) {
         size_t room = k->room ? 2 * k->room : 8;

@@ -495,7 +495,12 @@ START_TEST(a_pause_waits_for_a_person)
                          " \"pausing\").paused')"),
                      "true");
     ck_assert_str_eq(ask("select cohort.get_experiment('pausing')->'history'->-1->>'status'"), "paused");
+    ck_assert_str_eq(ask("select left(sentence, 7) from cohort.results_due() where experiment = 'pausing'"),
+                     "Paused:");
     run(person, "select cohort.resume('pausing', 'looked at it')");
+    ck_assert_str_eq(ask("select coalesce(sentence, '') from cohort.results_due() where experiment ="
+                         " 'pausing'"),
+                     "");
     ck_assert_str_eq(status_of("pausing"), "running");
     arrive("pausing", 1, 10, 0, 10, 9);
     ck_assert_int_eq(pass().pauses, 0); /* a person has decided: the same finding does not come again */

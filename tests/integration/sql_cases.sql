@@ -336,6 +336,13 @@ select case when s.sql_rule = s.rule and m.code = s.state and coalesce(s.hint, '
        || case when s.sql_rule is distinct from s.rule then ' (refused by "' || s.sql_rule || '" ' || s.state || ')' else '' end
   from seen s join cohort.error_message m on m.constraint_name = s.rule where s.sql is not null order by s.n;
 
+-- What isn't there is left out of a sentence; ranges are told.
+select case when exists (select from seen where message ~ ' (on|of) null ') or exists (select from put_seen where message ~ ' (on|of) null ') then 'not ok ' else 'ok     ' end
+       || 'no sentence is about null';
+select case when bool_and(hint ~ '100|10{12}') then 'ok     ' else 'not ok ' end || 'hints of ranges tell them' from seen
+ where rule in ('metric_winsor_range', 'metric_condition_list', 'stop_condition_ratio_range', 'metric_condition_attribute');
+select case when exists (select from put_seen where message like 'traffic_ppm must be a whole number of at most 2147483647, not 1000000%') then 'ok     ' else 'not ok ' end
+       || 'a number that is too large is told how large it may be';
 -- By document: the same sentence and hint.
 select case when p.rule = c.rule and p.detail = c.path and coalesce(p.hint, '') <> ''
                  and (s.message is null or (p.message, p.hint) = (s.message, s.hint))

@@ -43,6 +43,27 @@ START_TEST(text_has_one_form)
 }
 END_TEST
 
+/* Sums of squares of large amounts have more digits than 64 bits. */
+START_TEST(whole_numbers_of_any_length_are_read)
+{
+    json_error_t why;
+    json_t *v = json_text_read("{\"id\":7,\"sums\":[9457000000000000000000000000,-3,0.5]}", &why);
+    ck_assert_msg(v != NULL, "%s", why.text);
+    const json_t *sums = json_object_get(v, "sums");
+    ck_assert(json_is_integer(json_object_get(v, "id")));
+    ck_assert_int_eq(json_integer_value(json_object_get(v, "id")), 7);
+    ck_assert_double_eq(json_number_value(json_array_get(sums, 0)), 9.457e27);
+    ck_assert_int_eq(json_integer_value(json_array_get(sums, 1)), -3);
+    ck_assert_double_eq(json_number_value(json_array_get(sums, 2)), 0.5);
+    json_decref(v);
+    v = json_text_read("9007199254740993", &why);
+    ck_assert_int_eq(json_integer_value(v), 9007199254740993);
+    json_decref(v);
+    ck_assert_ptr_null(json_text_read("[1", &why));
+    ck_assert(*why.text != '\0');
+}
+END_TEST
+
 /* How many fields the two documents of a kind differ in. */
 static size_t differences(const char *kind_name, const char *from, const char *to, char *said, size_t cap)
 {
@@ -131,6 +152,7 @@ int main(void)
     Suite *s = suite_create("cohortctl definitions");
     TCase *c = tcase_create("definitions");
     tcase_add_test(c, text_has_one_form);
+    tcase_add_test(c, whole_numbers_of_any_length_are_read);
     tcase_add_test(c, what_a_server_adds_is_no_difference);
     tcase_add_test(c, fields_that_differ);
     tcase_add_test(c, values_are_compared_to_the_letter);

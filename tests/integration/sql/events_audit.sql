@@ -104,6 +104,10 @@ select t.ok('what can''t be replayed says so', (select array_agg(why order by id
     'It has no time that could be read.', 'Its content was not kept, only a hash and its length: send it again from where it came, and drop it here.',
     'A letter of kind group can''t be sent again, only outcomes and exposures can.']
     from cohort.replay_dead_letters((select array_agg(id) from cohort.dead_letter where spool_id = t.uuid(64, 3) and reason in ('bad_json', 'bad_units', 'bad_time', 'refused_by_database', 'damaged')))));
+select t.ok('an event is never replayed without the field it was refused for', (select count(*) = 3 and bool_and(w ~ '^The field it was refused for was not kept') from
+    (select cohort.dead_letter_hindrance(jsonb_populate_record(null::cohort.dead_letter, jsonb_build_object('kind', 'outcome', 'reason', 'bad_field', 'detail', d,
+        'event_id', t.uuid(73, 1), 'body', '{"name": "upsell", "ts": "2026-03-05T11:00:00Z", "units": {}}'::jsonb))) as w
+       from unnest(array['"value" must be a number.', '"attributes.plan" is longer than 256 bytes.', '"attributes" must be an object, like {"plan": "pro"}.']) d) x));
 select t.ok('a conflict is to be dropped', (select bool_and(hindrance ~ 'drop it') from cohort.dead_letters('conflict')));
 select cohort.lead('audit') as epoch \gset
 select cohort.rollup(:epoch), cohort.rollup(:epoch) \g /dev/null
