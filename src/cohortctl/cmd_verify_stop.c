@@ -1,4 +1,5 @@
-/* cohortctl verify-stop: a stop computed again from the database alone. */
+/* cohortctl verify-stop: a stop, or another verdict, computed again from the database alone. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +7,7 @@
 #include "cohortctl/command.h"
 #include "cohortctl/discover.h"
 #include "cohortctl/json_text.h"
+#include "cohortctl/values.h"
 #include "cohortctl/verify.h"
 
 /* The id of the stop that a word names: itself when it is all digits, else the experiment's last. */
@@ -28,75 +30,116 @@ static int find(struct pg *p, const char *word, char id[32], struct error *e)
     return rc;
 }
 
-static int report(const struct verify *v, bool as_json, struct error *e)
+static void report_text(const struct verify *v, const struct verify_id *id, const struct verify_report *r,
+                        bool good, bool in_part)
+{
+    static const char *const words[] = {"NO  ", "yes ", "only"};
+    printf("%s %s of %s, iteration %lld, %s\n%s\n", id->verdict ? "verdict" : "stop", id->text,
+           json_text_of(v->doc, "experiment"), (long long)verify_whole(v->doc, "iteration"),
+           json_text_of(v->doc, "at"), json_text_of(v->doc, "sentence"));
+    for (size_t i = 0; i < r->n; i++)
+        printf("  %s %s\n", words[r->lines[i].answer], r->lines[i].text);
+    if (!good)
+        printf("No: this %s does not follow from what is recorded now.\n", id->verdict ? "verdict" : "stop");
+    else if (in_part)
+        puts("Yes, as far as it can be computed again; what is marked \"only\" is taken from its evidence.");
+    else
+        printf("Yes: this %s follows from the recorded units, their draws and its rule.\n",
+               id->verdict ? "verdict" : "stop");
+}
+
+static int report_json(const struct verify *v, const struct verify_id *id, const struct verify_report *r,
+                       bool good, bool in_part, struct error *e)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->n; i++)
+        json_array_append_new(list, json_pack("{s:b, s:b, s:s}", "good", r->lines[i].answer != VERIFY_NO,
+                                              "only_evidence", r->lines[i].answer == VERIFY_ONLY, "text",
+                                              r->lines[i].text));
+    json_t *doc =
+        json_pack("{s:I, s:O, s:s, s:b, s:b, s:o}", id->verdict ? "verdict" : "stop",
+                  (json_int_t)verify_whole(v->doc, "id"), "experiment", json_object_get(v->doc, "experiment"),
+                  "kind", v->kind, "verified", good, "in_part", in_part, "lines", list);
+    int rc = json_text_print(doc, e);
+    json_decref(doc);
+    return rc;
+}
+
+static int report(const struct verify *v, const struct verify_id *id, bool as_json, struct error *e)
 {
     static struct verify_line lines[VERIFY_LINES];
+    struct verify_report r = {lines, 0};
     const char *why;
-    bool can = verify_can(v, &why), good = can;
-    size_t n = can ? verify_judge(v, lines) : 0;
-    if (!can) {
-        n = 1;
-        lines[0].good = false;
-        snprintf(lines[0].text, sizeof lines[0].text, "can't be computed again: %s", why);
-    }
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++) {
-        good = good && lines[i].good;
-        json_array_append_new(list, json_pack("{s:b, s:s}", "good", lines[i].good, "text", lines[i].text));
+    bool good = true, in_part = false;
+    if (verify_can(v, &why))
+        verify_judge(v, &r);
+    else
+        verify_say(&r, VERIFY_NO, "can't be computed again: %s", why);
+    for (size_t i = 0; i < r.n; i++) {
+        good = good && lines[i].answer != VERIFY_NO;
+        in_part = in_part || lines[i].answer == VERIFY_ONLY;
     }
     int rc = 0;
-    if (as_json) {
-        json_t *doc = json_pack("{s:O, s:O, s:b, s:O}", "stop", json_object_get(v->doc, "id"), "experiment",
-                                json_object_get(v->doc, "experiment"), "verified", good, "lines", list);
-        rc = json_text_print(doc, e);
-        json_decref(doc);
-    } else {
-        printf("stop %lld of %s, iteration %lld, %s\n%s\n",
-               (long long)json_integer_value(json_object_get(v->doc, "id")),
-               json_text_of(v->doc, "experiment"),
-               (long long)json_integer_value(json_object_get(v->doc, "iteration")),
-               json_text_of(v->doc, "at"), json_text_of(v->doc, "sentence"));
-        for (size_t i = 0; i < n; i++)
-            printf("  %s  %s\n", lines[i].good ? "yes" : "NO ", lines[i].text);
-        puts(good ? "Yes: this stop follows from the recorded units, their draws and its rule."
-                  : "No: this stop does not follow from what is recorded now.");
-    }
-    json_decref(list);
+    if (as_json)
+        rc = report_json(v, id, &r, good, in_part, e);
+    else
+        report_text(v, id, &r, good, in_part);
     return rc < 0 ? rc : good ? 0 : CLI_DIFFERS;
 }
 
-static int verify(struct pg *p, const char *word, bool as_json, struct error *e)
+/* The word is an experiment's key or the id of a stop; with `verdict`, an id, the experiment's key. */
+static int choose(struct pg *p, const char *word, const char *verdict, struct verify_id *id, struct error *e)
+{
+    id->verdict = verdict != NULL;
+    if (!verdict)
+        return find(p, word, id->text, e);
+    int64_t n;
+    int rc = value_count("--verdict", verdict, 1, INT64_MAX, &n, e);
+    if (rc == 0)
+        snprintf(id->text, sizeof id->text, "%" PRId64, n);
+    return rc;
+}
+
+static int verify(struct pg *p, const char *word, const char *verdict, bool as_json, struct error *e)
 {
     struct verify v = {0};
+    struct verify_id id = {0};
     const char *why;
-    char id[32];
-    int rc = find(p, word, id, e);
+    int rc = choose(p, word, verdict, &id, e);
     if (rc == 0)
-        rc = verify_load(&v, p, id, e);
+        rc = verify_load(&v, p, &id, e);
+    if (rc == 0 && verdict && strcmp(json_text_of(v.doc, "experiment"), word) != 0)
+        rc = error_set(e, ERR_NOT_FOUND, verdict, "is a verdict on %s, not on %s",
+                       json_text_of(v.doc, "experiment"), word);
     if (rc == 0 && verify_can(&v, &why))
-        rc = verify_units(&v, p, id, e);
+        rc = verify_units(&v, p, &id, e);
     if (rc == 0)
-        rc = report(&v, as_json, e);
+        rc = report(&v, &id, as_json, e);
     verify_fini(&v);
     return rc;
 }
 
 int command_verify_stop(struct ctl *c, int argc, char **argv, struct error *e)
 {
+    const char *verdict = NULL;
     bool as_json = false;
     const struct cli_option options[] = {
+        {"--verdict", CLI_TEXT, &verdict, "ID",
+         "this row of cohort.verdict_event instead: pauses, alerts, too"},
         {"--json", CLI_FLAG, &as_json, NULL, "print the lines as JSON"},
     };
     const struct cli_usage usage = {
-        "verify-stop KEY|ID [--json]",
+        "verify-stop KEY|ID [--verdict ID] [--json]",
         "Computes a stop again, from the database alone: draws each counted unit anew from salts and slots,\n"
-        "counts units and first events as they were known then, computes q, ln E and the threshold, and "
-        "compares\n"
-        "each with the evidence. KEY: the experiment's last stop, of an earlier iteration too; ID: that of a "
-        "row\n"
-        "of cohort.stop_event. Status 1 when anything parts.",
+        "counts units, first events and values as they were known then, computes ln E and the threshold, "
+        "and\n"
+        "compares each with the evidence; of a stop condition the inputs that the rows still tell, then its\n"
+        "verdict. KEY: the experiment's last stop, of an earlier iteration too; ID: that of a row of\n"
+        "cohort.stop_event. Lines marked \"only\" say what was taken from the evidence. Status 1 when "
+        "anything\n"
+        "parts.",
         options,
-        1,
+        2,
         1,
         1};
     struct pg_error why;
@@ -108,7 +151,7 @@ int command_verify_stop(struct ctl *c, int argc, char **argv, struct error *e)
     if (rc == 0 && (rc = pg_open(&p, conninfo, "cohortctl verify-stop", 0, &why)) < 0)
         error_set(e, rc, why.error.place, "%s", why.error.text);
     if (rc == 0)
-        rc = verify(p, argv[0], as_json, e);
+        rc = verify(p, argv[0], verdict, as_json, e);
     pg_close(p);
     free(conninfo);
     return rc;

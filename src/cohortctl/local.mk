@@ -51,9 +51,12 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/suggest.c src/cohortctl/suggest.h \
 	src/cohortctl/table.c src/cohortctl/table.h \
 	src/cohortctl/values.c src/cohortctl/values.h \
+	src/cohortctl/verify_condition.c \
 	src/cohortctl/verify_facts.c src/cohortctl/verify.h \
 	src/cohortctl/verify_judge.c \
-	src/cohortctl/verify_units.c
+	src/cohortctl/verify_report.c \
+	src/cohortctl/verify_units.c \
+	src/cohortctl/verify_values.c
 libcohortctl_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZLIB_CFLAGS)
 
 bin_PROGRAMS += cohortctl

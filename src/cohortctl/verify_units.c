@@ -7,7 +7,7 @@
 #include "cohortctl/json_text.h"
 #include "cohortctl/verify.h"
 
-enum column { UNIT, PHASE, VARIANT, DRAWN, COUNTED, EVENT };
+enum column { UNIT, PHASE, VARIANT, DRAWN, COUNTED, EVENT, MATURED, VALUE, DENOMINATOR };
 
 static bool yes_at(const PGresult *r, enum column c)
 {
@@ -67,23 +67,30 @@ static void check_draw(struct verify *v, const char *uuid, int64_t phase, int64_
         snprintf(v->first_astray, sizeof v->first_astray, "%s", uuid);
 }
 
-static void count(struct verify *v, int64_t phase, int64_t variant, bool event)
+static struct verify_arm *arm_at(const struct verify *v, int64_t phase, int64_t variant)
 {
-    const char *treatment = json_text_of(v->evidence, "treatment");
-    const char *control = json_text_of(v->evidence, "control");
-    for (size_t i = 0; i < v->n_phases; i++) {
-        struct verify_phase *p = &v->phases[i];
-        for (size_t k = 0; p->id == phase && k < p->n; k++) {
-            struct verify_arm *a = p->ids[k] != variant                 ? NULL
-                                   : strcmp(p->keys[k], treatment) == 0 ? &p->treatment
-                                   : strcmp(p->keys[k], control) == 0   ? &p->control
-                                                                        : NULL;
-            if (a) {
-                a->units++;
-                a->events += event;
-            }
-        }
-    }
+    for (size_t i = 0; i < v->n_phases; i++)
+        for (size_t k = 0; v->phases[i].id == phase && k < v->phases[i].n; k++)
+            if (v->phases[i].ids[k] == variant)
+                return &v->phases[i].arms[k];
+    return NULL;
+}
+
+static void count(struct verify_arm *a, const PGresult *r)
+{
+    double millionths = strtod(PQgetvalue(r, 0, VALUE), NULL);
+    long double y = millionths / 1e6L, d = strtold(PQgetvalue(r, 0, DENOMINATOR), NULL) / 1e6L;
+    a->units++;
+    a->events += yes_at(r, EVENT);
+    a->amounts += millionths != 0;
+    a->sum += y;
+    a->sum_sq += y * y;
+    a->sum_cu += y * y * y;
+    a->den_sum += d;
+    a->den_sum_sq += d * d;
+    a->cross_sum += y * d;
+    if (a->buckets)
+        a->buckets[BUCKET_LAST + bucket_of(millionths)]++;
 }
 
 static void take(struct verify *v, const PGresult *r)
@@ -94,18 +101,27 @@ static void take(struct verify *v, const PGresult *r)
         check_draw(v, PQgetvalue(r, 0, UNIT), phase, variant);
     else
         v->undrawn++;
+    struct verify_arm *a = arm_at(v, phase, variant);
+    if (!a)
+        return;
+    a->exposed++;
+    a->matured += yes_at(r, MATURED);
     if (yes_at(r, COUNTED))
-        count(v, phase, variant, yes_at(r, EVENT));
+        count(a, r);
 }
 
 /* Row by row: an experiment may have more units than memory holds. */
-int verify_units(struct verify *v, struct pg *p, const char *id, struct error *e)
+int verify_units(struct verify *v, struct pg *p, const struct verify_id *id, struct error *e)
 {
+    const char *const params[] = {id->text, id->verdict ? "t" : "f"};
     PGconn *conn = pg_conn(p);
     struct pg_error why;
     PGresult *r;
     int rc = 0;
-    if (!PQsendQueryParams(conn, "select * from cohort.stop_units($1)", 1, NULL, &id, NULL, NULL, 0) ||
+    if (!PQsendQueryParams(conn,
+                           "select unit_id, phase_id, variant_id, drawn, counted, event, matured, y, d from "
+                           "cohort.stop_units($1, $2)",
+                           2, NULL, params, NULL, NULL, 0) ||
         !PQsetSingleRowMode(conn))
         return error_set(e, ERR_UNAVAILABLE, "", "the database went away: %s", PQerrorMessage(conn));
     while ((r = PQgetResult(conn))) {
