@@ -1,5 +1,6 @@
 #!/bin/sh
-# Events in any order of arrival give the same statistics, bit for bit. Needs psql and a PostgreSQL server's programs.
+# Events in any order of arrival give the same statistics, bit for bit. COHORT_LONG=1 has
+# more orders and smaller batches. Needs psql and a PostgreSQL server's programs.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/pg.sh"
@@ -7,8 +8,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 PG_OPTS='-c autovacuum=off'
 pg_start
 pg_load_schema
+long=f
+if [ "${COHORT_LONG:-}" = 1 ]; then long=t; fi
 for part in events_setup.sql events_orders.sql events_retention.sql; do
-    if ! PGOPTIONS='-c client_min_messages=warning' psql -XAtq -v ON_ERROR_STOP=1 -f "$here/sql/$part" >"$PG_DIR/out" 2>&1; then
+    if ! PGOPTIONS='-c client_min_messages=warning' psql -XAtq -v ON_ERROR_STOP=1 -v long="$long" -f "$here/sql/$part" >"$PG_DIR/out" 2>&1; then
         tail -n 5 "$PG_DIR/out"
         echo "FAILED in $part"
         exit 1
