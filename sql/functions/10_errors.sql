@@ -125,7 +125,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('guardrail_count_matured', '23514', 422, 'Only binary metrics are counted at the event', 'Leave count out: metrics of other kinds are counted at_maturity, when each unit''s value is final.', 'count', 'definition'),
 ('guardrail_unique', '23505', 409, 'The guardrail exists', 'One guardrail per metric, direction and action.', null, 'definition'),
 ('guardrail_direction_known', '23514', 422, 'A direction has two words', 'direction, the way that is harm, is one of: up, down.', 'direction', 'definition'),
-('guardrail_margin_range', '23514', 422, 'A margin lies above 0 and is at most 1000', 'The margin is the risk ratio that is tolerated: 1 is no more than control, 1.1 is a tenth more.', 'margin', 'definition'),
+('guardrail_margin_range', '23514', 422, 'A margin lies above 0 and is at most 1000', 'The margin is the risk ratio that is tolerated: 1 is no more than control, 1.1 with direction up a tenth more, 0.9 with direction down a tenth less.', 'margin', 'definition'),
 ('guardrail_weight_range', '23514', 422, 'A weight lies above 0 and is at most 1,000,000', 'Weights are relative: 1 for all shares the error level evenly.', 'weight', 'definition'),
 ('guardrail_count_known', '23514', 422, 'A count has two ways', 'count is one of: at_event, at_maturity.', 'count', 'definition'),
 ('guardrail_action_known', '23514', 422, 'An action has five words', 'action is one of: stop, pause, hold, roll_back, alert.', 'action', 'definition'),

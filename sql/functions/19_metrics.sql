@@ -316,6 +316,10 @@ begin
         perform cohort.fail('guardrail_margin_range', format('The margin of %s is %s; it must be above 0 and at most 1000.', name,
             cohort.shown(g.margin)));
     end if;
+    if (g.direction = 'up' and g.margin < 1) or (g.direction = 'down' and g.margin > 1) then
+        perform cohort.fail('guardrail_margin_range', format('The margin of %s is %s where harm is %s: it would act without any effect.', name,
+            cohort.shown(g.margin), g.direction));
+    end if;
     if not coalesce(g.weight > 0 and g.weight <= 1000000, false) then
         perform cohort.fail('guardrail_weight_range', format('The weight of %s is %s; it must be above 0 and at most 1000000.', name,
             cohort.shown(g.weight)));

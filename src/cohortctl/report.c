@@ -41,24 +41,41 @@ static void add_count(struct table *t, double n)
     table_add(t, "%s", isnan(n) ? "" : table_thousands((long long)n, digits));
 }
 
+#define AS_POWER (-1) /* in place of decimals: 1.14508e+12 */
+
 /* As many decimals as make six digits, five at most. */
 static int decimals_for(double v)
 {
     int before = fabs(v) >= 1 ? (int)floor(log10(fabs(v))) + 1 : 1;
-    return before >= 6 ? 0 : 6 - before;
+    return before > 9 ? AS_POWER : before >= 6 ? 0 : 6 - before;
+}
+
+static void show(char *buf, size_t cap, double v, int decimals, bool sign)
+{
+    if (isnan(v))
+        snprintf(buf, cap, "?");
+    else if (decimals == AS_POWER || fabs(v) >= 1e9)
+        snprintf(buf, cap, sign ? "%+.6g" : "%.6g", v);
+    else
+        snprintf(buf, cap, sign ? "%+.*f" : "%.*f", decimals, v);
+}
+
+static void add_shown(struct table *t, double v, int decimals, bool sign)
+{
+    char cell[64];
+    show(cell, sizeof cell, v, decimals, sign);
+    table_add(t, "%s", isnan(v) ? "" : cell);
 }
 
 static void add_interval(struct table *t, double low, double high, int decimals)
 {
-    char a[40] = "?", b[40] = "?";
+    char a[64], b[64];
     if (isnan(low) && isnan(high)) {
         table_add(t, "%s", "");
         return;
     }
-    if (!isnan(low))
-        snprintf(a, sizeof a, "%+.*f", decimals, low);
-    if (!isnan(high))
-        snprintf(b, sizeof b, "%+.*f", decimals, high);
+    show(a, sizeof a, low, decimals, true);
+    show(b, sizeof b, high, decimals, true);
     table_add(t, "%s to %s", a, b);
 }
 
@@ -145,8 +162,8 @@ static void add_row(struct table *t, const json_t *metric, const json_t *v, bool
               : is_true(v, "dropped")  ? " (dropped)"
                                        : "");
     add_count(t, number_of(v, "units"));
-    table_add(t, isnan(value) ? "" : "%.*f", decimals, value);
-    table_add(t, isnan(difference) ? "" : "%+.*f", decimals, difference);
+    add_shown(t, value, decimals, false);
+    add_shown(t, difference, decimals, true);
     add_interval(t, factor * number_of(from, "low"), factor * number_of(from, "high"), decimals);
     add_p(t, number_of(from, "p"));
 }

@@ -53,14 +53,13 @@ static void job_free(struct job *j)
 
 static void answer_unavailable(const struct job *j, const char *detail)
 {
-    j->done(j->arg,
-            &(struct call_result){
-                .status = 503,
-                .title = "The database is away",
-                .detail = detail,
-                .hint = "Decisions and events go on without it; send the definition again in a few seconds.",
-                .code = "database_unavailable",
-            });
+    j->done(j->arg, &(struct call_result){
+                        .status = 503,
+                        .title = "The database is away",
+                        .detail = detail,
+                        .hint = "Decisions and events go on without it; ask again in a few seconds.",
+                        .code = "database_unavailable",
+                    });
 }
 
 static void replace_connection(struct caller *c, struct pg *pg)

@@ -1,4 +1,5 @@
-/* Definitions as cohortctl keeps them in files: their text, their normal form, what two differ in. */
+/* Definitions as cohortctl keeps them in files: their text, their normal form, what two differ in. Results as
+ * it prints them. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include "cohortctl/differ.h"
 #include "cohortctl/json_text.h"
 #include "cohortctl/kind.h"
+#include "cohortctl/report.h"
 
 static json_t *json(const char *text)
 {
@@ -61,6 +63,34 @@ START_TEST(whole_numbers_of_any_length_are_read)
     json_decref(v);
     ck_assert_ptr_null(json_text_read("[1", &why));
     ck_assert(*why.text != '\0');
+}
+END_TEST
+
+START_TEST(results_fit_into_80_columns)
+{
+    json_t *doc = json("{\"experiment\":\"big\",\"status\":\"stopped\",\"decision\":\"Stopped.\",\"metrics\":"
+                       "[{\"metric\":\"med\","
+                       "\"kind\":\"quantile\",\"variants\":[{\"variant\":\"control\",\"is_control\":true,"
+                       "\"units\":193,\"value\":"
+                       "1112970589298.1},{\"variant\":\"b\",\"units\":207,\"value\":5005785420310,"
+                       "\"difference\":3892814831012,\"low\":"
+                       "-20000000000000,\"high\":20000000000000,\"p\":1}]}],\"stop\":{\"at\":\"2026-11-02T10:"
+                       "20:30Z\",\"sentence\":"
+                       "\"Stopped: 400 units are exposed, of 300 that it may have. There is no earlier phase "
+                       "to roll back to.\"}}");
+    struct error e;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    ck_assert_int_eq(report_results(doc, false, out, &e), 0);
+    fclose(out);
+    ck_assert_msg(strstr(text, "1.11297e+12") != NULL && strstr(text, "-2e+13 to +2e+13") != NULL, "%s",
+                  text);
+    ck_assert(strstr(text, "stopped by the monitor, 2026") != NULL);
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+        ck_assert_msg(strcspn(line, "\n") <= 80, "%s", line);
+    free(text);
+    json_decref(doc);
 }
 END_TEST
 
@@ -153,6 +183,7 @@ int main(void)
     TCase *c = tcase_create("definitions");
     tcase_add_test(c, text_has_one_form);
     tcase_add_test(c, whole_numbers_of_any_length_are_read);
+    tcase_add_test(c, results_fit_into_80_columns);
     tcase_add_test(c, what_a_server_adds_is_no_difference);
     tcase_add_test(c, fields_that_differ);
     tcase_add_test(c, values_are_compared_to_the_letter);
