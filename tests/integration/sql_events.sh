@@ -1,5 +1,6 @@
 #!/bin/sh
 # Events in SQL: ingest, roll-up, stops, results. Needs psql and a PostgreSQL server's programs, nothing else.
+# COHORT_LONG=1 has more and longer random histories.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/pg.sh"
@@ -9,12 +10,19 @@ run() {
     PGOPTIONS='-c client_min_messages=warning' psql -XAtq -v ON_ERROR_STOP=1 "$@"
 }
 part() {
-    if ! run -f "$sql/$1" >"$PG_DIR/out" 2>&1; then
+    if ! run -v long="$long" -f "$sql/$1" >"$PG_DIR/out" 2>&1; then
         tail -n 5 "$PG_DIR/out"
         echo "FAILED in $1"
         exit 1
     fi
 }
+
+long=f
+batches=6
+if [ "${COHORT_LONG:-}" = 1 ]; then
+    long=t
+    batches=12
+fi
 
 # No vacuum: its help must not be needed for a pass to be cheap.
 PG_OPTS='-c autovacuum=off'
@@ -33,7 +41,7 @@ part events_history.sql
 part events_shippers.sql
 pids=
 for n in 1 2 3; do
-    run -c 'select cohort.ingest_prepare()' -c "call t.shipper($n, 12)" >"$PG_DIR/shipper$n" 2>&1 &
+    run -c 'select cohort.ingest_prepare()' -c "call t.shipper($n, $batches)" >"$PG_DIR/shipper$n" 2>&1 &
     pids="$pids $!"
 done
 run -c 'select cohort.ingest_prepare()' -c 'call t.leader(3)' >"$PG_DIR/leader" 2>&1 || {
