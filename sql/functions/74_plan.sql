@@ -66,16 +66,19 @@ begin
     control_share := coalesce($8[1] / 1e6, 1.0 / $7);
     treatment_share := coalesce((select min(s) from unnest($8[2:]) s) / 1e6, 1.0 / $7);
     foreach method in array array['fixed', 'sequential', 'guardrail'] loop
-        continue when method = 'guardrail' and m.kind <> 'binary';
+        continue when method = 'guardrail' and m.kind = 'quantile';
         missing := nullif(array_to_string(words, ' '), '');
-        note := case method
+        note := case when method = 'guardrail' and m.kind <> 'binary'
+            then 'The histogram tilt of guardrails on values, as a stop at stop_alpha.' else case method
             when 'fixed' then 'One look, at the end, at so many units: nothing may be decided before.'
             when 'sequential' then case m.kind when 'quantile' then null
                 else format('AsympCS, looked at as often as you like; set planned_units to total_units.%s', case when $7 > 2
                     then format(' The error level is shared by %s comparisons.', $7 - 1) else '' end) end
-            else 'The event-mark test of guardrails, as a stop at stop_alpha: how much data until harm of this size stops it.' end;
+            else 'The event-mark test of guardrails, as a stop at stop_alpha: how much data until harm of this size stops it.' end end;
         total := null;
-        if method = 'sequential' and m.kind = 'quantile' then
+        if method = 'guardrail' and m.kind <> 'binary' then
+            missing := format('How soon a guardrail on %s stops depends on how its values are spread, not on their mean and variance alone: cohortctl rehearse KEY --effect tells it from past units.', m.key);
+        elsif method = 'sequential' and m.kind = 'quantile' then
             missing := 'Intervals of quantiles that may be looked at all the time are not planned for: their width depends on the whole distribution.';
         elsif difference <> 0 and unit_variance > 0 and not (m.kind = 'binary' and not (base_value + difference > 0 and base_value + difference < 1)) then
             total := case method

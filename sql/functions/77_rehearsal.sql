@@ -24,8 +24,9 @@ $$;
 comment on function cohort.rehearsal(text, int) is
     'What an experiment''s guardrails are rehearsed with: variants, rules, whether it has units of its own in these days, and units seen in two variants';
 
-create or replace function cohort.rehearsal_events(experiment text, days int, guardrail int)
-    returns table(unit_id uuid, first_ts timestamptz, at timestamptz)
+drop function if exists cohort.rehearsal_events(text, int, int);
+create function cohort.rehearsal_events(experiment text, days int, guardrail int)
+    returns table(unit_id uuid, first_ts timestamptz, at timestamptz, y numeric)
     language plpgsql stable set search_path = cohort, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
@@ -45,17 +46,21 @@ begin
         union all
         select p.unit_id, p.first_ts from cohort.plan_units(since, e.unit_type, null) p where not exists (select from own)
     ), o as (
-        select u.unit_id, min(o.ts) as ts
+        select u.unit_id, min(o.ts) as ts, count(*) as n, sum(coalesce(o.value, case m.kind when 'ratio' then 1000000 else 0 end)) as sum
           from u join cohort.outcome o on o.unit_id = u.unit_id and o.name = m.event and (o.trusted or not m.trusted_only)
                                       and o.ts >= since and o.ts >= u.first_ts + make_interval(secs => m.window_start_s)
                                       and (m.window_end_s is null or o.ts < u.first_ts + make_interval(secs => m.window_end_s))
                                       and (m.event_path is null or o.attributes @@ m.event_path)
          group by u.unit_id
     )
-    select u.unit_id, u.first_ts, case when o.ts is null then null
-               when g.count = 'at_maturity' then u.first_ts + make_interval(secs => m.window_end_s) else o.ts end
+    select u.unit_id, u.first_ts, case
+               when m.kind <> 'binary' then (select x.at from (select u.first_ts + make_interval(secs => m.window_end_s) + cohort.lateness() as at) x
+                                              where x.at <= now())
+               when o.ts is null then null
+               when g.count = 'at_maturity' then u.first_ts + make_interval(secs => m.window_end_s) else o.ts end,
+           cohort.unit_value(m.kind, coalesce(o.n, 0), o.sum, m.winsor_low * 1000000, m.winsor_high * 1000000)
       from u left join o on o.unit_id = u.unit_id
      order by u.first_ts, u.unit_id;
 end $$;
 comment on function cohort.rehearsal_events(text, int, int) is
-    'Units that came in these days (to the experiment or its flag, else to any of the unit type), in order, each with the time at which its first event of the guardrail''s metric counts; null: none';
+    'Units that came in these days (to the experiment or its flag, else to any of the unit type), in order, each with the time at which its first event of the guardrail''s metric counts (null: none), for other than binary metrics the time at which its window had closed (null: it hasn''t), and its value in millionths';

@@ -172,7 +172,8 @@ int command_plan(struct ctl *c, int argc, char **argv, struct error *e)
         "Prints how many units and days it takes to see an effect on METRIC: with one look at the end "
         "(fixed),\n"
         "with an interval that may be looked at all the time (sequential), and by a guardrail on it (binary\n"
-        "metrics). Base, variance and traffic come from the last days in the database unless they are given.",
+        "metrics; others can be rehearsed). Base, variance and traffic come from the last days in the "
+        "database unless they are given.",
         options,
         sizeof options / sizeof *options,
         1,

@@ -24,6 +24,7 @@ struct rehearsal {
     double effect;
     json_t *facts, *out; /* out: the answer's list of guardrails */
     bool *stopped;       /* by salt: some stopping guardrail did, without any effect */
+    size_t tried;        /* salts that every stopping guardrail was tried with */
     struct rehearse_run *runs;
     struct rehearse_case c;
     struct rehearse_unit *units; /* the guardrail's; ours */
@@ -77,7 +78,7 @@ static int read_units(struct rehearsal *r, struct pg *p, const char *guardrail, 
     struct pg_error why;
     PGresult *res = NULL;
     if (pg_exec(p,
-                "select unit_id, extract(epoch from first_ts), extract(epoch from at)"
+                "select unit_id, extract(epoch from first_ts), extract(epoch from at), y"
                 " from cohort.rehearsal_events($1, $2, $3)",
                 3, params, &res, &why) < 0)
         return told(&why, e);
@@ -90,6 +91,7 @@ static int read_units(struct rehearsal *r, struct pg *p, const char *guardrail, 
         sodium_hex2bin(u->unit.bytes, sizeof u->unit.bytes, uuid, strlen(uuid), "-", NULL, NULL);
         u->first = strtod(PQgetvalue(res, i, 1), NULL);
         u->at = PQgetisnull(res, i, 2) ? INFINITY : strtod(PQgetvalue(res, i, 2), NULL);
+        u->y = strtod(PQgetvalue(res, i, 3), NULL);
     }
     if (!r->units)
         rc = error_set(e, ERR_NOMEM, "", "out of memory");
@@ -141,8 +143,15 @@ static size_t events_of(const struct rehearsal *r)
 {
     size_t n = 0;
     for (size_t i = 0; i < r->c.n; i++)
-        n += isfinite(r->units[i].at);
+        n += isfinite(r->units[i].at) && (!r->c.by_values || r->units[i].y != 0);
     return n;
+}
+
+/* Of as many salts as a minute allows. */
+static size_t salts_of(const struct rehearsal *r, bool every_unit)
+{
+    size_t salts = (size_t)r->salts, most = SRM_DRAWS / (r->c.n + 1) + 10;
+    return every_unit && most < salts ? most : salts;
 }
 
 static void read_rule(struct rehearsal *r, const json_t *g)
@@ -155,8 +164,10 @@ static void read_rule(struct rehearsal *r, const json_t *g)
 
 static int try_guardrail(struct rehearsal *r, const json_t *g, json_t *entry, struct error *e)
 {
-    size_t salts = (size_t)r->salts;
+    size_t salts = salts_of(r, r->c.by_values);
     read_rule(r, g);
+    if (salts < r->tried && strcmp(json_text_of(g, "action"), "alert") != 0)
+        r->tried = salts;
     r->c.effect = 1;
     int rc = rehearse(&r->c, salts, r->runs, e);
     for (size_t i = 0; rc == 0 && i < salts && strcmp(json_text_of(g, "action"), "alert") != 0; i++)
@@ -176,34 +187,36 @@ static int take_guardrail(struct rehearsal *r, struct pg *p, const json_t *g, st
 {
     char id[24], words[200] = "";
     snprintf(id, sizeof id, "%lld", (long long)whole(g, "id"));
+    const char *kind = json_text_of(g, "kind");
     int rc = read_units(r, p, id, e);
     if (rc < 0)
         return rc;
+    r->c.by_values = strcmp(kind, "binary") != 0;
     size_t events = events_of(r);
     json_t *entry =
         json_pack("{s:s, s:s, s:I, s:I}", "metric", json_text_of(g, "metric"), "action",
                   json_text_of(g, "action"), "units", (json_int_t)r->c.n, "events", (json_int_t)events);
-    if (strcmp(json_text_of(g, "kind"), "binary") != 0)
-        snprintf(words, sizeof words, "only binary metrics are rehearsed; this one is of kind %s",
-                 json_text_of(g, "kind"));
+    if (r->c.by_values && events < REHEARSE_AMOUNTS)
+        snprintf(words, sizeof words,
+                 "%zu units whose window has closed have an amount; a rehearsal needs %d", events,
+                 REHEARSE_AMOUNTS);
     else if (events < ENOUGH_EVENTS)
         snprintf(words, sizeof words, "%zu units had the event; a rehearsal needs %d", events, ENOUGH_EVENTS);
     else
         rc = try_guardrail(r, g, entry, e);
     if (*words)
         json_object_set_new(entry, "missing", json_string(words));
+    json_object_set_new(entry, "kind", json_string(kind));
     json_array_append_new(r->out, entry);
     return rc;
 }
 
-/* Of as many salts as a minute allows. */
 static int try_srm(struct rehearsal *r, json_t *answer, struct error *e)
 {
-    size_t salts = (size_t)r->salts, most = SRM_DRAWS / (r->c.n + 1) + 1;
+    size_t salts = salts_of(r, true);
     if (r->c.n == 0)
         return 0;
     r->c.srm = true;
-    salts = salts < most ? salts : most;
     int rc = rehearse(&r->c, salts, r->runs, e);
     if (rc == 0)
         json_object_set_new(answer, "sample_ratio_alarms", tally(r->runs, salts));
@@ -223,9 +236,9 @@ static int gather(struct rehearsal *r, struct pg *p, json_t *answer, struct erro
         rc = take_guardrail(r, p, g, e);
     if (rc < 0)
         return rc;
-    for (i = 0; i < (size_t)r->salts; i++)
+    for (i = 0; i < r->tried; i++)
         r->runs[i] = (struct rehearse_run){.reached = r->stopped[i]};
-    json_t *stops = tally(r->runs, (size_t)r->salts);
+    json_t *stops = tally(r->runs, r->tried);
     json_object_del(stops, "median_days");
     json_object_del(stops, "median_units");
     json_object_set_new(answer, "false_stops", stops);
@@ -267,15 +280,18 @@ static void print_answer(const struct rehearsal *r, const json_t *answer)
     json_array_foreach(r->out, i, g)
     {
         char effect[80];
-        printf("%s (%s), %lld units with the event\n", json_text_of(g, "metric"), json_text_of(g, "action"),
-               (long long)whole(g, "events"));
+        bool by_values = strcmp(json_text_of(g, "kind"), "binary") != 0;
+        printf("%s (%s), %lld units with %s\n", json_text_of(g, "metric"), json_text_of(g, "action"),
+               (long long)whole(g, "events"), by_values ? "an amount whose window has closed" : "the event");
         if (json_object_get(g, "missing")) {
             printf("  %s\n", json_text_of(g, "missing"));
             continue;
         }
         print_share("  without an effect:", json_object_get(g, "without_effect"));
         snprintf(effect, sizeof effect,
-                 "  with %.3g × in every treatment:", json_number_value(json_object_get(g, "effect")));
+                 by_values ? "  with values %.3g × as high in every treatment:"
+                           : "  with %.3g × in every treatment:",
+                 json_number_value(json_object_get(g, "effect")));
         print_share(effect, json_object_get(g, "with_effect"));
     }
     if (json_object_get(answer, "sample_ratio_alarms"))
@@ -289,6 +305,7 @@ static int run(struct ctl *c, struct rehearsal *r, bool as_json, struct error *e
     struct pg *p = NULL;
     char *conninfo = NULL;
     json_t *answer = json_object();
+    r->tried = (size_t)r->salts;
     r->out = json_array();
     r->runs = calloc((size_t)r->salts, sizeof *r->runs);
     r->stopped = calloc((size_t)r->salts, sizeof *r->stopped);
@@ -321,7 +338,7 @@ int command_rehearse(struct ctl *c, int argc, char **argv, struct error *e)
         {"--days", CLI_TEXT, &days, "N", "how many days back (30)"},
         {"--salts", CLI_TEXT, &salts, "N", "how often everybody is drawn anew (1000)"},
         {"--effect", CLI_TEXT, &effect, "R",
-         "the harm to find: events times R, or by R where down is harm (1.5)"},
+         "the harm to find: events or values times R, or by R where down is harm (1.5)"},
         {"--seed", CLI_TEXT, &seed, "N", "the same seed draws the same salts (1)"},
         {"--json", CLI_FLAG, &as_json, NULL, "print JSON"},
     };

@@ -41,6 +41,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/kind.c src/cohortctl/kind.h \
 	src/cohortctl/path.c src/cohortctl/path.h \
 	src/cohortctl/rehearse.c src/cohortctl/rehearse.h \
+	src/cohortctl/rehearse_values.c \
 	src/cohortctl/report.c src/cohortctl/report.h \
 	src/cohortctl/request.c src/cohortctl/request.h \
 	src/cohortctl/sim_events.c src/cohortctl/sim_events.h \

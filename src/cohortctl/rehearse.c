@@ -165,19 +165,40 @@ static void replay_units(const struct job *j, size_t i)
     }
 }
 
+/* Units as they mature; harm is put in by multiplying the values of treatment. */
+static void replay_values(const struct job *j, size_t i, struct values_replay *v)
+{
+    const struct rehearse_case *c = j->c;
+    uint8_t salts[2 * SALT_BYTES];
+    make_salts(c, i, salts);
+    values_replay_next(v);
+    for (size_t u = 0; u < c->n; u++) {
+        int arm = isfinite(c->units[u].at) ? arm_of(c, salts, &c->units[u].unit) : -1;
+        if (arm >= 0 && values_replay_add(v, arm, c->units[u].y * (arm > 0 ? c->effect : 1))) {
+            found(j, c->units[u].at, &j->runs[i]);
+            return;
+        }
+    }
+}
+
 static void *work(void *arg)
 {
     struct job *j = arg;
+    struct values_replay *values = j->c->by_values && !j->c->srm ? values_replay_new(j->c) : NULL;
     struct mark *marks = calloc(j->room + 1, sizeof *marks);
     size_t i;
-    if (!marks)
+    bool ready = marks && (values || !j->c->by_values || j->c->srm);
+    if (!ready)
         atomic_store(&j->failed, true);
-    while (marks && (i = atomic_fetch_add(&j->next, 1)) < j->salts) {
+    while (ready && (i = atomic_fetch_add(&j->next, 1)) < j->salts) {
         if (j->c->srm)
             replay_units(j, i);
+        else if (values)
+            replay_values(j, i, values);
         else
             replay(j, i, marks);
     }
+    values_replay_free(values);
     free(marks);
     return NULL;
 }
@@ -229,7 +250,7 @@ int rehearse(const struct rehearse_case *c, size_t salts, struct rehearse_run *r
         qsort(events, j.n_events, sizeof *events, by_time);
     j.events = events;
     j.room = (size_t)((double)j.n_events * fmax(1, c->effect)) + 1;
-    for (int k = 1; ok && !c->srm && k < c->arms; k++)
+    for (int k = 1; ok && !c->srm && !c->by_values && k < c->arms; k++)
         ok = (j.needed[k] = line_of(c, k, j.room)) != NULL;
     if (ok && c->n > 0)
         run_all(&j);

@@ -80,5 +80,24 @@ assert a["false_stops"]["share"] <= 0.075 and g["without_effect"]["reached"] == 
 assert g["with_effect"]["share"] >= 0.95 and 0 < g["with_effect"]["median_units"] < 20000
 assert a["sample_ratio_alarms"]["share"] <= 0.03
 END
+# Values, by the histogram tilt: orders of the same units, some larger; every fourth has any.
+sql "insert into cohort.metric (key, event, kind, window_end_s, direction_good) values ('cost', 'order', 'mean', 86400, 'down');
+     update cohort.outcome set value = value * (1 + ('x' || left(md5(unit_id::text), 2))::bit(8)::int) where name = 'order';
+     select cohort.put_experiment('values', '{\"variants\": [{\"key\": \"control\", \"share_ppm\": 500000, \"value\": 1, \"control\": true},
+        {\"key\": \"b\", \"share_ppm\": 500000, \"value\": 2}], \"alpha\": 0.05,
+        \"guardrails\": [{\"metric\": \"cost\"}]}')" >/dev/null || fail "a guardrail on values"
+"$CTL" --database "$DSN" rehearse values --salts 200 --effect 1.5 >"$PG_DIR/out" || fail "the rehearsal of values"
+cat "$PG_DIR/out"
+grep -q "5000 units with an amount whose window has closed" "$PG_DIR/out" || fail "its units with an amount"
+sql "select missing from cohort.plan('cost', 0.1) where method = 'guardrail' and total_units is null" | grep -q "cohortctl rehearse" ||
+    fail "why a guardrail on values has no size, in words"
+"$CTL" --database "$DSN" rehearse values --salts 200 --effect 1.5 --json >"$PG_DIR/1" || fail "the rehearsal of values in JSON"
+python3 - "$PG_DIR/1" <<'END' || fail "the numbers of values"
+import json, sys
+g = [x for x in json.load(open(sys.argv[1]))["guardrails"] if x["metric"] == "cost"][0]
+print("without", g["without_effect"], "with", g["with_effect"])
+assert g["events"] == 5000 and g["without_effect"]["share"] <= 0.075
+assert g["with_effect"]["share"] >= 0.9 and g["with_effect"]["median_units"] < 20000
+END
 "$CTL" --database "$DSN" rehearse none 2>&1 | grep -q "there is no such experiment" || fail "no such experiment"
 echo passed
