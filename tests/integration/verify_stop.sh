@@ -199,6 +199,7 @@ spoilt quiet '{inputs,since}' "\"$(date -u +%Y-%m-%dT%H:%M:%S.000000Z)\"" "silen
 step "a silence is verified"
 
 # Forty stretches of a minute: 20 units came in each of the first thirty, 100 in each of the last ten.
+# (Groups far above those that were shipped.)
 define drift '"stop_conditions": [{"kind": "volume_drift", "minutes": 1, "ratio": 1.5}]'
 sql "update cohort.experiment set started_at = started_at - interval '2 hours' where key = 'drift';
      update cohort.experiment_iteration set started_at = started_at - interval '2 hours' where experiment = 'drift';
@@ -210,13 +211,13 @@ sql "create table public.stretch as select k, case when k <= 30 then 20 else 100
             clock_timestamp() - interval '50 minutes' + k * interval '1 minute' as at from generate_series(1, 40) k;
      insert into cohort.ingest_batch (spool_id, first_group, last_group, exposures, outcomes, decisions, dead_letters,
             duplicate_exposures, duplicate_outcomes, duplicate_decisions, replaced, applied_at, applied_pass)
-     select (select spool_id from cohort.ingest_batch limit 1), 100 + k, 100 + k, units, 0, 0, 0, 0, 0, 0, 0, at, 1 from public.stretch order by k;
+     select (select spool_id from cohort.ingest_batch limit 1), 1000000000 + k, 1000000000 + k, units, 0, 0, 0, 0, 0, 0, 0, at, 1 from public.stretch order by k;
      update cohort.exposure x set batch_id = b.batch_id
        from (select unit_id, row_number() over (order by unit_id) as i from cohort.exposure
               where experiment_id = (select id from cohort.experiment where key = 'drift')) u
        join (select k, sum(units) over (order by k) - units as first, sum(units) over (order by k) as last from public.stretch) s
          on u.i > s.first and u.i <= s.last
-       join cohort.ingest_batch b on b.first_group = 100 + s.k
+       join cohort.ingest_batch b on b.first_group = 1000000000 + s.k
       where x.unit_id = u.unit_id and x.experiment_id = (select id from cohort.experiment where key = 'drift');
      insert into cohort.volume_interval (condition_id, iteration, metric_version, started_at, ended_at, counted)
      select c.id, 1, 0, s.at - interval '1 minute', s.at, s.units from public.stretch s, cohort.stop_condition c where c.experiment = 'drift'"
@@ -228,9 +229,9 @@ sql "update cohort.volume_interval v set counted = 21 from cohort.stop_condition
 refuses 1 "stretch 1: as written down: the evidence says 20, the rows 21" ctl verify-stop drift
 sql "update cohort.volume_interval v set counted = 20 where v.counted = 21;
      update cohort.exposure x set batch_id = (select max(b.batch_id) from cohort.ingest_batch b) where x.unit_id = (
-        select y.unit_id from cohort.exposure y join cohort.ingest_batch b on b.batch_id = y.batch_id and b.first_group = 101 limit 1)"
+        select y.unit_id from cohort.exposure y join cohort.ingest_batch b on b.batch_id = y.batch_id and b.first_group = 1000000001 limit 1)"
 refuses 1 "stretch 1: counted again: the evidence says 20, the rows 19" ctl verify-stop drift
-sql "delete from cohort.ingest_batch where first_group = 120"
+sql "delete from cohort.ingest_batch where first_group = 1000000020"
 says "Yes, as far as it can be computed again" ctl verify-stop drift
 grep -q "only what each stretch held: taken from the evidence, not counted again" "$WORK/out" || fail "what was taken from the evidence is not said"
 step "a drift of volume is verified"
