@@ -47,7 +47,7 @@ def cycles_of_kills(checks, result, cycles, program=None, sql=()):
 
 
 def fault(checks, result):
-    cycles_of_kills(checks, result, 200 if LONG else 8)
+    cycles_of_kills(checks, result, 1000 if LONG else 200)
 
 
 def early_answer(checks, result, program):

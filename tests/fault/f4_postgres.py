@@ -83,7 +83,7 @@ def fault(checks, result):
         node.post("/v1/experiments/cta/start")
         node.until(lambda: node.evaluate("cta", "c")["reason"] == "SPLIT", "it runs")
         with Load([node], decide="cta", give_up=False) as load:
-            for one in faults * (30 if LONG else 1):
+            for one in faults * (10 if LONG else 1):
                 load.wait_for(500)
                 one(pg, load)
                 began = time.monotonic()

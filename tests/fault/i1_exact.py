@@ -31,7 +31,7 @@ def exact(checks, result, events, sql=(), restarts=3):
 
 
 def fault(checks, result):
-    exact(checks, result, 1_000_000 if LONG else 100_000)
+    exact(checks, result, 10_000_000 if LONG else 1_000_000)
 
 
 def no_conflict(checks, result, sql):
