@@ -23,11 +23,11 @@ def epoch(pg):
 
 
 def leads_but(pg, nodes, busy):
-    """A leader that isn't the node that takes the load: that one hands over by a restart."""
+    """A leader that isn't the node that takes the load: that one hands over by a stop, and comes back when another leads."""
     if leader(pg, nodes) is busy:
         busy.stop()
+        until(lambda: leader(pg, nodes) is not busy, "another leads while this one is stopped")
         busy.start()
-        until(lambda: leader(pg, nodes) is not busy, "another leads after a restart")
     return leader(pg, nodes)
 
 
