@@ -32,7 +32,8 @@ SQL_MIGRATIONS = \
 	sql/migrations/0054_metric_rules.sql \
 	sql/migrations/0056_verdicts.sql \
 	sql/migrations/0060_webhooks.sql \
-	sql/migrations/0064_results.sql
+	sql/migrations/0064_results.sql \
+	sql/migrations/0066_holdout_lift.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \
@@ -78,6 +79,7 @@ SQL_FUNCTIONS = \
 	sql/functions/45_rollup_collect.sql \
 	sql/functions/46_rollup_count.sql \
 	sql/functions/47_rollup.sql \
+	sql/functions/48_ingest_lift.sql \
 	sql/functions/48_recount.sql \
 	sql/functions/48_result_cell.sql \
 	sql/functions/49_retention.sql \

@@ -128,7 +128,7 @@ create or replace function cohort.metric_cap(experiment_id int, metric_id int) r
     language sql stable
     as $$ select case when m.winsor_quantile is null then m.winsor_high
                       else (select f.cap from cohort.frozen_cap f
-                             where f.experiment_id = $1 and f.metric_id = m.id and f.metric_version = m.version) end
+                             where f.experiment_id = coalesce((select l.experiment_id from cohort.lift_pair l where l.id = $1), $1) and f.metric_id = m.id and f.metric_version = m.version) end
             from cohort.metric m where m.id = $2 $$;
 comment on function cohort.metric_cap(int, int) is
     'A unit''s value of a metric counts as at most this in one run of an experiment, in units of the value: winsor_high, or what winsor_quantile was frozen to; null: no cap';

@@ -383,6 +383,7 @@ begin
         select * into o from cohort.ingest_outcomes(batch_id, spool);
         select * into d from cohort.ingest_decisions(batch_id);
         conflicts := e.conflicts + o.conflicts;
+        perform cohort.ingest_lift(batch_id, spool);
         dead := dead + conflicts + cohort.ingest_dead_letters(batch_id, spool);
         stored := e.stored + o.stored + d.stored;
         duplicates := e.duplicates + o.duplicates + d.duplicates;

@@ -67,6 +67,7 @@ comment on column cohort.every_iteration.stopped_at is 'When it ended; null whil
 
 -- An earlier run keeps the metrics its guardrails had, whatever a restart changed.
 create or replace view cohort.iteration_metric as
+with run as not materialized (
 select i.experiment_id, i.environment, i.experiment, i.status, g.metric
   from cohort.every_iteration i
   join (select environment, experiment, metric from cohort.guardrail
@@ -78,8 +79,13 @@ select i.experiment_id, i.environment, i.experiment, 'stopped', g ->> 'metric'
   from cohort.experiment_iteration i
  cross join lateral jsonb_array_elements(i.definition -> 'guardrails') g
  where jsonb_typeof(i.definition -> 'guardrails') = 'array'
-   and not exists (select from cohort.experiment e where e.id = i.experiment_id);
-comment on view cohort.iteration_metric is 'The metrics of each run of each experiment: those of guardrails and those listed in experiment_metric';
+   and not exists (select from cohort.experiment e where e.id = i.experiment_id)
+)
+select r.experiment_id, r.environment, r.experiment, r.status, r.metric from run r
+union all
+-- Behind a holdout its units are counted a second time, by the holdout's arm.
+select l.id, r.environment, r.experiment, r.status, r.metric from cohort.lift_pair l join run r on r.experiment_id = l.experiment_id;
+comment on view cohort.iteration_metric is 'The metrics of each run of each experiment: those of guardrails and those listed in experiment_metric. The same again under each lift_pair.id of the run';
 comment on column cohort.iteration_metric.experiment_id is 'The id events carry';
 comment on column cohort.iteration_metric.environment is 'The environment';
 comment on column cohort.iteration_metric.experiment is 'experiment.key';

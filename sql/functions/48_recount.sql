@@ -167,6 +167,9 @@ begin
     end if;
     perform from cohort.leader_state for update;
     for experiment in select i.experiment_id from cohort.every_iteration i
+                       where i.environment = cohort.current_environment() and i.experiment = $1
+                      union all
+                      select l.id from cohort.lift_pair l join cohort.every_iteration i on i.experiment_id = l.experiment_id
                        where i.environment = cohort.current_environment() and i.experiment = $1 loop
         delete from cohort.exposure_stat s where s.experiment_id = experiment;
         insert into cohort.exposure_stat

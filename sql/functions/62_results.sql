@@ -33,9 +33,17 @@ create function cohort.result_variants(experiment_id int)
       from cohort.every_iteration i
       join cohort.variant v on v.environment = i.environment and v.experiment = i.experiment
      where i.experiment_id = $1
+    union all
+    -- What a holdout kept out is what the rest is compared with, whichever arm it calls its control.
+    select v.id, v.key, v.position,
+           v.id = first_value(v.id) over (order by v.gives = 'everything', v.gives = 'shipped', v.is_control desc, v.position, v.id), false
+      from cohort.lift_pair l
+      join cohort.every_iteration i on i.experiment_id = l.holdout_id
+      join cohort.variant v on v.environment = i.environment and v.experiment = i.experiment
+     where l.id = $1
 $$;
 comment on function cohort.result_variants(int) is
-    'The variants of an experiment (or of an earlier iteration), which of them is control, and which were dropped';
+    'The variants of an experiment (or of an earlier iteration), which of them is control, and which were dropped; of a lift_pair the arms of the holdout';
 
 -- Of an earlier run, and until the counts of a new version begin: the version that is counted.
 drop function if exists cohort.result_metrics(int);
@@ -204,8 +212,16 @@ create or replace function cohort.srm_cells(experiment_id int)
       left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
       left join cohort.exposure_stat u on u.experiment_id = $1 and u.phase_id = p.id and u.variant_id = v.id
      where i.experiment_id = $1
+    union all
+    select p.id, v.id, coalesce(pv.share_ppm, 0), false, coalesce(u.units, 0)
+      from cohort.lift_pair l
+      join cohort.phase p on p.experiment_id = l.holdout_id
+     cross join lateral cohort.result_variants($1) v
+      left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
+      left join cohort.exposure_stat u on u.experiment_id = $1 and u.phase_id = p.id and u.variant_id = v.id
+     where l.id = $1
 $$;
-comment on function cohort.srm_cells(int) is 'Units and shares of each phase and variant, for the sample ratio';
+comment on function cohort.srm_cells(int) is 'Units and shares of each phase and variant, for the sample ratio; of a lift_pair those of the holdout''s arms';
 
 drop function if exists cohort.srm(text);
 create or replace function cohort.srm(key text, iteration int default null)

@@ -40,3 +40,28 @@ create or replace function cohort.results_series(key text, iteration int default
 $$;
 comment on function cohort.results_series(text, int, timestamptz) is
     'How results went, for plots: a point a minute in which they changed, an hour where it is older than two days. since: later ones only';
+
+create or replace function cohort.holdout_lift(key text)
+    returns table (holdout text, experiment text, iteration int, metric text, kind text, arm text, is_control boolean, units bigint,
+                   exposed bigint, value double precision, difference double precision, lift double precision, low double precision,
+                   high double precision, p double precision, ln_e double precision, method text, gate text, maturity text,
+                   as_of timestamptz)
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    with x as materialized (select cohort.experiment_id_of($1) as id)
+    select h.experiment, e.experiment, e.iteration, m.key, m.kind, v.key, v.is_control, coalesce((r.body ->> 'units')::bigint, 0),
+           coalesce((r.body ->> 'exposed')::bigint, 0), (r.body ->> 'value')::double precision,
+           (r.body ->> 'difference')::double precision, (r.body -> 'lift' ->> 'value')::double precision,
+           (r.body ->> 'low')::double precision, (r.body ->> 'high')::double precision, (r.body ->> 'p')::double precision,
+           (r.body ->> 'ln_e')::double precision, r.body ->> 'method', r.body -> 'gate' ->> 'words', r.body ->> 'maturity', r.as_of
+      from x
+      join cohort.lift_pair l on x.id in (l.holdout_id, l.experiment_id)
+      join cohort.every_iteration h on h.experiment_id = l.holdout_id
+      join cohort.every_iteration e on e.experiment_id = l.experiment_id
+     cross join lateral cohort.result_metrics(l.id) m
+     cross join lateral cohort.result_variants(l.id) v
+      left join cohort.result r on r.experiment_id = l.id and r.metric_id = m.id and r.metric_version = m.version
+                               and r.variant_id = v.id and r.segment = 0
+     order by h.experiment, e.experiment, e.iteration, m.role = 'primary' desc nulls last, m.id, v.is_control desc, v.place, v.id
+$$;
+comment on function cohort.holdout_lift(text) is
+    'What an experiment gained against the holdouts it is behind; of a holdout: what each experiment behind it did. Per metric and arm of the holdout, over the units that the experiment enrolled or would have but for the holdout, from the first such decision on. Columns as cohort.results() has them; is_control: the arm that was kept out';

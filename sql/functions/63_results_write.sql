@@ -1,9 +1,10 @@
 -- What the leader needs to write results, and how it writes them.
 
-create or replace function cohort.results_due()
+drop function if exists cohort.results_due();
+create function cohort.results_due()
     returns table (experiment_id int, environment text, experiment text, iteration int, kind text, status text,
                    fingerprint text, n_star double precision, as_of timestamptz, guardrails bigint, alerts bigint,
-                   sentence text)
+                   sentence text, found text, against text)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with counted as (
         -- A segment's counts never change without those of all units.
@@ -24,6 +25,13 @@ create or replace function cohort.results_due()
                coalesce((select x.sentence from cohort.stop_event x where x.experiment_id = i.experiment_id),
                         case when i.current and cohort.effective_status(e) = 'paused' then (select p.sentence from cohort.pause_event p
                              where p.experiment_id = i.experiment_id and p.iteration = i.iteration and p.resolved_at is null) end) as sentence,
+               -- What was found besides: the newest of each kind, three at most; what was paused and resumed too.
+               (select string_agg(x.sentence, ' ' order by x.id desc)
+                  from (select v.id, v.sentence from (select distinct on (v.kind, v.action) v.id, v.sentence from cohort.verdict_event v
+                                                       where v.experiment_id = i.experiment_id and v.action <> 'stop'
+                                                       order by v.kind, v.action, v.id desc) v
+                         order by v.id desc limit 3) x) as found,
+               null::text as against,
                (select count(*) + count(v.dropped_at) from cohort.variant v
                  where v.environment = i.environment and v.experiment = i.experiment) as variants,
                (select count(*) from cohort.variant v where v.environment = i.environment and v.experiment = i.experiment) as arms,
@@ -35,13 +43,27 @@ create or replace function cohort.results_due()
           left join counted c on c.experiment_id = i.experiment_id
           left join seen on seen.experiment_id = i.experiment_id
          where i.started_at is not null or seen.h is not null
+        union all
+        select l.id, e.environment, e.key, e.iteration, 'lift', h.status, e.planned_units, c.h, seen.h, 0, 0, null, null, x.experiment,
+               (select count(*) from cohort.variant v where v.environment = x.environment and v.experiment = x.experiment),
+               (select count(*) from cohort.variant v where v.environment = x.environment and v.experiment = x.experiment),
+               (select string_agg(format('%s.%s', t.metric_id, t.metric_version), ' ' order by t.metric_id)
+                  from cohort.tracked_metric t where t.experiment_id = l.id),
+               (select count(*) from cohort.experiment_metric m where m.environment = e.environment and m.experiment = e.key)
+          from cohort.lift_pair l
+          join cohort.every_iteration x on x.experiment_id = l.holdout_id
+          join cohort.experiment h on h.environment = x.environment and h.key = x.experiment
+          join cohort.every_iteration i on i.experiment_id = l.experiment_id
+          join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
+          left join counted c on c.experiment_id = l.id
+          left join seen on seen.experiment_id = l.id
     ), marked as (
-        select k.*, md5(concat_ws('|', k.status, k.counted, k.seen, k.guardrails, k.alerts, k.sentence, k.variants, k.tracked, k.metrics)) as mark
+        select k.*, md5(concat_ws('|', k.status, k.counted, k.seen, k.guardrails, k.alerts, k.sentence, k.found, k.variants, k.tracked, k.metrics)) as mark
           from known k
     )
     select m.experiment_id, m.environment, m.experiment, m.iteration, m.kind, m.status, m.mark,
            coalesce(s.n_star, m.planned_units * 2.0 / greatest(m.arms, 2), 20000)::double precision,
-           (select l.as_of from cohort.leader_state l), m.guardrails, m.alerts, m.sentence
+           (select l.as_of from cohort.leader_state l), m.guardrails, m.alerts, m.sentence, m.found, m.against
       from marked m left join cohort.result_summary s on s.experiment_id = m.experiment_id
      where s.fingerprint is distinct from m.mark
      order by m.experiment_id
@@ -56,22 +78,29 @@ create or replace function cohort.report_cells(experiment_id int)
                    sum_sq numeric, sum_cu numeric, x_sum numeric, x_sum_sq numeric, xy_sum numeric, den_sum numeric,
                    den_sum_sq numeric, cross_sum numeric, buckets jsonb)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
-    select c.metric_id, c.segment, c.phase_id, c.variant_id, c.phase, c.share_ppm, c.units, c.segment_attribute, c.segment_value,
+    select c.metric_id, c.segment, c.phase_id, c.variant_id, p.number, pv.share_ppm, c.units, g.attribute, g.value,
            case when m.window_end_s is null then c.units else c.matured_units end,
            case when m.window_end_s is null then c.amounts else c.matured_amounts end,
            case when m.window_end_s is null then c.event_units else c.matured_event_units end,
-           case when m.window_end_s is null then c.sum else c.matured_sum end,
-           case when m.window_end_s is null then c.sum_sq else c.matured_sum_sq end,
-           case when m.window_end_s is null then c.sum_cu else c.matured_sum_cu end,
-           case when m.window_end_s is null then c.x_sum else c.matured_x_sum end,
-           case when m.window_end_s is null then c.x_sum_sq else c.matured_x_sum_sq end,
-           case when m.window_end_s is null then c.xy_sum else c.matured_xy_sum end,
-           case when m.window_end_s is null then c.den_sum else c.matured_den_sum end,
-           case when m.window_end_s is null then c.den_sum_sq else c.matured_den_sum_sq end,
-           case when m.window_end_s is null then c.cross_sum else c.matured_cross_sum end,
-           case when m.window_end_s is null then c.buckets else c.matured_buckets end
+           case when m.window_end_s is null then c.sum else c.matured_sum end * 0.000001,
+           case when m.window_end_s is null then c.sum_sq else c.matured_sum_sq end * 0.000000000001,
+           case when m.window_end_s is null then c.sum_cu else c.matured_sum_cu end * 0.000000000000000001,
+           case when m.window_end_s is null then c.x_sum else c.matured_x_sum end * 0.000001,
+           case when m.window_end_s is null then c.x_sum_sq else c.matured_x_sum_sq end * 0.000000000001,
+           case when m.window_end_s is null then c.xy_sum else c.matured_xy_sum end * 0.000000000001,
+           case when m.window_end_s is null then c.den_sum else c.matured_den_sum end * 0.000001,
+           case when m.window_end_s is null then c.den_sum_sq else c.matured_den_sum_sq end * 0.000000000001,
+           case when m.window_end_s is null then c.cross_sum else c.matured_cross_sum end * 0.000000000001,
+           (select coalesce(jsonb_object_agg(x.bucket, x.n order by x.bucket) filter (where x.n > 0), '{}')
+              from (select b.bucket, case when m.window_end_s is null then b.units else b.matured_units end as n
+                      from cohort.metric_bucket b
+                     where b.experiment_id = $1 and b.metric_id = c.metric_id and b.metric_version = c.metric_version
+                       and b.phase_id = c.phase_id and b.variant_id = c.variant_id and b.segment = c.segment) x)
       from cohort.result_metrics($1) m
-      join cohort.result_cell c on c.experiment_id = $1 and c.metric_id = m.id and c.metric_version = m.version
+      join cohort.metric_stat c on c.experiment_id = $1 and c.metric_id = m.id and c.metric_version = m.version
+      join cohort.phase p on p.id = c.phase_id
+      left join cohort.phase_variant pv on pv.phase_id = c.phase_id and pv.variant_id = c.variant_id
+      left join cohort.segment_value g on g.id = c.segment
      order by c.metric_id, c.segment, c.phase_id, c.variant_id
 $$;
 comment on function cohort.report_cells(int) is

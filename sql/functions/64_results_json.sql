@@ -80,6 +80,22 @@ create or replace function cohort.results_guardrails_json(experiment_id int) ret
 $$;
 comment on function cohort.results_guardrails_json(int) is 'Part of results_json(): where each guardrail stands';
 
+create or replace function cohort.lifts_json(experiment_id int, of_holdout boolean) returns jsonb
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    select coalesce(jsonb_agg(jsonb_build_object('holdout', h.experiment, 'experiment', e.experiment, 'iteration', e.iteration,
+               'since', cohort.rfc3339(l.made_at), 'as_of', cohort.rfc3339(s.as_of), 'warning', s.body -> 'warning',
+               'decision', coalesce(s.body ->> 'decision', 'Nothing is counted yet.'), 'n_star', s.n_star,
+               'srm', coalesce(s.body -> 'srm', '{"alarm": false, "ln_e": null, "words": "not counted yet"}'),
+               'metrics', cohort.results_metrics_json(l.id)) order by h.experiment, e.experiment, e.iteration), '[]')
+      from cohort.lift_pair l
+      join cohort.every_iteration h on h.experiment_id = l.holdout_id
+      join cohort.every_iteration e on e.experiment_id = l.experiment_id
+      left join cohort.result_summary s on s.experiment_id = l.id
+     where case when $2 then l.holdout_id else l.experiment_id end = $1
+$$;
+comment on function cohort.lifts_json(int, boolean) is
+    'Part of results_json(): what an experiment gained against each holdout it is behind; true: what each experiment behind a holdout did';
+
 create or replace function cohort.results_json(key text) returns jsonb
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     select jsonb_build_object(
@@ -91,6 +107,8 @@ create or replace function cohort.results_json(key text) returns jsonb
                'n_star', s.n_star, 'srm', cohort.results_srm_json(e.key), 'metrics', cohort.results_metrics_json(i.experiment_id),
                'segments', cohort.results_segments_json(i.experiment_id), 'switched', cohort.results_switched_json(i.experiment_id),
                'guardrails', cohort.results_guardrails_json(i.experiment_id), 'stop', cohort.experiment_stop(e))
+           || jsonb_build_object(case e.kind when 'holdout' then 'per_experiment' else 'holdout_lift' end,
+                                 cohort.lifts_json(i.experiment_id, e.kind = 'holdout'))
       from cohort.experiment e
       join cohort.every_iteration i on i.environment = e.environment and i.experiment = e.key and i.current
       left join cohort.result_summary s on s.experiment_id = i.experiment_id

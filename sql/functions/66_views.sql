@@ -10,7 +10,8 @@ select x.unit_id, e.environment, e.experiment, e.iteration, v.key as variant, p.
   from cohort.exposure x
   left join cohort.every_iteration e on e.experiment_id = x.experiment_id
   left join cohort.variant v on v.id = x.variant_id
-  left join cohort.phase p on p.id = x.phase_id;
+  left join cohort.phase p on p.id = x.phase_id
+ where not exists (select from cohort.lift_pair l where l.id = x.experiment_id);
 comment on view cohort.exposures is 'Who saw which variant first: one row per unit and experiment';
 comment on column cohort.exposures.unit_id is 'The unit: cohort.unit_id(type, raw id)';
 comment on column cohort.exposures.environment is 'The environment';

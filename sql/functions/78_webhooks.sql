@@ -163,17 +163,19 @@ create or replace function cohort.webhook_events(from_time timestamptz) returns 
         experiment_id int, iteration int, kind text, action text, sentence text, evidence jsonb)
     language plpgsql stable set search_path = cohort, pg_temp as $$
 begin
-    return query select 'stop'::text, s.id, s.at, s.experiment_id, s.iteration, 'harm'::text, 'stop'::text, s.sentence, s.evidence
+    return query select 'stop'::text, s.id, s.at, s.experiment_id, s.iteration,
+                        coalesce((select v.kind from verdict_event v
+                                   where v.experiment_id = s.experiment_id and v.iteration = s.iteration and v.action = 'stop'
+                                     and v.condition_id = s.condition_id order by v.id limit 1), 'harm'),
+                        'stop'::text, s.sentence, s.evidence
                    from stop_event s where s.at >= $1;
     return query select 'alert'::text, a.id, a.at, a.experiment_id, a.iteration, 'harm'::text, 'alert'::text, a.sentence, a.evidence
                    from alert_event a where a.at >= $1;
     -- A verdict that stopped or alerted by a guardrail is told as that.
-    if to_regclass('cohort.verdict_event') is not null then
-        return query select 'verdict'::text, v.id, v.at, v.experiment_id, v.iteration, v.kind::text, v.action::text, v.sentence, v.evidence
-                       from verdict_event v
-                      where v.at >= $1 and v.action <> 'stop'
-                        and not (v.action = 'alert' and v.guardrail_id is not null);
-    end if;
+    return query select 'verdict'::text, v.id, v.at, v.experiment_id, v.iteration, v.kind, v.action, v.sentence, v.evidence
+                   from verdict_event v
+                  where v.at >= $1 and v.action <> 'stop'
+                    and not (v.action = 'alert' and v.guardrail_id is not null);
 end $$;
 comment on function cohort.webhook_events(timestamptz) is 'What webhooks may be told of, from a time on';
 

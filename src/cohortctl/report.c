@@ -285,6 +285,27 @@ static int print_metrics(const json_t *doc, bool fixed, FILE *out)
     return rc;
 }
 
+/* An experiment against the holdouts it is behind, or a holdout's experiments one by one. */
+static int print_lifts(const json_t *doc, FILE *out)
+{
+    const json_t *own = json_object_get(doc, "holdout_lift"), *lift, *m;
+    const json_t *lifts = own ? own : json_object_get(doc, "per_experiment");
+    const char *name = own ? "holdout" : "experiment";
+    size_t i, k;
+    int rc = 0;
+    json_array_foreach(lifts, i, lift)
+    {
+        fprintf(out, "\n%s %s, by arm of the holdout\n", name, text_of(lift, name));
+        print_folded(out, 2, text_of(lift, "decision"));
+        json_array_foreach(json_object_get(lift, "metrics"), k, m)
+        {
+            if (rc == 0)
+                rc = print_metric(m, false, out);
+        }
+    }
+    return rc;
+}
+
 /* Segments whose effect differs, or all of an attribute when few. */
 static int print_segments(const json_t *doc, FILE *out)
 {
@@ -402,6 +423,8 @@ int report_results(const json_t *doc, bool fixed, FILE *out, struct error *e)
     int rc = print_metrics(doc, fixed, out);
     if (rc == 0)
         rc = print_segments(doc, out);
+    if (rc == 0 && !fixed)
+        rc = print_lifts(doc, out);
     if (rc == 0)
         rc = print_guardrails(doc, out);
     print_stop(doc, out);

@@ -8,7 +8,7 @@
 #include "store/results_private.h"
 
 static const char due_sql[] = "select experiment_id, experiment, kind, status, fingerprint, n_star, as_of,"
-                              " guardrails, alerts, sentence from cohort.results_due()";
+                              " guardrails, alerts, sentence, found, against from cohort.results_due()";
 static const char record_sql[] = "select cohort.record_results($1, $2, $3, $4, $5, $6, $7)";
 
 static void due_of(const PGresult *r, int row, struct result_input *in)
@@ -22,7 +22,9 @@ static void due_of(const PGresult *r, int row, struct result_input *in)
                                 .as_of = PQgetisnull(r, row, 6) ? NULL : PQgetvalue(r, row, 6),
                                 .guardrails = strtoll(PQgetvalue(r, row, 7), NULL, 10),
                                 .alerts = strtoll(PQgetvalue(r, row, 8), NULL, 10),
-                                .sentence = PQgetvalue(r, row, 9)};
+                                .sentence = PQgetvalue(r, row, 9),
+                                .found = PQgetvalue(r, row, 10),
+                                .against = PQgetvalue(r, row, 11)};
 }
 
 static int write_one(struct pg *p, int64_t epoch, const struct result_input *in, struct pg_error *e)

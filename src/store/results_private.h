@@ -50,7 +50,10 @@ struct result_srm {
 /* Strings point into the results of queries, which are kept with it. */
 struct result_input {
     int64_t experiment_id;
-    const char *experiment, *kind, *status, *fingerprint, *as_of, *sentence;
+    const char *experiment, *kind, *status, *fingerprint, *as_of;
+    const char *sentence; /* why it stopped or is paused; "": neither */
+    const char *found;    /* what guardrails and stop conditions found besides; "": nothing */
+    const char *against;  /* the holdout whose arms these are; "": an experiment's own variants */
     double n_star;
     int64_t guardrails, alerts;
     struct result_variant *variants;

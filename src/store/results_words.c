@@ -213,11 +213,16 @@ void words_decision(struct buffer *b, const struct result_input *in, const struc
         words_srm(b, &in->srm);
     else if (*in->sentence)
         buffer_add_str(b, in->sentence);
-    else {
+    else if (*in->against) {
+        buffer_printf(b, "With %s let in by holdout %s: ", in->experiment, in->against);
+        add_findings(b, in, judged, n);
+    } else {
+        if (*in->found)
+            buffer_printf(b, "%s ", in->found);
         buffer_printf(b, "%c%s: ", toupper((unsigned char)in->status[0]), in->status + 1);
-        if (running && in->alerts > 0)
+        if (running && !*in->found && in->alerts > 0)
             buffer_add_str(b, "an alert was raised; ");
-        else if (running && in->guardrails > 0)
+        else if (running && !*in->found && in->guardrails > 0)
             buffer_add_str(b, "no harm found; ");
         add_findings(b, in, judged, n);
     }

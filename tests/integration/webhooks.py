@@ -218,6 +218,37 @@ def by_hand(s, c, r):
     c.check("and it is gone", ctl(s, "delete", "pager")[0] != 0)
 
 
+def verdicts(s, c, r):
+    """What stop conditions find, as the monitor records it; and results say it too."""
+    s.put("/v1/experiments/plain", experiment(guardrails=[]), "admin")
+    s.sql("select cohort.start('plain')")
+    put(s, "ops", r.url(), events=["stop", "alert", "verdict"])
+
+    def record(kind, action, sentence):
+        return s.value(f"""select cohort.record_verdict(l.epoch, e.id, '{kind}', null, 7, null, 1, '{action}', '{sentence}', '{{"ln_e": 4.5}}')
+                           from cohort.leader_state l, cohort.experiment e where e.key = 'plain'""")
+
+    def decision():
+        return s.get("/v1/experiments/plain/results").json["decision"]
+    for kind, action, sentence in (("futility", "alert", "Alert: sales gain less than is worth having."),
+                                   ("volume_drift", "hold", "Held: the volume drifted."),
+                                   ("no_outcomes", "pause", "Paused: no outcome has been counted.")):
+        c.equal(f"{kind}: recorded", record(kind, action, sentence), "t")
+        s.until(lambda t=sentence: r.of(event="verdict", sentence=t), f"{kind} is told")
+        path, headers, body = r.of(event="verdict", sentence=sentence)[0]
+        doc = json.loads(body)
+        c.check(f"{kind}: {action}, signed, with the evidence", doc["kind"] == kind and doc["action"] == action and doc["experiment"] == "plain"
+                and doc["evidence"] == {"ln_e": 4.5} and headers["Cohort-Event"] == "verdict" and signed(headers, body, SECRET), doc)
+        s.until(lambda t=sentence: t in decision(), f"results say: {sentence}")
+    c.equal("a pause says why, and nothing else", decision(), "Paused: no outcome has been counted.")
+    s.sql("select cohort.resume('plain')")
+    s.until(lambda: "Running: " in decision() and "gain less" in decision(), "resumed: what was found stays told")
+    c.equal("success stops", record("success", "stop", "Stopped: it is better."), "t")
+    s.until(lambda: r.of(event="stop", kind="success"), "a stop says which condition it was")
+    c.equal("once, not as a verdict too", r.of(event="verdict", kind="success"), [])
+    s.until(lambda: decision() == "Stopped: it is better.", "and results say so")
+
+
 def secrets(s, c):
     c.equal("no secret in the audit", s.value(f"select count(*) from cohort.audit where before::text || after::text like '%{SECRET}%' "
                                               f"or after::text like '%{SECRET}%'"), "0")
@@ -241,6 +272,7 @@ def main():
         off(s, c, r)
         given_up(s, c, r)
         by_hand(s, c, r)
+        verdicts(s, c, r)
         secrets(s, c)
     c.done()
 
