@@ -92,8 +92,8 @@ def holdouts(s, c):
             [["quarter", "held", "t", "t", "300000"]])
     want = {"out": len(out), "in": 60 - len(out)}
     rows = lambda: {k: int(n) for k, n in s.sql(
-        "select v.key, count(*) from cohort.exposure e join cohort.variant v on v.id = e.variant_id"
-        " where v.experiment = 'quarter' and e.unit_id = any (select cohort.unit_id('user', 'h-' || i)"
+        "select v.key, count(*) from cohort.exposure e join cohort.experiment x on x.id = e.experiment_id"
+        " join cohort.variant v on v.id = e.variant_id where x.key = 'quarter' and e.unit_id = any (select cohort.unit_id('user', 'h-' || i)"
         " from generate_series(0, 59) i) group by 1")}
     s.until(lambda: sum(rows().values()) == 60, "an exposure to the holdout for each")
     c.equal("each unit is exposed to its arm of the holdout", rows(), want)
