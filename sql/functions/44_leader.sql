@@ -46,7 +46,8 @@ begin
     select a.pid, a.application_name, a.state,
            -- Not any wait for the client: state and wait are read one after the other, and a statement that ends
            -- just then would look as if it had waited all the time.
-           a.state like 'idle%' or a.wait_event = 'ClientWrite' as waits,
+           -- A statement on the processor has no wait at all.
+           a.state like 'idle%' or a.wait_event is not distinct from 'ClientWrite' as waits,
            clock_timestamp() - a.state_change > cohort.leader_patience() / 2 as long
       into h
       from pg_locks l join pg_stat_activity a on a.pid = l.pid

@@ -12,6 +12,9 @@ PATIENCE_SQL = "create or replace function cohort.leader_patience() returns inte
 EPOCH_IGNORED = [("cohort.assert_epoch(bigint)", "if s.epoch is distinct from $1 then", "if false then")]
 
 
+WAITS_FOR_NOTHING = [("cohort.unseat_leader()", "is not distinct from 'ClientWrite'", "= 'ClientWrite'")]
+
+
 def leader(pg, nodes):
     """The node that leads; None while nobody does."""
     name = pg.psql("select node from cohort.leader_state", check=False)
@@ -118,7 +121,7 @@ def stopped_within(pg, nodes, busy, checks, result):
 
 
 def works_long(pg, nodes, checks):
-    """A roll-up that takes longer than the patience is not ended."""
+    """A roll-up that takes longer than the patience is not ended, neither while it waits nor while it computes."""
     before = epoch(pg)
     ended = lambda: sum(n.log().count("the connection was ended") for n in nodes)
     unseated = ended()
@@ -129,7 +132,7 @@ def works_long(pg, nodes, checks):
     finally:
         holder.communicate(b"rollback;\n", timeout=30)
     until(lambda: pg.true("select heartbeat > clock_timestamp() - interval '2 s' from cohort.leader_state"), "it goes on")
-    print(f"reported: leaders unseated right behind a long statement: {ended() - unseated}", flush=True)
+    checks.equal("nor is the leader unseated right behind it", ended() - unseated, 0)
 
 
 def restarted(pg, nodes, checks, result):
@@ -179,6 +182,21 @@ def denied(pg, checks):
     holder.communicate(b"set application_name = 'psql'; select pg_sleep(0);\n", timeout=30)
 
 
+def computes_long(pg, checks):
+    """A statement that waits for nothing, but computes."""
+    pg.psql(PATIENCE_SQL % 0)
+    holder = pg.hold("set application_name = 'cohortd monitor'; select cohort.lead('held')")
+    pg.psql("update cohort.leader_state set heartbeat = now() - interval '1 h'")
+    holder.stdin.write(b"do $$ begin loop end loop; end $$;\n")
+    holder.stdin.flush()
+    computes = "application_name = 'cohortd monitor' and state = 'active' and wait_event is null"
+    until(lambda: pg.true(f"select count(*) = 1 from pg_stat_activity where {computes}"), "it computes")
+    outcomes = {pg.value("select outcome from cohort.unseat_leader()") for _ in range(5)}
+    checks.equal("a leader that has computed for long is at work", outcomes, {"works"})
+    pg.psql(f"select pg_terminate_backend(pid, 10000) from pg_stat_activity where {computes}")
+    holder.communicate(timeout=30)
+
+
 def same_counts(pg, checks):
     until(lambda: pg.true("select count(*) = 0 from cohort.ingest_batch where applied_at is null"), "all is rolled up")
     different = pg.value("""begin isolation level repeatable read;
@@ -213,12 +231,20 @@ def all_of_it(checks, result, patience=5):
         for n in nodes:
             n.stop()
         denied(pg, checks)
+        computes_long(pg, checks)
 
 
 def epoch_ignored(checks, result, sql):
     with Postgres() as pg, Node(pg):
         pg.mutate(sql)
         fenced(pg, checks)
+
+
+def computing_unseated(checks, result, sql):
+    with Postgres() as pg, Node(pg) as node:
+        node.stop()
+        pg.mutate(sql)
+        computes_long(pg, checks)
 
 
 def no_takeover(checks, result, program):
@@ -236,4 +262,5 @@ def no_takeover(checks, result, program):
 
 if __name__ == "__main__":
     sys.exit(run("F14 leader", all_of_it, ("the epoch is ignored", EPOCH_IGNORED, epoch_ignored),
+                 ("who computes is unseated", WAITS_FOR_NOTHING, computing_unseated),
                  ("nobody takes over", "no_takeover", no_takeover)))
