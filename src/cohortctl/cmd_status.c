@@ -29,11 +29,28 @@ static void print_number(const char *label, const char *text, const char *name, 
         printf("%-12s%s%s%s\n", label, before, table_thousands((long long)v, digits), after);
 }
 
-static void print_metrics(const char *text)
+/* As long as readiness gives a leader that another may have to take over from. */
+#define HEARD_SECONDS 15
+
+/* ready: the document of /readyz. */
+static void print_monitor(const char *text, const json_t *ready)
+{
+    const json_t *age = json_object_get(ready, "monitor_age_seconds");
+    if (metric(text, "cohortd_leader") == 1)
+        printf("%-12sthis server leads\n", "monitor");
+    else if (!json_is_integer(age))
+        printf("%-12snobody has been heard to lead yet\n", "monitor");
+    else if (json_integer_value(age) > HEARD_SECONDS)
+        printf("%-12snobody has been heard to lead for %lld s\n", "monitor",
+               (long long)json_integer_value(age));
+    else
+        printf("%-12sanother server leads\n", "monitor");
+}
+
+static void print_metrics(const char *text, const json_t *ready)
 {
     print_number("plan", text, "cohortd_plan_version", "version ", "");
-    printf("%-12s%s\n", "monitor",
-           metric(text, "cohortd_leader") == 1 ? "this server leads" : "another server leads");
+    print_monitor(text, ready);
     print_number("decisions", text, "cohortd_decisions_total", "", " since its start");
     print_number("outcomes", text, "cohortd_outcomes_accepted_total", "", " accepted since its start");
     print_number("spool", text, "cohortd_spool_bytes", "", " bytes of events");
@@ -61,7 +78,7 @@ static int print_status(struct client *client, struct error *e)
     if (status == 200 && (rc = client_text(client, "/metrics", &metrics, &ignored, e)) == 0) {
         printf("%-12s%s, %s\n", "server", client_url(client), word ? word : "ready");
         print_reasons(doc);
-        print_metrics(metrics);
+        print_metrics(metrics, doc);
     } else if (rc == 0) {
         rc = error_set(e, ERR_UNAVAILABLE, client_url(client), "is not ready: %s",
                        word ? word : "no reason given");

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 
-from cohort_server import Checks, Server, experiment
+from cohort_server import BUILD, Checks, Server, experiment
 
 USERS = [f"u-{i}" for i in range(200)]
 
@@ -60,6 +60,11 @@ def timed(action):
     return action(), time.monotonic() - begin
 
 
+def ctl(node, *words):
+    p = subprocess.run([os.path.join(BUILD, "cohortctl"), "--data", node.data, *words], capture_output=True, text=True, check=False)
+    return p.stdout + p.stderr
+
+
 def damage(path):
     with open(path, "r+b") as f:
         f.seek(os.path.getsize(path) // 2)
@@ -101,6 +106,8 @@ def cold_start(s, c, program):
         c.equal("an event is accepted", node.outcome("unsubscribe", USERS[0])["status"], "accepted")
         age = node.request("GET", "/readyz").json["plan_age_seconds"]
         c.check("readyz has the plan's age", age >= 0, age)
+        node.until(lambda: "nobody has been heard to lead for" in ctl(node, "status"), "cohortctl status says that nobody leads")
+        c.check("cohortctl status says that nobody is heard to lead", True)
 
         assert node.stop() == 0
         damage(plan_files(node.data)[-1])
