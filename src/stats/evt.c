@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+#include "stats/quadrature.h"
+
 #define SIGMA 0.69314718055994530942 /* ln 2 */
 #define INV_VARIANCE (1 / (SIGMA * SIGMA))
 #define LN_HALF_NORMAL 0.14072156793693689465 /* ln(2 / (σ √(2π))) */
@@ -10,21 +12,7 @@
 #define DROP 45.0                             /* what is e^-45 below the mode is left out: 3e-20 */
 #define FARTHEST 600.0 /* odds are held within 1e±100: nothing of weight lies beyond */
 #define PANELS 4       /* a side of the mode */
-#define NODES 20
-
-/* Nodes and weights of the 20-point Gauss-Legendre rule, the positive half. */
-static const double rule[NODES / 2][2] = {
-    {0.9931285991850948846604, 0.0176140071391521178812},
-    {0.9639719272779138092844, 0.0406014298003869386622},
-    {0.9122344282513259461354, 0.0626720483341090678353},
-    {0.8391169718222187823287, 0.0832767415767047547437},
-    {0.7463319064601507957235, 0.1019301198172404415709},
-    {0.6360536807265150249791, 0.1181945319615184120110},
-    {0.5108670019508271264996, 0.1316886384491766370797},
-    {0.3737060887154195487625, 0.1420961093183820411756},
-    {0.2277858511416450681963, 0.1491729864726037413369},
-    {0.0765265211334973383117, 0.1527533871307258372951},
-};
+#define NODES QUADRATURE_NODES
 
 /* The question turned so that harm is up: "down" swaps the arms, which turns q into 1 - q and r into 1/r. */
 struct view {
@@ -161,8 +149,7 @@ static double integrate(const struct view *v, double lo, double hi, double top)
 {
     double u[PANELS * NODES], h[PANELS * NODES], half = (hi - lo) / (2 * PANELS), sum = 0;
     for (int i = 0; i < PANELS * NODES; i++) {
-        double x = rule[(i % NODES) / 2][0];
-        u[i] = lo + half * (2 * (i / NODES) + 1 + (i % 2 ? x : -x));
+        u[i] = lo + half * (2 * (i / NODES) + 1 + quadrature_node(i % NODES));
         h[i] = -0.5 * INV_VARIANCE * u[i] * u[i] - top;
     }
     struct marks m;
@@ -171,7 +158,7 @@ static double integrate(const struct view *v, double lo, double hi, double top)
             for (int i = 0; i < PANELS * NODES; i++)
                 h[i] += gain(&m, u[i]);
     for (int i = 0; i < PANELS * NODES; i++)
-        sum += rule[(i % NODES) / 2][1] * exp(h[i]);
+        sum += quadrature_weight(i % NODES) * exp(h[i]);
     return half * sum;
 }
 

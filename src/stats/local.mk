@@ -1,8 +1,10 @@
 noinst_LIBRARIES += libstats.a
 libstats_a_SOURCES = \
 	src/stats/across.c src/stats/across.h \
+	src/stats/adaptive.c src/stats/adaptive.h \
 	src/stats/asympcs.c src/stats/asympcs.h \
 	src/stats/buckets.c src/stats/buckets.h \
+	src/stats/calibration.c src/stats/calibration.h \
 	src/stats/contrast.c src/stats/contrast.h \
 	src/stats/cuped.c src/stats/cuped.h \
 	src/stats/drift.c src/stats/drift.h \
@@ -10,8 +12,11 @@ libstats_a_SOURCES = \
 	src/stats/fixed.c src/stats/fixed.h \
 	src/stats/gate.c src/stats/gate.h \
 	src/stats/guardrail.c src/stats/guardrail.h \
+	src/stats/linear_model.c src/stats/linear_model.h \
 	src/stats/multiplicity.c src/stats/multiplicity.h \
+	src/stats/off_policy.c src/stats/off_policy.h \
 	src/stats/power.c src/stats/power.h \
+	src/stats/quadrature.c src/stats/quadrature.h \
 	src/stats/quantile.c src/stats/quantile.h \
 	src/stats/ratio.c src/stats/ratio.h \
 	src/stats/report.c src/stats/report.h \
@@ -19,6 +24,8 @@ libstats_a_SOURCES = \
 	src/stats/special.c src/stats/special.h \
 	src/stats/srm.c src/stats/srm.h \
 	src/stats/sums.c src/stats/sums.h \
+	src/stats/thompson.c src/stats/thompson.h \
 	src/stats/tilt.c src/stats/tilt.h \
+	src/stats/uplift.c src/stats/uplift.h \
 	src/stats/verdict.c src/stats/verdict.h
 libstats_a_CFLAGS = $(AM_CFLAGS)

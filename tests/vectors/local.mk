@@ -4,7 +4,7 @@ check_PROGRAMS += tests/vectors/statistics
 TESTS += tests/vectors/statistics
 EXTRA_DIST += tests/vectors/statistics.json
 tests_vectors_statistics_SOURCES = tests/vectors/statistics.c tests/vectors/statistics.h \
-	tests/vectors/statistics_bets.c tests/vectors/statistics_effects.c
+	tests/vectors/statistics_bandits.c tests/vectors/statistics_bets.c tests/vectors/statistics_effects.c
 tests_vectors_statistics_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_vectors_statistics_LDADD = libstats.a $(JANSSON_LIBS) -lm
 

@@ -54,4 +54,11 @@ void check_ratio(struct run *r);
 void check_lin(struct run *r);
 void check_phases(struct run *r);
 
+/* Bandits, effects after them, off-policy values. */
+void check_beta_best(struct run *r);
+void check_gaussian_best(struct run *r);
+void check_adaptive(struct run *r);
+void check_mixture(struct run *r);
+void check_ips(struct run *r);
+
 #endif
