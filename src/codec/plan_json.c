@@ -2,11 +2,14 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/json_in.h"
 #include "codec/json_tame.h"
+#include "codec/plan_document.h"
 #include "codec/plan_fields.h"
 #include "core/plan_build.h"
+#include "core/plan_stops.h"
 
 /* Definitions nest no deeper than a condition or a value that someone typed; the bound keeps the parser and
  * the functions below, which recurse, far from the end of a thread's stack. */
@@ -188,7 +191,10 @@ static int read_environment(const json_t *body, struct plan_header *h, struct er
     h->environment = json_string_value(env);
     if (!hex_bytes(body, "unit_key", h->unit_key, sizeof h->unit_key))
         return damaged(e, "unit_key", "the plan document has no unit key of 64 hexadecimal digits");
-    if (!hex_bytes(body, "hash_key", h->hash_key, sizeof h->hash_key))
+    h->handed_out = !json_object_get(body, "hash_key") && json_object_get(body, "token_key");
+    if (h->handed_out && !hex_bytes(body, "token_key", h->token_key, sizeof h->token_key))
+        return damaged(e, "token_key", "the plan document has no token key of 64 hexadecimal digits");
+    if (!h->handed_out && !hex_bytes(body, "hash_key", h->hash_key, sizeof h->hash_key))
         return damaged(e, "hash_key", "the plan document has no hash key of 64 hexadecimal digits");
     return 0;
 }
@@ -211,6 +217,22 @@ static int read_new_list(struct reader *r, const json_t *doc, const char *name,
     return json_object_get(doc, name) ? read_list(r, doc, name, item, e) : 0;
 }
 
+/* Stops that whoever handed the document out knew and its experiments did not say. */
+static void read_stopped(const json_t *body, struct plan *p)
+{
+    uint8_t salt[SALT_BYTES];
+    size_t n = json_array_size(json_object_get(body, "stopped"));
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_array_get(json_object_get(body, "stopped"), i);
+        size_t got = 0;
+        if (json_is_string(v) &&
+            sodium_hex2bin(salt, sizeof salt, json_string_value(v), json_string_length(v), NULL, &got,
+                           NULL) == 0 &&
+            got == sizeof salt)
+            plan_stop(p, salt);
+    }
+}
+
 static int read_body(struct reader *r, const json_t *body, struct plan **out, struct error *e)
 {
     int rc = read_list(r, body, "api_keys", read_api_key, e);
@@ -228,7 +250,11 @@ static int read_body(struct reader *r, const json_t *body, struct plan **out, st
         rc = read_list(r, body, "flags", read_flag, e);
     if (rc == 0 && r->no_memory)
         rc = error_set(e, ERR_NOMEM, NULL, "out of memory");
-    return rc ? rc : plan_builder_finish(r->builder, out, e);
+    if (rc == 0)
+        rc = plan_builder_finish(r->builder, out, e);
+    if (rc == 0)
+        read_stopped(body, *out);
+    return rc;
 }
 
 /* Parses; a number too large for the parser is no reason to lose the rest. */
@@ -250,22 +276,38 @@ static int parse_document(const char *text, size_t len, json_t **doc, size_t *n_
     return rc;
 }
 
-/* One environment's plan; versions are in *h already. */
-static int build_plan(const json_t *body, struct plan_header *h, size_t n_strings, struct plan **out,
-                      struct error *e)
+static int keep_document(struct plan_builder *b, const json_t *body, const struct plan_header *h,
+                         struct error *e)
+{
+    char *text = plan_document_body(body, h->hash_key);
+    if (!text)
+        return error_set(e, ERR_NOMEM, NULL, "out of memory");
+    size_t len = strlen(text);
+    plan_builder_document(b, text, len);
+    sodium_memzero(text, len); /* it has the unit key */
+    free(text);
+    return 0;
+}
+
+/* One environment's plan; versions are in *h already. handout: with the document for clients. */
+static int build_plan(const json_t *body, struct plan_header *h, size_t n_strings, bool handout,
+                      struct plan **out, struct error *e)
 {
     int rc = read_environment(body, h, e);
     if (rc)
         return rc;
     struct reader r = {.builder = plan_builder_new(h), .scratch = arena_new()};
+    if (r.builder && handout && !h->handed_out)
+        rc = keep_document(r.builder, body, h, e);
     sodium_memzero(h->unit_key, sizeof h->unit_key);
     sodium_memzero(h->hash_key, sizeof h->hash_key);
     if (r.builder && n_strings > 0)
         plan_builder_refuse(r.builder, "document", "%zu numbers are too large and were read as texts",
                             n_strings);
+    sodium_memzero(h->token_key, sizeof h->token_key);
     if (!r.builder || !r.scratch)
         rc = error_set(e, ERR_NOMEM, NULL, "out of memory");
-    else
+    else if (rc == 0)
         rc = read_body(&r, body, out, e);
     arena_free(r.scratch);
     plan_builder_free(r.builder);
@@ -289,7 +331,7 @@ int plan_from_json(const char *text, size_t len, struct plan **out, struct error
     if (rc == 0)
         rc = read_versions(doc, &h, e);
     if (rc == 0)
-        rc = build_plan(doc, &h, n_strings, out, e);
+        rc = build_plan(doc, &h, n_strings, false, out, e);
     json_decref(doc);
     return rc;
 }
@@ -308,7 +350,7 @@ static int build_set(const json_t *doc, const json_t *bodies, size_t n_strings, 
     if (!plans)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     for (; made < n && rc == 0; made += rc == 0)
-        rc = build_plan(json_array_get(bodies, made), &h, n_strings, &plans[made], e);
+        rc = build_plan(json_array_get(bodies, made), &h, n_strings, true, &plans[made], e);
     if (rc == 0 && (rc = plan_set_new(plans, n, h.version, h.stop_version, out, e)) == ERR_INVALID)
         e->code = rc = ERR_DAMAGED;
     for (size_t i = 0; i < made; i++)

@@ -23,6 +23,7 @@ struct config {
     int64_t drain_seconds;
     int64_t event_max_age;     /* seconds */
     int64_t event_max_future;  /* seconds */
+    char *client_events;       /* "open" or "token" */
     char *decision_durability; /* "async" or "sync" */
     int64_t retention_days;    /* 0: for ever */
     int64_t spool_max_bytes;

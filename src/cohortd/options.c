@@ -44,6 +44,8 @@ const struct option_entry option_table[] = {
      "Events older than this when they arrive are rejected as too old."},
     {events, "event_max_future", "SECONDS", NUMBER(event_max_future), "300", 0, 86400, NULL,
      "Events later than the server's clock by more than this are rejected."},
+    {events, "client_events", "MODE", OPTION_CLIENT_EVENTS, offsetof(struct config, client_events), "open", 0, 0, NULL,
+     "open: client keys report events of any unit. token: only of units they asked about, shown by the eventToken of the answer."},
     {events, "decision_durability", "MODE", OPTION_DURABILITY, offsetof(struct config, decision_durability), "async", 0, 0, NULL,
      "async: a decision is answered at once, its record is on disk some milliseconds later. sync: the answer waits until it is."},
     {events, "retention_days", "DAYS", NUMBER(retention_days), "400", 0, 36500, NULL,
@@ -114,6 +116,8 @@ int option_set(struct config *c, const struct option_entry *o, const char *text,
         return set_number(field, o, text, e);
     if (o->type == OPTION_DURABILITY && strcmp(text, "async") != 0 && strcmp(text, "sync") != 0)
         return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of async, sync", text);
+    if (o->type == OPTION_CLIENT_EVENTS && strcmp(text, "open") != 0 && strcmp(text, "token") != 0)
+        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of open, token", text);
     if (o->type == OPTION_LEVEL && log_level_parse(text, &level) != 0)
         return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of error, warn, info, debug", text);
     return set_text(field, text, e);

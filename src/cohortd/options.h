@@ -9,9 +9,10 @@
 
 enum option_type {
     OPTION_TEXT,
-    OPTION_NUMBER,     /* a whole number from min to max */
-    OPTION_LEVEL,      /* a word of log_level_parse */
-    OPTION_DURABILITY, /* async or sync */
+    OPTION_NUMBER,        /* a whole number from min to max */
+    OPTION_LEVEL,         /* a word of log_level_parse */
+    OPTION_DURABILITY,    /* async or sync */
+    OPTION_CLIENT_EVENTS, /* open or token */
 };
 
 struct option_entry {

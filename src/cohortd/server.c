@@ -162,6 +162,7 @@ static struct worker_options worker_options(struct server *s, int fd)
     o.api.event_max_future_us = c->event_max_future * 1000000;
     o.api.cors_origins = c->cors_origins;
     o.api.max_body = (size_t)c->max_body_bytes;
+    o.api.client_tokens = strcmp(c->client_events, "token") == 0;
     o.api.sync_records = strcmp(c->decision_durability, "sync") == 0;
     return o;
 }

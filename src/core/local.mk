@@ -12,6 +12,7 @@ libcore_a_SOURCES = \
 	src/core/decide_sticky.c \
 	src/core/draw.c src/core/draw.h \
 	src/core/error.c src/core/error.h \
+	src/core/event_token.c src/core/event_token.h \
 	src/core/fold.c src/core/fold.h \
 	src/core/pattern.c src/core/pattern.h \
 	src/core/plan.c src/core/plan.h src/core/plan_private.h \

@@ -19,6 +19,8 @@ void plan_unref(const struct plan *p)
     struct plan *shared = (struct plan *)p;
     if (!shared || atomic_fetch_sub_explicit(&shared->refs, 1, memory_order_acq_rel) != 1)
         return;
+    if (shared->document)
+        sodium_memzero((char *)shared->document, shared->document_len);
     arena_free(shared->arena);
     sodium_memzero(shared, sizeof *shared); /* it held the environment's keys */
     free(shared);
@@ -70,6 +72,29 @@ static size_t find_key(const char *const *keys, size_t n, const char *key, size_
             hi = mid;
     }
     return n;
+}
+
+size_t plan_unit_types(const struct plan *p, const char *const **types)
+{
+    *types = p->unit_types;
+    return p->n_unit_types;
+}
+
+const char *plan_document(const struct plan *p, size_t *len)
+{
+    *len = p->document_len;
+    return p->document;
+}
+
+void plan_document_tag(const struct plan *p, uint8_t out[16])
+{
+    crypto_generichash_state h;
+    crypto_generichash_init(&h, NULL, 0, 16);
+    crypto_generichash_update(&h, p->document_hash, sizeof p->document_hash);
+    for (size_t i = 0; i < p->n_experiments; i++)
+        if (p->experiments[i]->guard_stopped)
+            crypto_generichash_update(&h, p->experiments[i]->salt, SALT_BYTES);
+    crypto_generichash_final(&h, out, 16);
 }
 
 size_t plan_flag_count(const struct plan *p)
@@ -200,7 +225,7 @@ size_t plan_event_attributes(const struct plan *p, const char *name, size_t len,
 
 const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *presented, size_t len)
 {
-    if (len == 0 || len > PRESENTED_KEY_MAX)
+    if (len == 0 || len > PRESENTED_KEY_MAX || p->handed_out)
         return NULL;
     uint8_t hash[crypto_auth_hmacsha256_BYTES];
     crypto_auth_hmacsha256_state state = p->hash_key;

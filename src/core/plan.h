@@ -36,6 +36,17 @@ int64_t plan_stop_version(const struct plan *p);
 const char *plan_environment(const struct plan *p);
 const struct unit_key *plan_unit_key(const struct plan *p);
 
+/* Unit types that its definitions randomise, "user" first. */
+#define PLAN_UNIT_TYPES_MAX 8
+size_t plan_unit_types(const struct plan *p, const char *const **types);
+
+/* The members of the document that clients decide by themselves with: a JSON object of the definitions and
+ * the unit key, without API keys and the hash key. NULL unless the plan was compiled to be handed out. Stops
+ * learned since are not in it (plan_stops.h). */
+const char *plan_document(const struct plan *p, size_t *len);
+/* A hash of that document and of what is stopped. */
+void plan_document_tag(const struct plan *p, uint8_t out[16]);
+
 /* Flags in key order. */
 size_t plan_flag_count(const struct plan *p);
 const struct plan_flag *plan_flag_at(const struct plan *p, size_t i);

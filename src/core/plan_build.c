@@ -167,6 +167,14 @@ void plan_builder_segment(struct plan_builder *b, const struct segment_def *def)
         list_add_pointer(b, &b->conditions, arena_copy(b->arena, def->key, strlen(def->key)));
 }
 
+void plan_builder_document(struct plan_builder *b, const char *text, size_t len)
+{
+    b->document = arena_copy(b->arena, text, len);
+    b->document_len = len;
+    b->failed = b->failed || !b->document;
+    crypto_generichash(b->document_hash, sizeof b->document_hash, (const unsigned char *)text, len, NULL, 0);
+}
+
 void plan_builder_experiment(struct plan_builder *b, const struct experiment_def *def)
 {
     if (!plan_key_valid(def->key)) {

@@ -151,6 +151,10 @@ struct plan_header {
     const char *environment;
     int64_t version, stop_version;
     uint8_t unit_key[32], hash_key[32];
+    /* A plan that was handed to a client has the key of sticky tokens and no hash key: it knows no API keys
+     * and neither makes nor reads event tokens. */
+    bool handed_out;
+    uint8_t token_key[32]; /* of one that was handed out */
 };
 
 struct plan_builder;
@@ -173,6 +177,8 @@ void plan_builder_experiment(struct plan_builder *b, const struct experiment_def
 /* A force or rollout rule that can't be compiled ends the flag's evaluation where it stands: what it was
  * there to keep from the rules behind it must not reach them. */
 void plan_builder_flag(struct plan_builder *b, const struct flag_def *def);
+/* The text that plan_document gives; copied. */
+void plan_builder_document(struct plan_builder *b, const char *text, size_t len);
 /* Adds "what: text" to the plan's quarantine. */
 void plan_builder_refuse(struct plan_builder *b, const char *what, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -3,6 +3,7 @@
 #define COHORT_CORE_PLAN_BUILDER_PRIVATE_H
 
 #include "core/plan_build.h"
+#include "core/plan_private.h"
 #include "core/segment.h"
 
 /* A growing array of pointers or keys. */
@@ -16,6 +17,9 @@ struct plan_builder {
     struct segments *segments; /* in the arena */
     struct plan_header header;
     struct list flags, experiments, layers, events, event_attributes, api_keys, quarantine, conditions;
+    char *document; /* in the arena, or NULL */
+    size_t document_len;
+    uint8_t document_hash[PLAN_HASH_BYTES];
     bool failed; /* out of memory */
 };
 

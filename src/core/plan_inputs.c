@@ -24,6 +24,25 @@ static bool is_unit_type(const struct list *types, const char *name)
     return bsearch(&name, types->items, types->n, sizeof name, text_order) != NULL;
 }
 
+static void add_unit_type(struct plan *p, const char *type)
+{
+    for (size_t i = 0; i < p->n_unit_types; i++)
+        if (strcmp(p->unit_types[i], type) == 0)
+            return;
+    if (p->n_unit_types < PLAN_UNIT_TYPES_MAX)
+        p->unit_types[p->n_unit_types++] = type;
+}
+
+/* "user" first. */
+static void keep_unit_types(struct plan *p, const struct list *types)
+{
+    const char *const *sorted = types->items;
+    add_unit_type(p, "user");
+    for (size_t i = 0; i < types->n; i++)
+        if (strcmp(sorted[i], "targetingKey") != 0)
+            add_unit_type(p, sorted[i]);
+}
+
 /* Takes the names of unit types out; what: for the quarantine. */
 static void drop_unit_types(struct plan_builder *b, const struct list *types, const char *what,
                             const char **names, size_t *n)
@@ -90,6 +109,8 @@ void plan_set_inputs(struct plan_builder *b, struct plan *p)
 {
     struct list types = {0};
     collect_unit_types(b, p, &types);
+    if (!b->failed)
+        keep_unit_types(p, &types);
     for (size_t i = 0; i < p->n_flags && !b->failed; i++)
         set_inputs(b, p->flags[i], &types);
     for (size_t i = 0; i < p->n_experiments && !b->failed; i++)

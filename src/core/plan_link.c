@@ -141,6 +141,18 @@ static void set_keys(struct plan_builder *b, struct plan *p)
         p->experiment_keys[i] = p->experiments[i]->key;
 }
 
+static void set_secrets(struct plan *p, const struct plan_header *h)
+{
+    crypto_auth_hmacsha256_init(&p->hash_key, h->hash_key, sizeof h->hash_key);
+    p->handed_out = h->handed_out;
+    if (h->handed_out) {
+        crypto_auth_hmacsha256_init(&p->token_key, h->token_key, sizeof h->token_key);
+        return;
+    }
+    token_key_init(&p->token_key, h->hash_key, sizeof h->hash_key, STICKY_PURPOSE);
+    token_key_init(&p->event_key, h->hash_key, sizeof h->hash_key, EVENT_PURPOSE);
+}
+
 static void fill(struct plan_builder *b, struct plan *p)
 {
     const struct plan_header *h = &b->header;
@@ -148,8 +160,10 @@ static void fill(struct plan_builder *b, struct plan *p)
     p->stop_version = h->stop_version;
     p->environment = h->environment;
     unit_key_init(&p->unit_key, h->unit_key, sizeof h->unit_key);
-    crypto_auth_hmacsha256_init(&p->hash_key, h->hash_key, sizeof h->hash_key);
-    token_key_init(&p->token_key, h->hash_key, sizeof h->hash_key);
+    set_secrets(p, h);
+    p->document = b->document;
+    p->document_len = b->document_len;
+    memcpy(p->document_hash, b->document_hash, sizeof p->document_hash);
     sort_pointers(&b->flags, flag_order);
     sort_pointers(&b->experiments, experiment_order);
     sort_pointers(&b->events, text_order);

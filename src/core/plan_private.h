@@ -162,13 +162,21 @@ struct event_attributes {
     size_t n;
 };
 
+#define PLAN_HASH_BYTES 16
+
 struct plan {
     atomic_uint refs;
     struct arena *arena; /* everything the plan points to */
     int64_t version, stop_version;
     const char *environment;
     struct unit_key unit_key;
-    crypto_auth_hmacsha256_state hash_key, token_key;
+    crypto_auth_hmacsha256_state hash_key, token_key, event_key;
+    bool handed_out;      /* there is no hash key: no API keys, no event tokens */
+    const char *document; /* what clients may be given of it, or NULL */
+    size_t document_len;
+    uint8_t document_hash[PLAN_HASH_BYTES];
+    const char *unit_types[PLAN_UNIT_TYPES_MAX]; /* "user" first */
+    size_t n_unit_types;
     struct plan_flag **flags; /* by key */
     const char **flag_keys;   /* of flags, sorted */
     size_t n_flags;

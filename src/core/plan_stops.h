@@ -13,4 +13,10 @@
  * the set. */
 bool plan_set_stop(struct plan_set *s, const char *environment, const uint8_t *salt);
 
+/* The same for one plan. */
+bool plan_stop(struct plan *p, const uint8_t *salt);
+
+/* The salt of the next experiment that counts as stopped by a guardrail, or NULL; *at begins at 0. */
+const uint8_t *plan_next_stop(const struct plan *p, size_t *at);
+
 #endif

@@ -13,17 +13,28 @@
 
 _Static_assert(sodium_base64_ENCODED_LEN(TOKEN_BYTES, VARIANT) == TOKEN_TEXT + 1, "the text of a token");
 
-void token_key_init(crypto_auth_hmacsha256_state *state, const uint8_t *hash_key, size_t len)
+void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose,
+                      uint8_t out[crypto_auth_hmacsha256_BYTES])
 {
-    static const char purpose[] = "cohortd sticky token 1";
-    uint8_t key[crypto_auth_hmacsha256_BYTES];
     crypto_auth_hmacsha256_state s;
     crypto_auth_hmacsha256_init(&s, hash_key, len);
-    crypto_auth_hmacsha256_update(&s, (const unsigned char *)purpose, sizeof purpose - 1);
-    crypto_auth_hmacsha256_final(&s, key);
+    crypto_auth_hmacsha256_update(&s, (const unsigned char *)purpose, strlen(purpose));
+    crypto_auth_hmacsha256_final(&s, out);
+    sodium_memzero(&s, sizeof s);
+}
+
+void token_key_init(crypto_auth_hmacsha256_state *state, const uint8_t *hash_key, size_t len,
+                    const char *purpose)
+{
+    uint8_t key[crypto_auth_hmacsha256_BYTES];
+    token_key_derive(hash_key, len, purpose, key);
     crypto_auth_hmacsha256_init(state, key, sizeof key);
     sodium_memzero(key, sizeof key);
-    sodium_memzero(&s, sizeof s);
+}
+
+void token_sticky_key(const uint8_t hash_key[32], uint8_t out[TOKEN_KEY_BYTES])
+{
+    token_key_derive(hash_key, 32, STICKY_PURPOSE, out);
 }
 
 static void put(uint8_t *to, uint64_t value, size_t n)

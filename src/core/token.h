@@ -4,6 +4,7 @@
 
 #include "core/decide.h"
 
+#define TOKEN_KEY_BYTES 32
 #define TOKEN_TEXT 71                                         /* characters */
 #define TOKEN_MAX_AGE_US (INT64_C(400) * 24 * 3600 * 1000000) /* older ones are ignored */
 #define TOKEN_MAX_FUTURE_US (INT64_C(24) * 3600 * 1000000)    /* clocks differ; but not by more */
@@ -16,6 +17,9 @@ struct token {
     struct unit unit;
     int64_t issued_us; /* since 1970 */
 };
+
+/* K of an environment's hash key: enough to make and read sticky tokens, and nothing else. */
+void token_sticky_key(const uint8_t hash_key[32], uint8_t out[TOKEN_KEY_BYTES]);
 
 /* NUL-terminated. */
 void token_make(const struct plan *p, const struct token *t, char out[TOKEN_TEXT + 1]);

@@ -1,4 +1,4 @@
-/* The key of sticky tokens, for the builder of plans alone. */
+/* The keys of tokens, for the builder of plans alone. */
 #ifndef COHORT_CORE_TOKEN_PRIVATE_H
 #define COHORT_CORE_TOKEN_PRIVATE_H
 
@@ -6,7 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* HMAC-SHA-256(hash_key, "cohortd sticky token 1") as the key of a state. */
-void token_key_init(crypto_auth_hmacsha256_state *state, const uint8_t *hash_key, size_t len);
+#define STICKY_PURPOSE "cohortd sticky token 1"
+#define EVENT_PURPOSE "cohortd event token 1"
+
+/* HMAC-SHA-256(hash_key, purpose): the key of one kind of token. */
+void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose,
+                      uint8_t out[crypto_auth_hmacsha256_BYTES]);
+/* The same as the key of a state. */
+void token_key_init(crypto_auth_hmacsha256_state *state, const uint8_t *hash_key, size_t len,
+                    const char *purpose);
 
 #endif

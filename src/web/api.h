@@ -39,6 +39,7 @@ struct api_options {
     int64_t event_max_future_us; /* events later than now plus this are rejected */
     const char *cors_origins;    /* "*", or a list with blanks, or "" for none; outlives the worker */
     size_t max_body;             /* bytes of an event batch */
+    bool client_tokens;          /* events of client keys need an event token */
     bool sync_records;           /* an answer waits until the records of its decisions are durable */
 };
 

@@ -60,8 +60,8 @@ static int kept_text(const json_t *v, const struct event_rules *rules, struct re
 static int accept_outcome(const json_t *v, const struct event_rules *rules, struct buffer *out,
                           unsigned *n_records, struct event_refusal *why)
 {
-    static const char *const fields[] = {"id",    "name",     "units",      "ts",
-                                         "value", "decision", "attributes", NULL};
+    static const char *const fields[] = {"id",       "name",       "units",       "ts", "value",
+                                         "decision", "attributes", "event_token", NULL};
     struct event_item item;
     struct record rec = {.kind = RECORD_OUTCOME};
     struct record_outcome *o = &rec.u.outcome;
@@ -127,8 +127,8 @@ static int check_draw(const json_t *v, const struct plan_experiment *x, struct r
 static int accept_exposure(const json_t *v, const struct event_rules *rules, struct buffer *out,
                            unsigned *n_records, struct event_refusal *why)
 {
-    static const char *const fields[] = {"id", "experiment", "variant",    "phase", "units",
-                                         "ts", "decision",   "attributes", NULL};
+    static const char *const fields[] = {"id", "experiment", "variant",    "phase",       "units",
+                                         "ts", "decision",   "attributes", "event_token", NULL};
     struct event_item item;
     struct record rec = {.kind = RECORD_EXPOSURE};
     struct record_exposure *x = &rec.u.exposure;
@@ -244,7 +244,8 @@ static const json_t *events_of(struct api_context *c, const json_t *doc)
 {
     const json_t *list = json_is_array(doc) ? doc : json_object_get(doc, "events");
     const char *why = NULL;
-    if (!json_is_array(list) || (json_is_object(doc) && json_object_size(doc) != 1))
+    size_t members = json_object_get(doc, "key") ? 2 : 1;
+    if (!json_is_array(list) || (json_is_object(doc) && json_object_size(doc) != members))
         why = "The body must be {\"events\": […]} or an array of events, and nothing else.";
     else if (json_array_size(list) == 0)
         why = "\"events\" is empty; a batch has 1 to 1000 events.";
@@ -293,7 +294,8 @@ static int accept_all(struct api_context *c, const json_t *list, const struct ev
                       const char *kind, accept_fn *accept, struct batch *b, unsigned *n_records)
 {
     struct buffer *out = &c->w->out;
-    struct event_rules rules = {c->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key)};
+    struct event_rules rules = {c->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key),
+                                c->w->options.client_tokens && c->key->role == ROLE_CLIENT};
     size_t i;
     json_t *v;
     json_array_foreach((json_t *)list, i, v)

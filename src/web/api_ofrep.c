@@ -10,6 +10,7 @@
 #include "codec/json_in.h"
 #include "codec/json_out.h"
 #include "core/decide.h"
+#include "core/event_token.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
 #include "web/decision_json.h"
@@ -171,8 +172,28 @@ static void answer(const struct api_context *c, struct held *h)
         on_recorded(h, wait == RECORDS_NONE);
 }
 
+/* A browser's proof of whom it asked about; servers need none. The text may be empty: no token. */
+struct pass {
+    int64_t expires_us;
+    char text[EVENT_TOKEN_TEXT + 1];
+};
+
+static void make_pass(const struct api_context *c, struct subject *s, int64_t now_us, struct pass *out)
+{
+    out->text[0] = '\0';
+    out->expires_us = event_token_expiry(now_us, c->w->options.event_max_age_us);
+    if (c->key->role != ROLE_CLIENT || !event_token_make(c->plan, s, out->expires_us, out->text))
+        out->expires_us = 0;
+}
+
+static const char *pass_text(const struct pass *p)
+{
+    return p->text[0] ? p->text : NULL;
+}
+
 struct single {
     const struct plan *plan;
+    struct pass pass;
     int64_t now_us;
     struct decision decision;
     uint8_t id[16];
@@ -181,7 +202,7 @@ struct single {
 static void write_single(struct json_out *o, void *arg)
 {
     const struct single *s = arg;
-    decision_json(o, s->plan, &s->decision, s->id, s->now_us);
+    decision_json(o, s->plan, &s->decision, s->id, s->now_us, pass_text(&s->pass));
 }
 
 void ofrep_single(struct api_context *c)
@@ -206,6 +227,7 @@ void ofrep_single(struct api_context *c)
     int64_t now = clock_wall_us();
     struct single s = {.plan = p, .now_us = now};
     decide(p, flag, &subject, now, freshness_blind_us(c->w->services.counters), &s.decision);
+    make_pass(c, &subject, now, &s.pass);
     uuid7(now, s.id);
     counter_add(c->w->services.counters, decisions, 1);
     if (!json_write(&c->w->out, write_single, &s)) {
@@ -220,6 +242,7 @@ void ofrep_single(struct api_context *c)
 
 struct bulk {
     const struct plan *plan;
+    struct pass pass;
     int64_t now_us;
     size_t n;
     struct decision *decisions;
@@ -233,10 +256,14 @@ static void write_bulk(struct json_out *o, void *arg)
     json_out_key(o, "flags");
     json_out_begin_array(o);
     for (size_t i = 0; i < b->n; i++)
-        decision_json(o, b->plan, &b->decisions[i], b->ids[i], b->now_us);
+        decision_json(o, b->plan, &b->decisions[i], b->ids[i], b->now_us, pass_text(&b->pass));
     json_out_end_array(o);
     json_out_key(o, "metadata");
     json_out_begin_object(o);
+    if (b->pass.text[0]) {
+        json_out_key(o, "eventToken");
+        json_out_string(o, b->pass.text);
+    }
     json_out_end_object(o);
     json_out_end_object(o);
 }
@@ -246,8 +273,8 @@ static void hash_text(crypto_generichash_state *h, const char *s)
     crypto_generichash_update(h, (const unsigned char *)s, strlen(s) + 1);
 }
 
-/* Depends on what was decided (so on the configuration), on the whole context and on the credential; not on
- * the decisions' ids, which are new every time. */
+/* Depends on what was decided (so on the configuration), on the whole context, on the credential and on when
+ * the event token expires, once a day; not on the decisions' ids, which are new every time. */
 static void make_etag(const struct api_context *c, const struct bulk *b, char etag[40])
 {
     crypto_generichash_state h;
@@ -257,6 +284,7 @@ static void make_etag(const struct api_context *c, const struct bulk *b, char et
     crypto_generichash_init(&h, NULL, 0, sizeof digest);
     crypto_generichash_update(&h, (const unsigned char *)&c->key->id, sizeof c->key->id);
     crypto_generichash_update(&h, (const unsigned char *)body, len);
+    crypto_generichash_update(&h, (const unsigned char *)&b->pass.expires_us, sizeof b->pass.expires_us);
     for (size_t i = 0; i < b->n; i++) {
         const struct decision *d = &b->decisions[i];
         int32_t numbers[4] = {(int32_t)d->reason, d->phase ? plan_phase_id(d->phase) : 0, d->propensity_ppm,
@@ -282,6 +310,7 @@ static bool decide_all(struct api_context *c, struct subject *s, int64_t now, st
     b->ids = arena_alloc(c->w->arena, (n + 1) * sizeof *b->ids);
     if (!b->decisions || !b->ids)
         return false;
+    make_pass(c, s, now, &b->pass);
     for (size_t i = 0; i < n; i++) {
         decide(p, plan_flag_at(p, i), s, now, blind_us, &b->decisions[b->n]);
         if (!plan_flag_archived(plan_flag_at(p, i)))

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-const char *auth_presented(const struct http_request *r)
+static const char *in_header(const struct http_request *r)
 {
     const char *h = http_header(r, "authorization");
     if (h && strncasecmp(h, "Bearer ", 7) == 0) {
@@ -15,22 +15,61 @@ const char *auth_presented(const struct http_request *r)
     return http_header(r, "x-api-key");
 }
 
-int auth_check(const struct http_request *r, const struct plan_set *plans, unsigned may,
+/* Behind the word and the blanks before it; NULL when something else stands there. */
+static const char *behind(const char *p, const char *end, const char *word)
+{
+    size_t n = strlen(word);
+    while (p && p < end && *p && strchr(" \t\r\n", *p))
+        p++;
+    return p && (size_t)(end - p) >= n && memcmp(p, word, n) == 0 ? p + n : NULL;
+}
+
+/* Without parsing the body: nobody has been let in yet. */
+static bool in_body(const char *body, size_t len, char out[AUTH_BODY_KEY_MAX + 1])
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    const char *end = body + len;
+    const char *p = behind(behind(behind(behind(body, end, "{"), end, "\"key\""), end, ":"), end, "\"");
+    size_t n = 0;
+    while (p && p < end && *p && strchr(allowed, *p) && n < AUTH_BODY_KEY_MAX)
+        out[n++] = *p++;
+    out[n] = '\0';
+    return p && p < end && *p == '"' && n > 0;
+}
+
+void auth_presented(const struct http_request *r, bool body_too, struct auth_presented *out)
+{
+    size_t len;
+    out->key = in_header(r);
+    out->in_body = false;
+    if (out->key || !body_too)
+        return;
+    const char *body = http_body(r, &len);
+    if (body && in_body(body, len, out->text)) {
+        out->in_body = true;
+        out->key = out->text;
+    }
+}
+
+int auth_check(const struct auth_presented *presented, const struct plan_set *plans, unsigned may,
                const struct plan_api_key **key, const struct plan **plan, const char **why)
 {
     *key = NULL;
     *plan = NULL;
     if (may == MAY_ANYONE)
         return 0;
-    const char *presented = auth_presented(r);
-    if (!presented || !*presented) {
+    if (!presented->key || !*presented->key) {
         *why = "This needs an API key: send it as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
         return 401;
     }
-    *key = plan_set_find_key(plans, presented, strlen(presented), plan);
+    *key = plan_set_find_key(plans, presented->key, strlen(presented->key), plan);
     if (!*key) {
         *why = "This API key is unknown or was revoked.";
         return 401;
+    }
+    if (presented->in_body && (*key)->role != ROLE_CLIENT) {
+        *why = "Only a client key may stand in the body; send this one in a header.";
+        return 403;
     }
     if (!(may & MAY((*key)->role))) {
         *why = "This API key's role may not do this; the role of a key is in its name: ck_ROLE_….";

@@ -10,14 +10,26 @@
 #define MAY_ANYONE 0u /* no key needed */
 #define MAY_DECIDE (MAY(ROLE_ADMIN) | MAY(ROLE_PRODUCT) | MAY(ROLE_EVENTS) | MAY(ROLE_CLIENT))
 #define MAY_READ (MAY(ROLE_ADMIN) | MAY(ROLE_PRODUCT) | MAY(ROLE_ANALYST))
+/* With the plan comes the unit key, which tells whose unit is whose: for servers that know the ids anyway. */
+#define MAY_HAVE_PLAN (MAY(ROLE_ADMIN) | MAY(ROLE_PRODUCT) | MAY(ROLE_EVENTS))
 #define MAY_ADMIN MAY(ROLE_ADMIN)
 #define MAY_EDIT (MAY(ROLE_ADMIN) | MAY(ROLE_PRODUCT))
 
-/* The key presented as "Authorization: Bearer …" or "X-API-Key: …"; NULL when there is none. */
-const char *auth_presented(const struct http_request *r);
+#define AUTH_BODY_KEY_MAX 128
 
-/* 0, *key and the plan of its environment, or the status (401, 403) with a sentence in *why. */
-int auth_check(const struct http_request *r, const struct plan_set *plans, unsigned may,
+struct auth_presented {
+    const char *key; /* NULL when there is none */
+    bool in_body;
+    char text[AUTH_BODY_KEY_MAX + 1];
+};
+
+/* The key presented as "Authorization: Bearer …" or "X-API-Key: …"; where there is none and in_body is true,
+ * the member "key" with which the body begins: {"key": "ck_client_…", …}. */
+void auth_presented(const struct http_request *r, bool in_body, struct auth_presented *out);
+
+/* 0, *key and the plan of its environment, or the status (401, 403) with a sentence in *why. In a body only a
+ * client key is good: servers have headers. */
+int auth_check(const struct auth_presented *presented, const struct plan_set *plans, unsigned may,
                const struct plan_api_key **key, const struct plan **plan, const char **why);
 
 const char *auth_role_name(enum api_role role);

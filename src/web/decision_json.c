@@ -62,7 +62,7 @@ static void experiment_members(struct json_out *o, const struct plan *p, const s
 }
 
 static void metadata(struct json_out *o, const struct plan *p, const struct decision *d,
-                     const uint8_t decision_id[16], int64_t now_us)
+                     const uint8_t decision_id[16], int64_t now_us, const char *event_token)
 {
     json_out_key(o, "metadata");
     json_out_begin_object(o);
@@ -77,12 +77,14 @@ static void metadata(struct json_out *o, const struct plan *p, const struct deci
         int_member(o, "propensity", d->propensity_ppm);
     if (d->inclusion_ppm >= 0)
         int_member(o, "inclusion", d->inclusion_ppm);
+    if (event_token)
+        text_member(o, "eventToken", event_token);
     int_member(o, "planVersion", plan_version(p));
     json_out_end_object(o);
 }
 
 void decision_json_members(struct json_out *o, const struct plan *p, const struct decision *d,
-                           const uint8_t decision_id[16], int64_t now_us)
+                           const uint8_t decision_id[16], int64_t now_us, const char *event_token)
 {
     text_member(o, "key", plan_flag_key(d->flag));
     text_member(o, "reason", decide_reason_ofrep(d->reason));
@@ -91,13 +93,13 @@ void decision_json_members(struct json_out *o, const struct plan *p, const struc
         json_out_key(o, "value");
         json_out_raw(o, d->value_json);
     }
-    metadata(o, p, d, decision_id, now_us);
+    metadata(o, p, d, decision_id, now_us, event_token);
 }
 
 void decision_json(struct json_out *o, const struct plan *p, const struct decision *d,
-                   const uint8_t decision_id[16], int64_t now_us)
+                   const uint8_t decision_id[16], int64_t now_us, const char *event_token)
 {
     json_out_begin_object(o);
-    decision_json_members(o, p, d, decision_id, now_us);
+    decision_json_members(o, p, d, decision_id, now_us, event_token);
     json_out_end_object(o);
 }

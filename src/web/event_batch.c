@@ -84,11 +84,25 @@ static bool read_events(struct cursor *c, json_t *list, struct event_unread *unr
     return false;
 }
 
+/* The client key that a beacon begins with; it was looked at already. */
+static bool skip_key(struct cursor *c)
+{
+    if (!take(c, "\"key\""))
+        return true;
+    if (!take(c, ":"))
+        return false;
+    skip_blanks(c);
+    if (c->at == c->end || *c->at != '"' || !skip_string(c))
+        return false;
+    c->at++;
+    return take(c, ",");
+}
+
 static bool read_apart(const char *body, size_t len, json_t *list, struct event_unread *unread)
 {
     struct cursor c = {body, body + len};
     bool wrapped = take(&c, "{");
-    if (wrapped && (!take(&c, "\"events\"") || !take(&c, ":")))
+    if (wrapped && (!skip_key(&c) || !take(&c, "\"events\"") || !take(&c, ":")))
         return false;
     if (!take(&c, "[") || !read_events(&c, list, unread) || (wrapped && !take(&c, "}")))
         return false;

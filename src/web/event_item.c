@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "codec/json_in.h"
+#include "core/event_token.h"
 #include "web/kept_attributes.h"
 
 int event_refuse(struct event_refusal *why, const char *code, const char *fmt, ...)
@@ -102,6 +103,37 @@ static int read_units(const json_t *v, const struct event_rules *rules, struct e
     return ERR_OK;
 }
 
+/* A browser reports of those it asked about. */
+static int check_token(const json_t *v, const struct event_rules *rules, const struct event_item *item,
+                       struct event_refusal *why)
+{
+    struct event_token t;
+    if (!rules->need_token)
+        return ERR_OK;
+    if (!json_is_string(v))
+        return event_refuse(why, v ? "bad_field" : "token_missing",
+                            "\"event_token\" must be the eventToken of an answer's metadata: this server "
+                            "takes events of client keys only for units they asked about.");
+    switch (event_token_check(rules->plan, json_string_value(v), json_string_length(v), rules->now_us, &t)) {
+    case EVENT_TOKEN_FORGED:
+        return event_refuse(why, "token_forged",
+                            "\"event_token\" was not made by this environment; send the eventToken of an "
+                            "answer's metadata unchanged.");
+    case EVENT_TOKEN_EXPIRED:
+        return event_refuse(why, "token_expired",
+                            "\"event_token\" has expired; ask for a decision again and take its eventToken.");
+    case EVENT_TOKEN_GOOD:
+        break;
+    }
+    for (size_t i = 0; i < item->n_units; i++)
+        if (!event_token_has(&t, &item->units[i].unit))
+            return event_refuse(why, "token_other_unit",
+                                "\"event_token\" is not for this %s: it has the units of the context that "
+                                "was asked about.",
+                                item->units[i].type);
+    return ERR_OK;
+}
+
 int event_item_read(const json_t *v, const struct event_rules *rules, const char *const *fields,
                     struct event_item *out, struct event_refusal *why)
 {
@@ -114,6 +146,7 @@ int event_item_read(const json_t *v, const struct event_rules *rules, const char
     out->id_text = json_string_value(json_object_get(v, "id"));
     if ((rc = check_fields(v, fields, why)) != ERR_OK ||
         (rc = read_units(json_object_get(v, "units"), rules, out, why)) != ERR_OK ||
+        (rc = check_token(json_object_get(v, "event_token"), rules, out, why)) != ERR_OK ||
         (rc = read_time(json_object_get(v, "ts"), rules, &out->ts_us, why)) != ERR_OK)
         return rc;
     const json_t *decision = json_object_get(v, "decision");

@@ -17,6 +17,7 @@ struct event_rules {
     const struct api_options *options;
     int64_t now_us;
     bool trusted;
+    bool need_token; /* of whoever reports: an event token that has the event's units */
 };
 
 /* Why an event was refused: a stable word, and a sentence with the field's name and what would be right. */

@@ -163,11 +163,22 @@ static void count(struct http_server *s, int status)
         counter_add(s->counters, http_4xx, 1);
 }
 
+/* Whoever is told to come again is told when: clients that aren't told come at once. */
+static void add_retry_after(struct http_request *r, int status)
+{
+    static const char name[] = "Retry-After: ";
+    if ((status != 429 && status != 503) ||
+        (r->extra.len > 0 && memmem(r->extra.data, r->extra.len, name, sizeof name - 1)))
+        return;
+    http_add_header(r, "Retry-After", "1");
+}
+
 void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t len)
 {
     struct http_conn *c = conn_of(r);
     struct answer a = {status, content_type, body, content_type ? len : 0};
     conn_enter(c);
+    add_retry_after(r, status);
     if (c->bev) {
         c->last = c->last || c->server->draining;
         count(c->server, status);

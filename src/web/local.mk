@@ -28,6 +28,7 @@ web_apis = \
 	src/web/api_health.c src/web/api_health.h \
 	src/web/api_ofrep.c src/web/api_ofrep.h \
 	src/web/api_openapi.c src/web/api_openapi.h src/web/openapi_data.h \
+	src/web/api_plan.c src/web/api_plan.h \
 	src/web/api_preview.c src/web/api_preview.h \
 	src/web/auth.c src/web/auth.h \
 	src/web/cors.c src/web/cors.h \

@@ -10,6 +10,7 @@
 #include "web/api_health.h"
 #include "web/api_ofrep.h"
 #include "web/api_openapi.h"
+#include "web/api_plan.h"
 #include "web/api_preview.h"
 #include "web/auth.h"
 #include "web/cors.h"
@@ -25,21 +26,21 @@
 /* What is decided and reported. */
 #define OPEN(path, fn)                                                                                       \
     {                                                                                                        \
-        HTTP_GET, path, fn, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY, NULL, NULL                        \
+        HTTP_GET, path, fn, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY, false, NULL, NULL                 \
     }
 #define OFREP(path, fn)                                                                                      \
     {                                                                                                        \
-        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_OFREP, true, DECISION_BODY, NULL, NULL                       \
+        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_OFREP, true, DECISION_BODY, false, NULL, NULL                \
     }
 #define EVENTS(path, fn)                                                                                     \
     {                                                                                                        \
-        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_PROBLEM, true, 0, NULL, NULL                                 \
+        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_PROBLEM, true, 0, true, NULL, NULL                           \
     }
 
 /* Definitions: an operation of store/call_ops.c on a thing. */
 #define DEFINE(method, path, fn, may, op, thing)                                                             \
     {                                                                                                        \
-        method, path, fn, may, ERRORS_PROBLEM, false, DEFINITION_BODY, op, thing                             \
+        method, path, fn, may, ERRORS_PROBLEM, false, DEFINITION_BODY, false, op, thing                      \
     }
 #define READ(path, op, thing) DEFINE(HTTP_GET, path, definitions_get, MAY_READ, op, thing)
 #define READ_ADMIN(path, op, thing) DEFINE(HTTP_GET, path, definitions_get, MAY_ADMIN, op, thing)
@@ -63,7 +64,11 @@ static const struct route routes[] = {
     EVENTS("/v1/outcomes", events_outcomes),
     EVENTS("/v1/exposures", events_exposures),
 
-    {HTTP_POST, "/v1/preview", preview_post, MAY_READ, ERRORS_PROBLEM, false, DECISION_BODY, NULL, NULL},
+    {HTTP_POST, "/v1/preview", preview_post, MAY_READ, ERRORS_PROBLEM, false, DECISION_BODY, false, NULL,
+     NULL},
+
+    {HTTP_GET, "/v1/plan-document", plan_document_get, MAY_HAVE_PLAN, ERRORS_PROBLEM, false, SMALL_BODY,
+     false, NULL, NULL},
 
     DEFINE(HTTP_POST, "/v1/plan", definitions_create, MAY_READ, "plan", "metric"),
 
@@ -255,7 +260,9 @@ static void add_plan_age(const struct api_context *c)
 static void dispatch(struct api_context *c, const struct route *route)
 {
     const char *why = NULL;
+    struct auth_presented presented;
     int status = 0;
+    auth_presented(c->r, route->key_in_body, &presented);
     if (route->cors)
         cors_add(c->r, c->w->options.cors_origins);
     c->route = route;
@@ -263,7 +270,7 @@ static void dispatch(struct api_context *c, const struct route *route)
         status = 503;
         why = "This server has not read its definitions yet; try again in a second.";
     } else {
-        status = auth_check(c->r, c->w->plans, route->may, &c->key, &c->plan, &why);
+        status = auth_check(&presented, c->w->plans, route->may, &c->key, &c->plan, &why);
     }
     if (status != 0) {
         refuse(c, route, status, why);

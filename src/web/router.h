@@ -18,6 +18,7 @@ struct route {
     enum error_style errors;
     bool cors;
     size_t max_body;        /* 0: the option max_body_bytes */
+    bool key_in_body;       /* a client key may stand there: a beacon of a browser has no headers */
     const char *op, *thing; /* of a definition: base/call.h; else NULL */
 };
 

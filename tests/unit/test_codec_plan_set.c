@@ -4,7 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/plan_document.h"
 #include "codec/plan_json.h"
+#include "core/decide.h"
+#include "core/plan_stops.h"
+#include "model_document.h"
 #include "suite.h"
 
 #define KEY_P "f90f48f03c28dc866d91b62c99a0ea47a4423959838711ca3133f19b0abb0915"
@@ -118,10 +122,77 @@ START_TEST(damage_is_told)
 }
 END_TEST
 
+/* A plan that was handed out decides like the server's, stops included, and knows no secret of its. */
+START_TEST(a_document_is_handed_out)
+{
+    uint8_t tag[16], later[16];
+    size_t len, at = 0;
+    struct error e;
+    struct plan *out;
+    struct plan_set *s = read_set(model_document);
+    const struct plan *p = plan_set_at(s, 0);
+    plan_document_tag(p, tag);
+    char *text = plan_document_text(p, &len);
+    ck_assert_ptr_nonnull(text);
+    ck_assert_ptr_null(memmem(text, len, "hash", 4));
+    ck_assert_msg(plan_from_json(text, len, &out, &e) == 0, "%s: %s", e.place, e.text);
+    ck_assert_uint_eq(plan_flag_count(out), plan_flag_count(p));
+    ck_assert_uint_eq(plan_quarantine_count(out), plan_quarantine_count(p));
+    for (size_t i = 0; i < plan_flag_count(p); i++)
+        for (int user = 0; user < 200; user++) {
+            char id[16];
+            struct decision a, b;
+            struct subject sa, sb;
+            int n = snprintf(id, sizeof id, "u-%d", user);
+            subject_init(&sa, id, (size_t)n, NULL);
+            subject_init(&sb, id, (size_t)n, NULL);
+            decide(p, plan_flag_at(p, i), &sa, 200, 0, &a);
+            decide(out, plan_flag_at(out, i), &sb, 200, 0, &b);
+            ck_assert_int_eq(a.reason, b.reason);
+            ck_assert_str_eq(a.variant_name, b.variant_name);
+            ck_assert_mem_eq(&a.unit, &b.unit, sizeof a.unit);
+            ck_assert_int_eq(a.propensity_ppm, b.propensity_ppm);
+        }
+    free(text);
+    plan_unref(out);
+    uint8_t salt[16];
+    sodium_hex2bin(salt, sizeof salt, "76bce11275840801ed52ecf588674111", 32, NULL, NULL, NULL);
+    ck_assert(plan_set_stop(s, plan_environment(p), salt));
+    plan_document_tag(p, later);
+    ck_assert(memcmp(tag, later, sizeof tag) != 0);
+    text = plan_document_text(p, &len);
+    ck_assert_int_eq(plan_from_json(text, len, &out, &e), 0);
+    ck_assert_mem_eq(plan_next_stop(out, &at), salt, sizeof salt);
+    free(text);
+    plan_unref(out);
+    plan_set_unref(s);
+}
+END_TEST
+
+START_TEST(what_was_handed_out_opens_nothing)
+{
+    struct error e;
+    struct plan *out;
+    size_t len;
+    char *text = two("staging", "production");
+    struct plan_set *s = read_set(text);
+    free(text);
+    text = plan_document_text(plan_set_at(s, 1), &len);
+    ck_assert_int_eq(plan_from_json(text, len, &out, &e), 0);
+    ck_assert_ptr_null(plan_api_key_find(out, "ck_staging", 10));
+    ck_assert_ptr_null(plan_document(out, &len)); /* and is not handed on */
+    free(text);
+    plan_unref(out);
+    plan_set_unref(s);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("plan_set");
     tcase_add_test(tc, each_key_has_its_plan);
+    tcase_add_test(tc, a_document_is_handed_out);
+    tcase_add_test(tc, what_was_handed_out_opens_nothing);
     tcase_add_test(tc, one_environment_is_a_set_too);
     tcase_add_test(tc, damage_is_told);
     return run_case("plan_set", tc);

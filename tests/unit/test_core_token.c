@@ -1,8 +1,9 @@
-/* Sticky tokens: signed, foreign, old, of an earlier iteration; and traces in words. */
+/* Sticky tokens: signed, foreign, old, of an earlier iteration; event tokens; and traces in words. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/event_token.h"
 #include "core/token.h"
 #include "plan_fixture.h"
 #include "suite.h"
@@ -261,6 +262,48 @@ START_TEST(every_step_has_words)
 }
 END_TEST
 
+/* Of a user and a device; the plan knows both types. */
+START_TEST(an_event_token_has_the_units_of_the_context)
+{
+    static const int64_t day = INT64_C(86400) * 1000000;
+    struct experiment_def *x = fixture_experiment(1, "cta");
+    x->unit_type = "device";
+    struct plan *p = sticky_plan(x);
+    struct attr_field f = {.name = "device", .name_len = 6, .value = text("d-1")};
+    struct attr object = {.type = ATTR_OBJECT, .u.object = {&f, 1}};
+    struct subject s;
+    struct event_token t;
+    struct unit user, device, other;
+    char out[EVENT_TOKEN_TEXT + 1];
+    int64_t expires = event_token_expiry(NOW, 7 * day);
+    ck_assert(expires > NOW + 7 * day && expires <= NOW + 8 * day);
+    ck_assert_int_eq(event_token_expiry(NOW + 1, 7 * day), expires);
+    subject_init(&s, "c-1", 3, &object);
+    ck_assert(event_token_make(p, &s, expires, out));
+    size_t len = strlen(out);
+    ck_assert_int_eq(event_token_check(p, out, len, NOW, &t), EVENT_TOKEN_GOOD);
+    ck_assert_int_eq(t.expires_us, expires);
+    ck_assert_int_eq(event_token_check(p, out, len, expires - 1, &t), EVENT_TOKEN_GOOD);
+    ck_assert_int_eq(event_token_check(p, out, len, expires, &t), EVENT_TOKEN_EXPIRED);
+    ck_assert_uint_eq(t.n_units, 2);
+    unit_from_raw(plan_unit_key(p), "user", 4, "c-1", 3, &user);
+    unit_from_raw(plan_unit_key(p), "device", 6, "d-1", 3, &device);
+    unit_from_raw(plan_unit_key(p), "device", 6, "c-1", 3, &other);
+    ck_assert(event_token_has(&t, &user) && event_token_has(&t, &device) && !event_token_has(&t, &other));
+    for (size_t i = 0; i < len; i++) {
+        char changed[EVENT_TOKEN_TEXT + 1];
+        memcpy(changed, out, len + 1);
+        changed[i] = changed[i] == 'A' ? 'B' : 'A';
+        ck_assert_msg(event_token_check(p, changed, len, NOW, &t) == EVENT_TOKEN_FORGED, "%zu", i);
+    }
+    for (size_t n = 0; n < len; n++)
+        ck_assert_int_eq(event_token_check(p, out, n, NOW, &t), EVENT_TOKEN_FORGED);
+    subject_init(&s, NULL, 0, NULL);
+    ck_assert(!event_token_make(p, &s, expires, out)); /* nobody */
+    plan_unref(p);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("token");
@@ -268,6 +311,7 @@ int main(void)
     tcase_add_test(tc, who_has_a_token_stays);
     tcase_add_test(tc, what_a_token_outlasts);
     tcase_add_test(tc, tokens_that_are_ignored_say_why);
+    tcase_add_test(tc, an_event_token_has_the_units_of_the_context);
     tcase_add_test(tc, a_trace_tells_every_step);
     tcase_add_test(tc, every_step_has_words);
     return run_case("token", tc);
