@@ -33,7 +33,8 @@ SQL_MIGRATIONS = \
 	sql/migrations/0056_verdicts.sql \
 	sql/migrations/0060_webhooks.sql \
 	sql/migrations/0064_results.sql \
-	sql/migrations/0066_holdout_lift.sql
+	sql/migrations/0066_holdout_lift.sql \
+	sql/migrations/0070_bandits.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \
@@ -56,6 +57,8 @@ SQL_FUNCTIONS = \
 	sql/functions/26_environments.sql \
 	sql/functions/27_lifecycle.sql \
 	sql/functions/27_overrides.sql \
+	sql/functions/28_bandit_phases.sql \
+	sql/functions/28_bandits.sql \
 	sql/functions/28_prerequisites.sql \
 	sql/functions/29_schedule.sql \
 	sql/functions/29_teams.sql \

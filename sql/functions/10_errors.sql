@@ -77,7 +77,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('experiment_key_unique', '23505', 409, 'The experiment exists', 'Use another key, or update the experiment that exists.', 'key', 'definition'),
 ('experiment_known', 'P0002', 404, 'There is no such experiment', 'select key from cohort.experiments lists them.', 'key', 'definition'),
 ('experiment_flag_known', '23503', 422, 'There is no such flag', 'Make the flag first: insert into cohort.flag (key, type) values (…); or leave flag out, to get one of the experiment''s own key.', 'flag', 'definition'),
-('experiment_kind_known', '23514', 422, 'An experiment has a known kind', 'An experiment''s kind is one of: ab, holdout.', 'kind', 'definition'),
+('experiment_kind_known', '23514', 422, 'An experiment has a known kind', 'An experiment''s kind is one of: ab, holdout, bandit, contextual.', 'kind', 'definition'),
 ('experiment_origin_known', '23514', 422, 'An experiment has a known origin', 'An experiment''s origin is one of: live, imported.', 'origin', 'definition'),
 ('experiment_unit_type_format', '23514', 422, 'A unit type has 1 to 32 of a-z 0-9 _', 'Use a word like user, device or account: 1 to 32 of a-z 0-9 _, beginning with a letter.', 'unit_type', 'definition'),
 ('experiment_text_length', '23514', 422, 'Descriptions have at most 10,000 characters, owners 200', 'Shorten it, and link to the rest.', null, 'definition'),

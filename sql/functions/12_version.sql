@@ -22,7 +22,8 @@ declare
 begin
     foreach t in array array['environment', 'secret', 'condition_operator', 'flag', 'flag_rule', 'experiment', 'variant',
         'phase', 'phase_variant', 'metric', 'guardrail', 'api_key',
-        'phase_closed', 'layer', 'layer_slots', 'team', 'holdout', 'segment', 'override', 'prerequisite'] loop
+        'phase_closed', 'layer', 'layer_slots', 'team', 'holdout', 'segment', 'override', 'prerequisite',
+        'bandit', 'contextual'] loop
         execute format('drop trigger if exists zz_raise_version on cohort.%I', t);
         execute format('create constraint trigger zz_raise_version after insert or update or delete on cohort.%I
             deferrable initially deferred for each row execute function cohort.raise_version()', t);

@@ -42,7 +42,7 @@ create or replace function cohort.experiment_value_check(e cohort.experiment) re
 declare
     name text := format('experiment %s', cohort.shown(e.key));
 begin
-    if e.kind is null or e.kind not in ('ab', 'holdout') then
+    if e.kind is null or e.kind not in ('ab', 'holdout', 'bandit', 'contextual') then
         perform cohort.fail('experiment_kind_known', format('%s is no kind of experiment.', cohort.shown(e.kind)));
     end if;
     if e.origin is null or e.origin not in ('live', 'imported') then

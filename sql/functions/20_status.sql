@@ -89,6 +89,8 @@ begin
         if e.kind = 'holdout' then
             perform cohort.check_holdout_start(e);
         end if;
+    when 'bandit' then
+        perform cohort.check_bandit_start(e);
     when 'control' then
         if (cohort.control_of(e)).key is null then
             perform cohort.fail('experiment_control_missing', format('No variant of %s is the control.', name));
@@ -112,10 +114,10 @@ begin
     end case;
 end $$;
 comment on function cohort.check_start(cohort.experiment, text) is
-    'Checks one thing a start needs: variants, holdout, control, type, guardrails, stop_conditions, ramp, schedule';
+    'Checks one thing a start needs: variants, holdout, bandit, control, type, guardrails, stop_conditions, ramp, schedule';
 
 create or replace function cohort.start_checks() returns text[]
-    language sql immutable as $$ select '{variants,holdout,control,type,guardrails,stop_conditions,ramp,schedule}'::text[] $$;
+    language sql immutable as $$ select '{variants,holdout,bandit,control,type,guardrails,stop_conditions,ramp,schedule}'::text[] $$;
 comment on function cohort.start_checks() is 'What check_start() can check, in order';
 
 -- What a start fixes: the control is marked from now on, the flag has a type and a default.
@@ -172,7 +174,11 @@ begin
         insert into experiment_iteration (experiment_id, environment, experiment, iteration, salt, started_at, layer)
         values (e.id, e.environment, e.key, e.iteration, e.salt, e.started_at, e.layer);
         perform take_layer(e, e.layer_ppm);
-        perform open_phase(e);
+        if is_bandit(e) then
+            perform open_bandit(e);
+        else
+            perform open_phase(e);
+        end if;
         perform freeze_cap(e, m) from metrics_of(e) m;
     elsif e.status in ('stopped', 'shipped', 'archived') then
         update experiment_iteration i set stopped_at = coalesce(ended_at(e), e.stopped_at, e.archived_at)

@@ -1,5 +1,6 @@
 -- Traffic goes up and down. Slots that were never open are opened by a new phase, which owns them for good;
--- closed slots keep their phase and come back to it. So nobody who is in ever moves.
+-- closed slots keep their phase and come back to it. So nobody who is in ever moves. In a bandit all slots are owned
+-- from the start, and only closed and opened.
 
 create or replace function cohort.slots_ppm(slots int4multirange) returns int
     language sql immutable parallel safe
@@ -19,9 +20,15 @@ create or replace function cohort.all_slots() returns int4multirange
     language sql immutable parallel safe as $$ select '{[0,1000000)}'::int4multirange $$;
 comment on function cohort.all_slots() is 'Every slot there is';
 
+create or replace function cohort.first_time_phase(experiment_id int) returns int
+    language sql stable parallel safe as $$
+    select p.id from cohort.phase p where p.experiment_id = $1 and p.kind = 'time' order by p.number limit 1 $$;
+comment on function cohort.first_time_phase(int) is 'The time phase that an iteration of a bandit began with: it keeps the closed slots of all';
+
 create or replace function cohort.owned_slots(experiment_id int) returns int4multirange
     language sql stable parallel safe
-    as $$ select coalesce(range_agg(r), '{}') from cohort.phase p, unnest(p.traffic_slots) r where p.experiment_id = $1 $$;
+    as $$ select coalesce(range_agg(r), '{}') from cohort.phase p, unnest(p.traffic_slots) r
+           where p.experiment_id = $1 and (p.kind = 'traffic' or p.id = cohort.first_time_phase($1)) $$;
 comment on function cohort.owned_slots(int) is 'The traffic slots that the phases of an iteration own, closed ones too';
 
 create or replace function cohort.closed_slots(experiment_id int) returns int4multirange
@@ -101,12 +108,7 @@ begin
     insert into phase (environment, experiment, experiment_id, number, traffic_slots)
     select e.environment, e.key, e.id, coalesce(max(p.number), 0) + 1, slots from phase p where p.experiment_id = e.id
     returning id, number into opened, reached;
-    insert into phase_variant (phase_id, variant_id, share_ppm, slots)
-    select opened, v.id, v.share, int4multirange(int4range(v.upto - v.share, v.upto))
-      from (select x.id, (shares ->> x.key)::numeric::int as share,
-                   sum((shares ->> x.key)::numeric) over (order by x.position, x.id)::int as upto
-              from variant x where x.environment = e.environment and x.experiment = e.key and shares ? x.key) v
-     where v.share > 0;
+    perform share_out(opened, e, shares);
     return reached;
 end $$;
 comment on function cohort.add_phase(cohort.experiment, int4multirange, jsonb) is
@@ -117,7 +119,8 @@ create or replace function cohort.set_closed(e cohort.experiment, closed int4mul
     language plpgsql security definer set search_path = cohort, pg_temp as $$
 begin
     insert into phase_closed as c (phase_id, slots)
-    select p.id, p.traffic_slots * closed from phase p where p.experiment_id = e.id
+    select p.id, p.traffic_slots * closed from phase p
+     where p.experiment_id = e.id and (p.kind = 'traffic' or p.id = first_time_phase(e.id))
        and (p.traffic_slots && closed or exists (select from phase_closed o where o.phase_id = p.id))
     on conflict (phase_id) do update set slots = excluded.slots, changed_at = clock_timestamp()
      where c.slots <> excluded.slots;

@@ -17,6 +17,10 @@ create or replace function cohort.audit_key(object text, r jsonb) returns text
         when 'prerequisite' then concat_ws('/', r ->> 'experiment', r ->> 'requires')
         when 'layer_slots' then concat_ws('/', r ->> 'layer', r ->> 'experiment')
         when 'holdout' then r ->> 'experiment'
+        when 'bandit' then r ->> 'experiment'
+        when 'contextual' then r ->> 'experiment'
+        when 'model' then concat_ws('/', r ->> 'experiment', r ->> 'version')
+        when 'bandit_update' then concat_ws('/', r ->> 'experiment_id', r ->> 'id')
         when 'override' then concat_ws('/', r ->> 'experiment', r ->> 'id')
         when 'team_member' then concat_ws('/', r ->> 'team', r ->> 'role_name')
         when 'phase_variant' then concat_ws('/', r ->> 'phase_id', r ->> 'variant_id')
@@ -65,13 +69,18 @@ declare
 begin
     foreach t in array array['environment', 'secret', 'flag', 'flag_rule', 'experiment', 'variant', 'phase', 'phase_variant',
         'phase_closed', 'metric', 'guardrail', 'api_key', 'condition_operator', 'experiment_metric', 'stop_condition', 'frozen_cap', 'ramp_step', 'layer',
-        'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event', 'pause_event', 'webhook'] loop
+        'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event', 'pause_event', 'webhook',
+        'bandit', 'contextual', 'model'] loop
         if to_regclass('cohort.' || quote_ident(t)) is not null then
             execute format('create or replace trigger zy_audit after insert or update or delete on cohort.%I
                 for each row execute function cohort.audit_write()', t);
         end if;
     end loop;
 end $$;
+
+-- An update that opened no phase changed nothing.
+create or replace trigger zy_audit after insert on cohort.bandit_update
+    for each row when (new.phase_id is not null) execute function cohort.audit_write();
 
 create or replace function cohort.audit_refuse() returns trigger
     language plpgsql as $$
