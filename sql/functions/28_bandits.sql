@@ -99,7 +99,7 @@ begin
     if tg_op = 'UPDATE' and to_jsonb(new) - '{every_s,promote}'::text[] = to_jsonb(old) - '{every_s,promote}'::text[] then
         select * into e from cohort.experiment x where x.environment = new.environment and x.key = new.experiment;
     else
-        e := cohort.experiment_draft(new.environment, new.experiment, 'bandit_experiment_known', 'bandit_running_fixed', 'bandit');
+        e := cohort.experiment_draft(new.environment, new.experiment, 'bandit_experiment_known', 'bandit_running_fixed', 'settings');
     end if;
     if not cohort.is_bandit(e) then
         perform cohort.fail('bandit_experiment_known', format('Experiment %s is of kind %s.', cohort.shown(new.experiment), e.kind));
@@ -124,7 +124,7 @@ create or replace trigger bandit_check before insert or update on cohort.bandit
 create or replace function cohort.bandit_delete_check() returns trigger
     language plpgsql as $$
 begin
-    perform cohort.experiment_draft(old.environment, old.experiment, null, 'bandit_running_fixed', tg_table_name);
+    perform cohort.experiment_draft(old.environment, old.experiment, null, 'bandit_running_fixed', 'settings');
     return old;
 end $$;
 comment on function cohort.bandit_delete_check() is 'Trigger: only a draft''s settings can be deleted';
@@ -206,7 +206,7 @@ begin
     if tg_op = 'UPDATE' and (new.environment, new.experiment) is distinct from (old.environment, old.experiment) then
         perform cohort.fail('key_fixed', format('The features of bandit %s can''t become another''s.', cohort.shown(old.experiment)));
     end if;
-    e := cohort.experiment_draft(new.environment, new.experiment, 'contextual_bandit_known', 'bandit_running_fixed', 'contextual');
+    e := cohort.experiment_draft(new.environment, new.experiment, 'contextual_bandit_known', 'bandit_running_fixed', 'features');
     if e.kind <> 'contextual' then
         perform cohort.fail('contextual_kind', format('Experiment %s is of kind %s.', cohort.shown(new.experiment), e.kind));
     elsif not exists (select from cohort.bandit b where b.environment = new.environment and b.experiment = new.experiment) then

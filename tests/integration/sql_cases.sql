@@ -329,6 +329,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 
 \ir sql_cases_model.sql
 \ir sql_cases_lifecycle.sql
+\ir sql_cases_bandits.sql
 \ir sql_cases_metrics.sql
 
 create temp table seen as
