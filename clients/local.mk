@@ -1,2 +1,2 @@
-# Clients, each with a list of its own, and the misbehaving server that all of them are tried against.
-EXTRA_DIST += clients/tests/trouble_server.py
+# clients: what they share; each has a local.mk of its own where make builds something of it.
+EXTRA_DIST += clients/README.md clients/tests/trouble_server.py tests/vectors/event_retries.json

@@ -28,7 +28,8 @@ void cors_add(struct http_request *r, const char *allowed)
             return;
         http_add_header(r, "Access-Control-Allow-Origin", origin);
     }
-    http_add_header(r, "Access-Control-Expose-Headers", "ETag, Retry-After, Cohort-Plan-Age, Cohort-Record");
+    http_add_header(r, "Access-Control-Expose-Headers",
+                    "ETag, Retry-After, Date, Cohort-Plan-Age, Cohort-Record");
 }
 
 void cors_preflight(struct http_request *r, const char *allowed, const char *methods)

@@ -133,7 +133,7 @@ def cors(s, c):
     c.check("browsers may send JSON, both key headers and If-None-Match", True)
     a = s.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "o"}}, "client", headers={"Origin": "https://shop.example"})
     shown = a.headers["access-control-expose-headers"].split(", ")
-    c.check("and read ETag and Retry-After", {"ETag", "Retry-After"} <= set(shown), shown)
+    c.check("and read ETag and Retry-After", {"ETag", "Retry-After", "Date"} <= set(shown), shown)
     a = s.post("/v1/outcomes", [], "ck_client_wrong", headers={"Origin": "https://shop.example"})
     c.check("a refusal can be read too", a.status == 401 and a.headers["access-control-allow-origin"] == "*", a)
     a = s.request("OPTIONS", "/v1/plan-document", headers={"Origin": "https://shop.example", "Access-Control-Request-Method": "GET"})
