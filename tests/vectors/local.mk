@@ -21,3 +21,9 @@ EXTRA_DIST += tests/vectors/conditions.json tests/vectors/conditions_more.json
 tests_vectors_conditions_SOURCES = tests/vectors/conditions.c
 tests_vectors_conditions_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_vectors_conditions_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)
+
+check_PROGRAMS += tests/vectors/open_bandit
+TESTS += tests/vectors/open_bandit
+tests_vectors_open_bandit_SOURCES = tests/vectors/open_bandit.c
+tests_vectors_open_bandit_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
+tests_vectors_open_bandit_LDADD = libstats.a $(ZLIB_LIBS) -lm
