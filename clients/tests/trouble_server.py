@@ -1,37 +1,43 @@
 #!/usr/bin/env python3
-"""A small server that misbehaves as told, for the tests of every client. Python's standard library only.
+"""A server that misbehaves as it is told: what clients of every language are tried against.
 
-    trouble_server.py [--tls]      prints one line of JSON: {"url": "http://127.0.0.1:PORT", "pid": N, "ca": FILE or null}
-                                   and serves until its standard input ends (or it is killed).
+In Python:
 
---tls: HTTPS with a certificate made for elsewhere.example, not for 127.0.0.1, by openssl(1); "ca" is its file. Exit
-status 77 with a sentence where openssl is missing.
+    with TroubleServer() as s:
+        s.script({"status": 503, "headers": {"Retry-After": "1"}}, {"drop": "after"})
+        ...
+        s.requests        # [{"at", "method", "path", "headers" (lower case), "body" (text), "answer" (status or null)}, ...]
 
-It is told what to do at /_trouble, from any language:
+For any other language it is a program. It prints one line, {"url": "http://127.0.0.1:PORT", "ca": FILE or null}, and ends when its standard
+input does; two paths of its own drive it:
 
-    PUT  /_trouble/script   [ANSWER, …]   what the next requests are answered, in order; then as a healthy server would
-    GET  /_trouble/log                    what came: [{"at", "method", "path", "headers", "body", "status"}, …]
-    POST /_trouble/reset                  forgets the script and the log
+    POST /_script     a JSON list of answers, which replaces what is left of the one before
+    GET  /_requests   {"requests", "stored", "repeated", "changed"} so far, but for these two; DELETE forgets it
 
-An ANSWER is an object; all members are optional:
+An answer is an object; every member is optional:
 
-    status    200, 401, 503, …; without it, as a healthy server would
-    headers   {"Retry-After": "1", …}; lower or upper case, as they are to be sent
-    body      a text, or JSON (an object or a list); without it, a fitting one
-    delay_ms  how long to wait before the answer
-    close     true: close the connection without an answer
-    reject    {"0": "too_old"}: of a batch of events, the items that are rejected, by index, with their code
-    path      only requests whose path begins with this take the answer; others pass it by
+    status   200 …: the status line. Left out: the usual answer (below)
+    headers  name → value, beside Content-Length
+    body     text; or anything else, which is sent as JSON with its content type
+    delay    seconds before the answer
+    slow     seconds over which the answer's bytes trickle
+    drop     "before": the connection is closed unread; "after": when the request was read and the usual answer is in force
+             (an event may have been kept, and nobody said so)
+    reject   {"0": "too_old"}: with the usual answer to a batch, the items that are rejected, by index, with their code
+    path     only for requests whose path begins so; other requests leave the answer where it is
+    times    how many requests it is for (1); null: all from now on
 
-A healthy server here takes every batch of events, decides every flag as {"value": VALUE, "variant": "treatment"} with VALUE
-from "values" of the script's neighbour PUT /_trouble/flags {"key": value, …} (default {"cta": "Hurry!"}; an unknown flag is
-404), and has no plan document (404). "at" in the log is in seconds, of a clock that never goes back. Requests of OFREP
-and events are logged, those to /_trouble are not.
+When the script is at its end the usual answers are given: flags from `flags`, unknown ones 404; events are kept and answered
+202. `stored` has each event by its id; `repeated` counts ids that came again, `changed` lists those that came again with
+something else in them, which a client must never send.
+`at` is in seconds, of a clock that never goes back. tests/vectors/event_retries.json is written in these words.
+--tls CERT KEY speaks TLS; --tls-elsewhere does with a certificate of its own for elsewhere.example, made by openssl(1) ("ca"
+is its file; status 77 where there is no openssl). --date SECONDS shifts the clock that the Date header tells.
 """
+import argparse
 import json
 import os
 import shutil
-import ssl
 import subprocess
 import sys
 import tempfile
@@ -39,168 +45,189 @@ import threading
 import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from uuid import uuid4
+
+FLAGS = {"on": True, "text": "hello", "count": 5, "price": 5.0, "layout": {"a": [1, 2]}}
 
 
-class State:
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.reset()
-
-    def reset(self):
-        with self.lock:
-            self.script, self.log, self.flags = [], [], {"cta": "Hurry!"}
-
-    def next_answer(self, path):
-        with self.lock:
-            for i, answer in enumerate(self.script):
-                if path.startswith(answer.get("path", "/")):
-                    return self.script.pop(i)
-        return {}
-
-    def note(self, entry):
-        with self.lock:
-            self.log.append(entry)
-
-
-STATE = State()
-
-
-def problem(status, text):
-    return {"title": text, "status": status, "detail": text, "code": "trouble"}
-
-
-def results(batch, reject):
-    events = batch.get("events", []) if isinstance(batch, dict) else batch
-    items = []
-    for i, e in enumerate(events):
-        code = reject.get(str(i))
-        item = {"index": i, "id": e.get("id"), "status": "rejected" if code else "accepted"}
-        if code:
-            item.update(code=code, reason=f"The test says {code}.")
-        items.append(item)
-    n = sum(1 for r in items if r["status"] == "rejected")
-    return {"results": items, "accepted": len(items) - n, "rejected": n}
-
-
-def evaluation(key):
-    return {"key": key, "reason": "SPLIT", "variant": "treatment", "value": STATE.flags[key],
-            "metadata": {"decisionId": str(uuid4()), "reason": "VARIANT", "experiment": key, "phase": 1,
-                         "propensity": 500000, "inclusion": 1000000, "planVersion": 12, "eventToken": "token"}}
-
-
-def healthy(method, path, body, answer):
-    """Status and body as of a server in good health."""
-    if path in ("/v1/outcomes", "/v1/exposures"):
-        return 202, results(body, answer.get("reject", {}))
-    if path == "/ofrep/v1/evaluate/flags":
-        return 200, {"flags": [evaluation(k) for k in STATE.flags], "metadata": {"eventToken": "token"}}
-    if path.startswith("/ofrep/v1/evaluate/flags/"):
-        key = path.rsplit("/", 1)[1]
-        if key in STATE.flags:
-            return 200, evaluation(key)
-        return 404, {"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "There is no flag with this key."}
-    return 404, problem(404, "There is nothing at this path.")
+def usual_flag(key, value):
+    return {"key": key, "reason": "SPLIT", "variant": "treatment", "value": value,
+            "metadata": {"decisionId": "01999999-0000-7000-8000-000000000000", "reason": "VARIANT", "experiment": key, "phase": 1,
+                         "propensity": 500000, "inclusion": 1000000, "planVersion": 1}}
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *_):
+    def log_message(self, *args):
         pass
 
     def date_time_string(self, timestamp=None):
-        return formatdate(timestamp if timestamp is not None else time.time(), usegmt=True)
+        return formatdate(time.time() + self.server.trouble.date_shift, usegmt=True)
 
-    def reply(self, status, body, headers=None):
-        sent = {k.lower() for k in headers or {}}
-        data = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response_only(status)
-        if "date" not in sent:
-            self.send_header("Date", self.date_time_string())
-        if "content-type" not in sent and data:
-            self.send_header("Content-Type", "text/html" if isinstance(body, str) else "application/json")
-        self.send_header("Access-Control-Allow-Origin", "*")
-        self.send_header("Access-Control-Expose-Headers", "ETag, Retry-After, Date")
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        if status != 304:
-            self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if status != 304:
-            self.wfile.write(data)
+    def any(self):
+        trouble = self.server.trouble
+        if trouble.ending.is_set():
+            return self.hang_up()  # connections that are still open don't outlive a server that is down
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path in ("/_script", "/_requests"):
+            return self.drive(trouble, body)
+        answer = trouble.next(self.path)
+        if answer.get("drop") == "before":
+            return self.hang_up()
+        if answer.get("delay"):
+            trouble.ending.wait(answer["delay"])
+        usual = "status" not in answer
+        reject = answer.get("reject", {})
+        status, headers, text = trouble.usual(self.command, self.path, body, reject) if usual else (answer["status"], {}, b"")
+        if not usual or "body" in answer:
+            text = encode(answer.get("body", ""), headers)
+        headers.update(answer.get("headers", {}))
+        trouble.note(self, body, None if answer.get("drop") else status)
+        if answer.get("drop"):
+            return self.hang_up()
+        return self.answer(status, headers, text, answer.get("slow", 0))
 
-    def told(self, path, body):
-        if path == "/_trouble/log":
-            with STATE.lock:
-                log = list(STATE.log)
-            self.reply(200, log)
-            return
-        if path == "/_trouble/reset":
-            STATE.reset()
-        elif path == "/_trouble/script":
-            with STATE.lock:
-                STATE.script = list(body)
-        elif path == "/_trouble/flags":
-            with STATE.lock:
-                STATE.flags = dict(body)
+    do_GET = do_POST = do_PUT = do_DELETE = do_OPTIONS = any
+
+    def drive(self, trouble, body):
+        headers, text = {}, b""
+        if self.path == "/_script":
+            trouble.script(*json.loads(body))
+        elif self.command == "DELETE":
+            trouble.forget()
         else:
-            self.reply(404, problem(404, "Nothing to be told there."))
-            return
-        self.reply(200, {})
+            text = encode({name: getattr(trouble, name) for name in ("requests", "stored", "repeated", "changed")}, headers)
+        self.answer(200, headers, text, 0)
 
-    def handle_request(self):
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.split("?")[0]
-        try:
-            body = json.loads(raw) if raw else None
-        except ValueError:
-            body = raw.decode("utf-8", "replace")
-        if path.startswith("/_trouble/"):
-            self.told(path, body)
-            return
-        at = time.monotonic()
-        answer = STATE.next_answer(path)
-        status, text = healthy(self.command, path, body, answer)
-        if "status" in answer and answer["status"] != status:
-            status, text = answer["status"], problem(answer["status"], "The test says so.")
-        text = answer.get("body", text)
-        STATE.note({"at": at, "method": self.command, "path": self.path, "headers": dict(self.headers.items()), "body": body,
-                    "status": None if answer.get("close") else status})
-        if answer.get("delay_ms"):
-            time.sleep(answer["delay_ms"] / 1000)
-        if answer.get("close"):
-            self.close_connection = True
-            self.connection.close()
-            return
-        try:
-            self.reply(status, text, answer.get("headers"))
-        except OSError:
-            self.close_connection = True
-
-    def do_OPTIONS(self):
-        self.send_response_only(204)
-        for name, value in (("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Methods", "GET, PUT, POST, OPTIONS"),
-                            ("Access-Control-Allow-Headers", "Content-Type, Authorization, X-API-Key, If-None-Match")):
+    def answer(self, status, headers, text, slow):
+        self.send_response_only(status)
+        if "Date" not in headers:
+            self.send_header("Date", self.date_time_string())
+        for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", "0")
+        if status != 304:
+            self.send_header("Content-Length", str(len(text)))
         self.end_headers()
+        if not slow:
+            self.wfile.write(text)
+            return
+        for i in range(len(text)):
+            self.server.trouble.ending.wait(slow / len(text))
+            self.wfile.write(text[i:i + 1])
+            self.wfile.flush()
 
-    do_GET = do_POST = do_PUT = handle_request
+    def hang_up(self):
+        self.close_connection = True
 
 
-class Quiet(ThreadingHTTPServer):
+def encode(body, headers):
+    if isinstance(body, str):
+        return body.encode()
+    headers["Content-Type"] = "application/json"
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+class QuietServer(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def handle_error(self, request, client_address):
-        pass  # a client that went away, or refused the certificate: that is what is tested
+        pass  # a client that hangs up is no news here
 
 
-def certificate(folder):
+class TroubleServer:
+    def __init__(self, tls=None, port=0):
+        """tls: (certificate file, key file). port: one of its own, to come back at the address it had."""
+        self.flags = dict(FLAGS)
+        self.date_shift = 0.0
+        self.lock = threading.Lock()
+        self.ending = threading.Event()
+        self.answers = []
+        self.forget()
+        self.server = QuietServer(("127.0.0.1", port), Handler)
+        self.server.trouble = self
+        if tls:
+            import ssl
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            # The handshake belongs to the connection's own thread: one that fails must not end the listener's.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.port = self.server.server_address[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.ending.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(10)
+
+    def script(self, *answers):
+        with self.lock:
+            self.answers = [dict(a) for a in answers]
+
+    def forget(self):
+        with self.lock:
+            self.requests, self.stored, self.repeated, self.changed = [], {}, 0, []
+
+    def next(self, path):
+        with self.lock:
+            for i, a in enumerate(self.answers):
+                if not path.startswith(a.get("path", "/")):
+                    continue
+                if a.get("times", 1) is not None:
+                    a["times"] = a.get("times", 1) - 1
+                    if a["times"] <= 0:
+                        del self.answers[i]
+                return a
+            return {}
+
+    def note(self, request, body, status):
+        with self.lock:
+            self.requests.append({"at": time.monotonic(), "method": request.command, "path": request.path, "answer": status,
+                                  "body": body.decode(errors="replace"),
+                                  "headers": {k.lower(): v for k, v in request.headers.items()}})
+
+    def usual(self, method, path, body, reject):
+        headers = {}
+        path = path.split("?")[0]
+        if path in ("/v1/outcomes", "/v1/exposures"):
+            return self.keep(json.loads(body), headers, reject)
+        if path == "/ofrep/v1/evaluate/flags":
+            flags = [usual_flag(k, v) for k, v in sorted(self.flags.items())]
+            return 200, headers, encode({"flags": flags, "metadata": {}}, headers)
+        key = path[len("/ofrep/v1/evaluate/flags/"):]
+        if path.startswith("/ofrep/v1/evaluate/flags/") and key in self.flags:
+            return 200, headers, encode(usual_flag(key, self.flags[key]), headers)
+        return 404, headers, encode({"key": key, "errorCode": "FLAG_NOT_FOUND", "errorDetails": "no such flag"}, headers)
+
+    def keep(self, doc, headers, reject):
+        events = doc["events"] if isinstance(doc, dict) else doc
+        results = [{"index": i, "id": e["id"], "status": "accepted"} for i, e in enumerate(events)]
+        for i, code in reject.items():
+            results[int(i)].update(status="rejected", code=code, reason=f"The test says {code}.")
+        kept = [e for e, r in zip(events, results) if r["status"] == "accepted"]
+        with self.lock:
+            for e in kept:
+                if e["id"] in self.stored:
+                    self.repeated += 1
+                    if self.stored[e["id"]] != e:
+                        self.changed.append(e["id"])
+                self.stored.setdefault(e["id"], e)
+        counts = {"accepted": len(kept), "rejected": len(events) - len(kept)}
+        return 202, headers, encode({"results": results, **counts}, headers)
+
+
+def elsewhere(folder):
+    """A certificate that is not for 127.0.0.1, and its key."""
     if not shutil.which("openssl"):
         print("SKIP: openssl is not installed: no certificate can be made", file=sys.stderr)
         sys.exit(77)
-    key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "ca.pem")
+    cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=elsewhere.example",
                     "-addext", "subjectAltName=DNS:elsewhere.example", "-keyout", key, "-out", cert],
                    check=True, capture_output=True)
@@ -208,22 +235,18 @@ def certificate(folder):
 
 
 def main():
-    server = Quiet(("127.0.0.1", 0), Handler)
-    folder, ca = None, None
-    if "--tls" in sys.argv[1:]:
-        folder = tempfile.mkdtemp(prefix="cohort-trouble.", dir="/tmp")
-        ca, key = certificate(folder)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(ca, key)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    scheme = "https" if ca else "http"
-    print(json.dumps({"url": f"{scheme}://127.0.0.1:{server.server_address[1]}", "pid": os.getpid(), "ca": ca}), flush=True)
-    try:
-        sys.stdin.read()
-    finally:
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+    p = argparse.ArgumentParser(description="A server that misbehaves as it is told; see the text at the top of this file.")
+    p.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"))
+    p.add_argument("--tls-elsewhere", action="store_true")
+    p.add_argument("--port", type=int, default=0)
+    p.add_argument("--date", type=float, default=0.0, metavar="SECONDS")
+    a = p.parse_args()
+    with tempfile.TemporaryDirectory(prefix="cohort-trouble.", dir="/tmp") as folder:
+        tls = elsewhere(folder) if a.tls_elsewhere else a.tls
+        with TroubleServer(tls, a.port) as s:
+            s.date_shift = a.date
+            print(json.dumps({"url": s.url, "ca": tls[0] if tls else None}), flush=True)
+            sys.stdin.read()
 
 
 if __name__ == "__main__":
