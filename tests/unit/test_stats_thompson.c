@@ -260,13 +260,15 @@ END_TEST
 
 START_TEST(posteriors_of_sums)
 {
-    struct arm_sums arms[3] = {{.n = 100, .sum = 7, .sum_sq = 7}, {.n = 0}, {.n = 10, .sum = 10, .sum_sq = 10}};
+    struct arm_sums arms[3] = {
+        {.n = 100, .sum = 7, .sum_sq = 7}, {.n = 0}, {.n = 10, .sum = 10, .sum_sq = 10}};
     struct thompson_rate rates[3];
     thompson_rates(arms, 3, rates);
     ck_assert(rates[0].a == 8 && rates[0].b == 94 && rates[1].a == 1 && rates[1].b == 1);
     ck_assert(rates[2].a == 11 && rates[2].b == 1);
 
-    struct arm_sums money[3] = {{.n = 4, .sum = 20, .sum_sq = 120}, {.n = 0}, {.n = 2, .sum = 6, .sum_sq = 18}};
+    struct arm_sums money[3] = {
+        {.n = 4, .sum = 20, .sum_sq = 120}, {.n = 0}, {.n = 2, .sum = 6, .sum_sq = 18}};
     struct thompson_mean means[3];
     double centre = 26.0 / 6, pooled = 20.0 / 3; /* of six values, three arms */
     thompson_means(money, 3, means);

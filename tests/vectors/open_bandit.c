@@ -1,7 +1,7 @@
 /* Off-policy values on a published log: the Open Bandit Dataset (Saito, Aihara, Matsutani and Narita 2021; CC
  * BY 4.0), campaign "men", 10,000 decisions of a uniform policy and as many of a Thompson policy, with the
- * probabilities they were made with. Each policy is valued from the other's log; the numbers are those that
- * its authors' estimators give.
+ * probabilities they were made with. Each policy is valued from the other's log; the numbers were worked out
+ * independently.
  *
  * The files are not shipped: OPEN_BANDIT=DIRECTORY, or ../shared/data/obd-men beside the project. Without
  * them it is skipped. */
