@@ -11,6 +11,7 @@
 #define CHECKSUM_HEX (crypto_hash_sha256_BYTES * 2 + 1)
 
 /* One migrator at a time, in the whole database; the number is only ours by custom ("cohort", then 1). */
+#define ANSWER_MS 15000 /* of questions that a server asks again and again */
 #define LOCK_KEY "7165064744911531777"
 #define LOCK_WAIT "60s"
 
@@ -242,11 +243,13 @@ int migrate_behind(struct pg *p, bool *behind, int *number, struct pg_error *e)
     *behind = false;
     *number = 0;
     memset(e, 0, sizeof *e);
-    int code = pg_exec(p, "select to_regclass('cohort.schema_migration') is not null", 0, NULL, &res, e);
+    int code =
+        pg_exec_within(p, ANSWER_MS, "select to_regclass('cohort.schema_migration') is not null", &res, e);
     bool made = code == ERR_OK && strcmp(PQgetvalue(res, 0, 0), "t") == 0;
     PQclear(res);
     if (made) {
-        code = pg_exec(p, "select coalesce(max(number), 0) from cohort.schema_migration", 0, NULL, &res, e);
+        code = pg_exec_within(p, ANSWER_MS, "select coalesce(max(number), 0) from cohort.schema_migration",
+                              &res, e);
         if (code == ERR_OK)
             *number = atoi(PQgetvalue(res, 0, 0));
         PQclear(res);

@@ -5,14 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "store/pg_wait.h"
+
+/* Definitions are read by the same thread: a database that hangs here would keep edits and stops from this
+ * node without a word. */
+#define ANSWER_MS 15000
+
 int stops_read(struct pg *p, void (*each)(void *arg, const struct stop_row *stop), void *arg,
                struct pg_error *e)
 {
     PGresult *r = NULL;
-    int code = pg_exec(p,
+    int code =
+        pg_exec_within(p, ANSWER_MS,
                        "select environment, experiment, encode(salt, 'hex'), cohort.micros(at), sentence"
                        " from cohort.plan_stops()",
-                       0, NULL, &r, e);
+                       &r, e);
     if (code != ERR_OK)
         return code;
     for (int i = 0; i < PQntuples(r); i++) {
@@ -56,8 +63,8 @@ int stops_reassert(struct pg *p, const struct stop_row *stops, size_t n, const c
     if (!text)
         return error_set(&e->error, ERR_NOMEM, NULL, "out of memory");
     const char *const params[] = {text, node};
-    int code =
-        pg_exec(p, "select environment, experiment from cohort.reassert_stops($1, $2)", 2, params, &r, e);
+    int code = pg_ask_within(p, "select environment, experiment from cohort.reassert_stops($1, $2)", 2,
+                             params, ANSWER_MS, &r, e);
     free(text);
     if (code != ERR_OK)
         return code;
