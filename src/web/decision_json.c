@@ -50,7 +50,10 @@ static void experiment_members(struct json_out *o, const struct plan *p, const s
                                int64_t now_us)
 {
     char token[TOKEN_TEXT + 1];
+    const char *unit_type = plan_experiment_unit_type(d->experiment);
     text_member(o, "experiment", plan_experiment_key(d->experiment));
+    if (strcmp(unit_type, "user") != 0)
+        text_member(o, "unitType", unit_type);
     if (d->phase)
         int_member(o, "phase", plan_phase_number(d->phase));
     if (d->holdout)
