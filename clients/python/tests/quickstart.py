@@ -1,0 +1,58 @@
+#!/usr/bin/env python3
+"""docs/quickstart-python.md exactly as printed: the service serves, tracks, and drains when it is interrupted."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+import bed
+from cohort_server import Checks, Server, experiment
+from kills import free_port
+
+
+def fetch(port, path):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as r:
+            return r.read().decode()
+    except OSError:
+        return None
+
+
+def main():
+    c = Checks()
+    with open(os.path.join(bed.TOP, "docs", "quickstart-python.md"), encoding="utf-8") as f:
+        page = f.read()
+    c.check("the page has at most 25 lines", len(page.splitlines()) <= 25)
+    program = re.search(r"```python\n(.*?)```", page, re.S).group(1)
+    with Server() as s, tempfile.TemporaryDirectory() as tmp:
+        s.put("/v1/experiments/checkout_cta", experiment())
+        s.post("/v1/experiments/checkout_cta/start")
+        s.until(lambda: s.evaluate("checkout_cta", "c-17")["reason"] == "SPLIT", "the experiment runs")
+        with open(os.path.join(tmp, "service.py"), "w", encoding="utf-8") as f:
+            f.write(program)
+        command = re.search(r"^    PYTHONPATH=(\S+) .* (python3 service\.py)$", page, re.M)
+        port = free_port()
+        env = dict(os.environ, PYTHONPATH=os.path.join(bed.TOP, command.group(1)), COHORT_URL=s.info["url"], COHORT_KEY=s.keys["events"],
+                   PORT=str(port))
+        p = subprocess.Popen(command.group(2).split(), cwd=tmp, env=env, stderr=subprocess.PIPE,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # make's children may ignore it
+        try:
+            served = bed.until(lambda: fetch(port, "/?user=c-17"), "the service answers")
+            c.equal("it serves what cohortd decides", served, s.evaluate("checkout_cta", "c-17")["value"])
+            c.equal("and tracks", fetch(port, "/unsubscribe?user=c-17"), served)
+        finally:
+            p.send_signal(signal.SIGINT)
+            try:
+                p.communicate(timeout=60)
+            finally:
+                p.kill()
+        s.until(lambda: s.sql("select 1 from cohort.outcome where unit_id = cohort.unit_id('user', 'c-17')"), "the outcome")
+        c.check("it drained when it was interrupted", True)
+    c.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
