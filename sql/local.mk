@@ -34,7 +34,8 @@ SQL_MIGRATIONS = \
 	sql/migrations/0060_webhooks.sql \
 	sql/migrations/0064_results.sql \
 	sql/migrations/0066_holdout_lift.sql \
-	sql/migrations/0070_bandits.sql
+	sql/migrations/0070_bandits.sql \
+	sql/migrations/0071_bandit_looks.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \
@@ -68,6 +69,7 @@ SQL_FUNCTIONS = \
 	sql/functions/32_api_keys.sql \
 	sql/functions/32_clone_validate.sql \
 	sql/functions/33_rest.sql \
+	sql/functions/34_bandit_documents.sql \
 	sql/functions/34_flags_rest.sql \
 	sql/functions/34_model_documents.sql \
 	sql/functions/35_plan.sql \
@@ -109,5 +111,6 @@ SQL_FUNCTIONS = \
 	sql/functions/77_rehearsal.sql \
 	sql/functions/78_webhooks.sql \
 	sql/functions/80_rest.sql \
+	sql/functions/82_bandit_updates.sql \
 	sql/functions/90_roles.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

@@ -192,8 +192,9 @@ begin
      where m.environment = e.environment
        and m.key in (select x.metric from cohort.experiment_metric x where x.environment = e.environment and x.experiment = e.key
                      union select g.metric from cohort.guardrail g where g.environment = e.environment and g.experiment = e.key
-                     union select s.metric from cohort.stop_condition s where s.environment = e.environment and s.experiment = e.key)
+                     union select s.metric from cohort.stop_condition s where s.environment = e.environment and s.experiment = e.key
+                     union select b.reward from cohort.bandit b where b.environment = e.environment and b.experiment = e.key)
      order by m.key;
 end $$;
 comment on function cohort.metrics_of(cohort.experiment) is
-    'The metrics an experiment counts: its own, its guardrails'' and its stop conditions''';
+    'The metrics an experiment counts: its own, its guardrails'', its stop conditions'' and a bandit''s reward';

@@ -12,6 +12,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('metric_winsor_unknown', '55000', 409, 'A winsor_quantile needs values of the last 30 days', 'Give the metric a winsor_high instead, or wait until outcomes have come in.', 'winsor_quantile', 'definition'),
 ('metric_cuped_range', '23514', 422, 'cuped_days is 0 to 90', 'cuped_days is 0 to 90; 0 turns it off.', 'cuped_days', 'definition'),
 ('metric_cuped_kind', '23514', 422, 'CUPED is for binary, count and mean', 'Leave cuped_days out, or use another kind.', 'cuped_days', 'definition'),
+('metric_rewarded', '55000', 409, 'A reward keeps its kind, its direction and the end of its window', 'Make a new metric, or wait until the bandit has stopped.', null, 'definition'),
 ('metric_guarded', '55000', 409, 'A metric stays what its running guardrails can watch', 'Make a new metric, or wait until the experiment has stopped.', null, 'definition'),
 ('metric_direction_fixed', '55000', 409, 'Which way is good stays while success or futility is judged by it', 'Make a new metric, or wait until the experiment has stopped.', 'direction_good', 'definition'),
 ('metric_version_kept', '55000', 409, 'Versions of metrics are never edited', 'Change the metric: it gets a new version.', null, 'definition')
@@ -111,7 +112,8 @@ begin
      where e.environment = m.environment and e.status in ('running', 'paused')
        and (exists (select from cohort.guardrail g where g.environment = e.environment and g.experiment = e.key and g.metric = m.key)
          or exists (select from cohort.experiment_metric x where x.environment = e.environment and x.experiment = e.key and x.metric = m.key)
-         or exists (select from cohort.stop_condition s where s.environment = e.environment and s.experiment = e.key and s.metric = m.key))
+         or exists (select from cohort.stop_condition s where s.environment = e.environment and s.experiment = e.key and s.metric = m.key)
+         or exists (select from cohort.bandit b where b.environment = e.environment and b.experiment = e.key and b.reward = m.key))
      order by e.key;
 end $$;
 comment on function cohort.metric_live(cohort.metric) is 'The running and paused experiments that count a metric';
@@ -141,6 +143,12 @@ begin
                               else 'it counts at the event, which holds for kind binary only.' end));
         end if;
     end loop;
+    select e.key into w from cohort.metric_live(o) e
+      join cohort.bandit b on b.environment = e.environment and b.experiment = e.key and b.reward = o.key
+     where n.kind <> o.kind or n.window_end_s is null or n.direction_good is distinct from o.direction_good order by e.key limit 1;
+    if found then
+        perform cohort.fail('metric_rewarded', format('Metric %s is the reward of experiment %s, which is running.', cohort.shown(o.key), cohort.shown(w.key)));
+    end if;
     if n.direction_good is distinct from o.direction_good then
         select e.key, s.kind into w from cohort.metric_live(o) e
           join cohort.stop_condition s on s.environment = e.environment and s.experiment = e.key and s.metric = o.key and s.kind in ('success', 'futility')
@@ -258,6 +266,11 @@ begin
      where g.environment = old.environment and g.metric = old.key order by 1 limit 1;
     if found then
         perform cohort.fail('metric_in_use', format('Metric %s guards experiment %s.', cohort.shown(old.key), cohort.shown(used)));
+    end if;
+    select b.experiment into used from cohort.bandit b
+     where b.environment = old.environment and b.reward = old.key order by 1 limit 1;
+    if found then
+        perform cohort.fail('metric_in_use', format('Metric %s is the reward of experiment %s.', cohort.shown(old.key), cohort.shown(used)));
     end if;
     select s.experiment into used from cohort.stop_condition s
      where s.environment = old.environment and s.metric = old.key order by 1 limit 1;

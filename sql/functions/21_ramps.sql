@@ -25,6 +25,11 @@ create or replace function cohort.first_time_phase(experiment_id int) returns in
     select p.id from cohort.phase p where p.experiment_id = $1 and p.kind = 'time' order by p.number limit 1 $$;
 comment on function cohort.first_time_phase(int) is 'The time phase that an iteration of a bandit began with: it keeps the closed slots of all';
 
+create or replace function cohort.last_phase(experiment_id int) returns cohort.phase
+    language sql stable as $$
+    select p from cohort.phase p where p.experiment_id = $1 order by p.number desc limit 1 $$;
+comment on function cohort.last_phase(int) is 'The phase of an iteration that was opened last';
+
 create or replace function cohort.owned_slots(experiment_id int) returns int4multirange
     language sql stable parallel safe
     as $$ select coalesce(range_agg(r), '{}') from cohort.phase p, unnest(p.traffic_slots) r

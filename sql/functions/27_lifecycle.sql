@@ -69,6 +69,10 @@ begin
     when 'drop_arm' then
         update variant v set dropped_at = clock_timestamp()
          where v.environment = e.environment and v.experiment = e.key and v.key = command ->> 'variant' and v.dropped_at is null;
+        -- Its share goes to the others of a bandit with the next phase; until that begins, to the fallback.
+        if is_bandit(e) then
+            perform open_time_phase(e, last_shares(e), clock_timestamp() + phase_lead(), (last_phase(e.id)).model_id);
+        end if;
         perform note_change(e, format('arm %s dropped', command ->> 'variant'), reason);
     else
         null;
@@ -93,6 +97,8 @@ begin
         perform cohort.fail('drop_control', name || ' is the control.');
     elsif v.dropped_at is not null then
         perform cohort.fail('drop_again', format('%s was dropped at %s.', name, cohort.rfc3339(v.dropped_at)));
+    elsif exists (select from cohort.contextual c where c.environment = e.environment and c.experiment = e.key and c.safe_variant = v.key) then
+        perform cohort.fail('drop_safe', name || ' is served where its model doesn''t know.');
     end if;
     perform 1 from cohort.variant x where x.environment = e.environment and x.experiment = e.key
         and x.dropped_at is null and not x.is_control and x.key <> v.key;

@@ -93,8 +93,6 @@ create constraint trigger zzz_note_version after insert on cohort.phase
     deferrable initially deferred for each row when (new.kind = 'time') execute function cohort.note_phase_version();
 create or replace trigger refuse_edit before update or delete on cohort.phase_known
     for each row execute function cohort.refuse_edit();
-create or replace trigger refuse_edit before update or delete on cohort.bandit_update
-    for each row execute function cohort.refuse_edit();
 create or replace trigger refuse_edit before update or delete on cohort.model
     for each row execute function cohort.refuse_edit();
 create or replace trigger refuse_truncate before truncate on cohort.phase_known

@@ -27,6 +27,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('bandit_exposure', '23514', 422, 'Where decisions are drawn, evaluations are exposures', 'Set exposure to on_evaluation, or assign units.', 'exposure', 'definition'),
 ('bandit_sticky', '23514', 422, 'Where decisions are drawn, nothing is sticky', 'Set sticky to false, or assign units.', 'sticky', 'definition'),
 ('bandit_ramp_shares', '23514', 422, 'A bandit finds its own shares', 'Leave the shares out: traffic that opens gets those in force.', 'shares', 'definition'),
+('drop_safe', '55000', 409, 'The safe variant can''t be dropped', 'To end everything, stop the experiment: select cohort.stop(key).', 'variant', 'definition'),
 ('contextual_bandit_known', '23503', 422, 'A contextual bandit is a bandit first', 'Make that row first: insert into cohort.bandit (experiment, reward) values (…).', 'experiment', 'definition'),
 ('contextual_unique', '23505', 409, 'The bandit has its features', 'Update the row that exists.', null, 'definition'),
 ('contextual_missing', '23514', 422, 'A contextual bandit has features', 'insert into cohort.contextual (experiment, features) values (…); in a document, "contextual": {"features": […]}.', 'contextual', 'definition'),

@@ -203,7 +203,7 @@ comment on function cohort.put_ramp(cohort.experiment, jsonb) is 'Stores the ste
 
 create or replace function cohort.experiment_fields() returns text[]
     language sql immutable
-    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,guard_max_blind_seconds,prerequisites,metrics,segments,planned_units,success_alpha,stop_conditions}'::text[] $$;
+    as $$ select '{flag,type,unit_type,description,owner,traffic_ppm,condition,exposure,alpha,alert_alpha,variants,guardrails,layer,layer_ppm,tags,team,starts_at,ends_at,time_zone,sticky,ramp,ramp_tolerance,ramp_on_alert,guard_max_blind_seconds,prerequisites,metrics,segments,planned_units,success_alpha,stop_conditions,bandit,contextual}'::text[] $$;
 comment on function cohort.experiment_fields() is 'Fields of an experiment''s document that a PUT can set';
 
 -- The document's own columns as a row of experiment.
@@ -214,6 +214,7 @@ declare
 begin
     e.environment := cohort.current_environment();
     e.key := key;
+    e.kind := cohort.doc_kind(doc);
     e.flag := coalesce(cohort.doc_field(doc, '$', 'flag', 'string') #>> '{}', key);
     e.unit_type := coalesce(cohort.doc_field(doc, '$', 'unit_type', 'string') #>> '{}', 'user');
     e.description := coalesce(cohort.doc_field(doc, '$', 'description', 'string') #>> '{}', '');
@@ -250,6 +251,8 @@ begin
         current := coalesce(cohort.get_experiment(key), '{}');
     end if;
     foreach f in array given loop
+        -- The kind follows from what the document has: doc_kind() has compared them.
+        continue when f = 'kind' and current ->> 'kind' is distinct from 'holdout';
         if current -> f is distinct from doc -> f then
             perform cohort.fail('document_field_read_only', format('%s can''t be set by a document.', f), f);
         end if;
@@ -343,23 +346,23 @@ declare
 begin
     select * into e from cohort.experiment x where x.environment = d.environment and x.key = d.key for no key update;
     if not found then
-        insert into cohort.experiment (environment, key, flag, unit_type, description, owner, condition, traffic_ppm,
+        insert into cohort.experiment (environment, key, kind, flag, unit_type, description, owner, condition, traffic_ppm,
                                        exposure, alpha, alert_alpha, layer, layer_ppm, tags, team, starts_at, ends_at, time_zone,
                                        sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s, success_alpha, planned_units, segments)
-        values (d.environment, d.key, d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm,
+        values (d.environment, d.key, d.kind, d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm,
                 d.exposure, d.alpha, d.alert_alpha, d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone,
                 d.sticky, d.ramp_tolerance, d.ramp_on_alert, d.guard_max_blind_s, d.success_alpha, d.planned_units, d.segments) returning * into e;
-    elsif (e.flag, e.unit_type, e.description, e.owner, e.condition::text, e.traffic_ppm, e.exposure, e.alpha, e.alert_alpha,
+    elsif (e.kind, e.flag, e.unit_type, e.description, e.owner, e.condition::text, e.traffic_ppm, e.exposure, e.alpha, e.alert_alpha,
            e.layer, e.layer_ppm, e.tags, e.team, e.starts_at, e.ends_at, e.time_zone, e.sticky, e.ramp_tolerance, e.ramp_on_alert,
            e.guard_max_blind_s, e.success_alpha, e.planned_units, e.segments)
           is distinct from
-          (d.flag, d.unit_type, d.description, d.owner, d.condition::text, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
+          (d.kind, d.flag, d.unit_type, d.description, d.owner, d.condition::text, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
            d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert,
            d.guard_max_blind_s, d.success_alpha, d.planned_units, d.segments) then
         update cohort.experiment x
-           set (flag, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha, layer, layer_ppm,
+           set (kind, flag, unit_type, description, owner, condition, traffic_ppm, exposure, alpha, alert_alpha, layer, layer_ppm,
                 tags, team, starts_at, ends_at, time_zone, sticky, ramp_tolerance, ramp_on_alert, guard_max_blind_s, success_alpha, planned_units, segments)
-             = (d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
+             = (d.kind, d.flag, d.unit_type, d.description, d.owner, d.condition, d.traffic_ppm, d.exposure, d.alpha, d.alert_alpha,
                 d.layer, d.layer_ppm, d.tags, d.team, d.starts_at, d.ends_at, d.time_zone, d.sticky, d.ramp_tolerance, d.ramp_on_alert,
                 d.guard_max_blind_s, d.success_alpha, d.planned_units, d.segments)
          where x.id = e.id returning * into e;
@@ -377,6 +380,8 @@ begin
         perform cohort.fail('document_object', format('The definition must be a JSON object, not %s.', coalesce(cohort.json_noun(doc), 'null')));
     end if;
     perform cohort.doc_fields(doc, '$', 'an experiment', cohort.experiment_fields() || cohort.read_only_fields());
+    perform cohort.check_bandit_document(doc);
+    doc := cohort.doc_equal_shares(doc);
     e := cohort.doc_experiment(key, doc);
     perform cohort.doc_field(doc, '$', 'type', 'string');
     perform count(v) from cohort.doc_variants(doc) v;
@@ -392,6 +397,7 @@ begin
     perform cohort.put_type(e, doc ->> 'type');
     perform cohort.put_variants(e, doc);
     perform cohort.put_guardrails(e, doc);
+    perform cohort.put_bandit(e, doc);
     perform cohort.put_metrics(e, doc);
     perform cohort.put_stop_conditions(e, doc);
     perform cohort.put_ramp(e, doc);

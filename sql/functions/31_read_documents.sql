@@ -69,12 +69,17 @@ comment on function cohort.experiment_guardrails(cohort.experiment) is 'An exper
 create or replace function cohort.experiment_phases(e cohort.experiment) returns jsonb
     language sql stable as $$
     select coalesce(jsonb_agg(jsonb_build_object('number', p.number, 'opened_at', cohort.rfc3339(p.opened_at),
-               'traffic_ppm', cohort.slots_ppm(p.traffic_slots), 'closed_ppm', coalesce(cohort.slots_ppm(c.slots), 0),
-               'variants', (select jsonb_agg(jsonb_build_object('key', v.key, 'share_ppm', pv.share_ppm) order by v.position, v.id)
+               'traffic_ppm', cohort.slots_ppm(p.traffic_slots), 'closed_ppm', coalesce(cohort.slots_ppm(c.slots), 0))
+               || case p.kind when 'time' then jsonb_strip_nulls(jsonb_build_object('kind', p.kind, 'starts_at', cohort.rfc3339(p.starts_at),
+                      'model', (select m.version from cohort.model m where m.id = p.model_id))) else '{}' end
+               || jsonb_build_object('variants', (select jsonb_agg(jsonb_build_object('key', v.key, 'share_ppm', pv.share_ppm) order by v.position, v.id)
                               from cohort.phase_variant pv join cohort.variant v on v.id = pv.variant_id where pv.phase_id = p.id))
                order by p.number), '[]')
-      from cohort.phase p left join cohort.phase_closed c on c.phase_id = p.id where p.experiment_id = e.id $$;
-comment on function cohort.experiment_phases(cohort.experiment) is 'The phases of an experiment''s current iteration as a document has them';
+      from cohort.phase p
+      left join cohort.phase_closed c on c.phase_id = case p.kind when 'time' then cohort.first_time_phase(e.id) else p.id end
+     where p.experiment_id = e.id and (p.kind = 'traffic' or p.number > (cohort.last_phase(e.id)).number - 20) $$;
+comment on function cohort.experiment_phases(cohort.experiment) is
+    'The phases of an experiment''s current iteration as a document has them; of a bandit''s time phases the last 20';
 
 create or replace function cohort.experiment_ramp(e cohort.experiment) returns jsonb
     language sql stable as $$
@@ -110,6 +115,15 @@ create or replace function cohort.experiment_lifecycle(e cohort.experiment) retu
                   jsonb_build_object('variant', e.shipped_variant, 'holdback_ppm', e.shipped_holdback_ppm)) end $$;
 comment on function cohort.experiment_lifecycle(cohort.experiment) is 'Layer, schedule, ramp, tags, and what became of them, as a document has them';
 
+create or replace function cohort.experiment_bandit(e cohort.experiment) returns jsonb
+    language sql stable as $$
+    select coalesce((select jsonb_build_object('bandit', jsonb_strip_nulls(to_jsonb(b) - '{environment,experiment}'::text[]))
+                       from cohort.bandit b where b.environment = e.environment and b.experiment = e.key), '{}')
+        || coalesce((select jsonb_build_object('contextual', jsonb_strip_nulls(to_jsonb(c) - '{environment,experiment,features}'::text[])
+                                || jsonb_build_object('features', c.features))
+                       from cohort.contextual c where c.environment = e.environment and c.experiment = e.key), '{}') $$;
+comment on function cohort.experiment_bandit(cohort.experiment) is 'The fields bandit and contextual of an experiment''s document; {} where it is no bandit';
+
 create or replace function cohort.get_experiment_of(e cohort.experiment) returns jsonb
     language sql stable as $$
     select jsonb_build_object('key', e.key, 'id', e.id, 'status', cohort.effective_status(e), 'kind', e.kind, 'origin', e.origin,
@@ -120,7 +134,7 @@ create or replace function cohort.get_experiment_of(e cohort.experiment) returns
                'phases', cohort.experiment_phases(e), 'history', cohort.experiment_history(e), 'stop', cohort.experiment_stop(e),
                'verdicts', cohort.experiment_verdicts(e))
            || case when f.type is null then '{}' else jsonb_build_object('type', f.type) end
-           || cohort.experiment_lifecycle(e) || cohort.experiment_analysis(e)
+           || cohort.experiment_lifecycle(e) || cohort.experiment_analysis(e) || cohort.experiment_bandit(e)
       from (values (1)) one left join cohort.flag f on f.environment = e.environment and f.key = e.flag $$;
 comment on function cohort.get_experiment_of(cohort.experiment) is 'An experiment as a document, with status, phases, history and its stop';
 

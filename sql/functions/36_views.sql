@@ -44,7 +44,7 @@ comment on column cohort.experiments.started_at is 'When it began to run';
 comment on column cohort.experiments.ended_at is 'When somebody or a guardrail stopped it';
 comment on column cohort.experiments.environment is 'The environment it belongs to';
 comment on column cohort.experiments.id is 'The number of its current run in event tables';
-comment on column cohort.experiments.kind is 'ab, or holdout';
+comment on column cohort.experiments.kind is 'ab, holdout, bandit or contextual';
 comment on column cohort.experiments.iteration is 'Which run is the current one: 1, 2, …';
 comment on column cohort.experiments.layer is 'The layer whose slots it shares; null: none';
 comment on column cohort.experiments.tags is 'Words to find it by';
@@ -90,7 +90,8 @@ select m.key, m.kind,
   left join (select x.environment, x.metric, string_agg(distinct x.experiment, ', ' order by x.experiment) as experiments
                from (select g.environment, g.metric, g.experiment from cohort.guardrail g
                      union all select l.environment, l.metric, l.experiment from cohort.experiment_metric l
-                     union all select s.environment, s.metric, s.experiment from cohort.stop_condition s) x
+                     union all select s.environment, s.metric, s.experiment from cohort.stop_condition s
+                     union all select b.environment, b.reward, b.experiment from cohort.bandit b) x
               group by x.environment, x.metric) u on u.environment = m.environment and u.metric = m.key
  where m.environment = cohort.current_environment()
  order by m.key;

@@ -72,7 +72,9 @@ select i.experiment_id, i.environment, i.experiment, i.status, g.metric
   from cohort.every_iteration i
   join (select environment, experiment, metric from cohort.guardrail
         union
-        select environment, experiment, metric from cohort.experiment_metric) g
+        select environment, experiment, metric from cohort.experiment_metric
+        union
+        select environment, experiment, reward from cohort.bandit) g
     on g.environment = i.environment and g.experiment = i.experiment
 union
 select i.experiment_id, i.environment, i.experiment, 'stopped', g ->> 'metric'
@@ -80,12 +82,17 @@ select i.experiment_id, i.environment, i.experiment, 'stopped', g ->> 'metric'
  cross join lateral jsonb_array_elements(i.definition -> 'guardrails') g
  where jsonb_typeof(i.definition -> 'guardrails') = 'array'
    and not exists (select from cohort.experiment e where e.id = i.experiment_id)
+union
+select i.experiment_id, i.environment, i.experiment, 'stopped', i.definition #>> '{bandit,reward}'
+  from cohort.experiment_iteration i
+ where i.definition #>> '{bandit,reward}' is not null
+   and not exists (select from cohort.experiment e where e.id = i.experiment_id)
 )
 select r.experiment_id, r.environment, r.experiment, r.status, r.metric from run r
 union all
 -- Behind a holdout its units are counted a second time, by the holdout's arm.
 select l.id, r.environment, r.experiment, r.status, r.metric from cohort.lift_pair l join run r on r.experiment_id = l.experiment_id;
-comment on view cohort.iteration_metric is 'The metrics of each run of each experiment: those of guardrails and those listed in experiment_metric. The same again under each lift_pair.id of the run';
+comment on view cohort.iteration_metric is 'The metrics of each run of each experiment: those of guardrails, those listed in experiment_metric and a bandit''s reward. The same again under each lift_pair.id of the run';
 comment on column cohort.iteration_metric.experiment_id is 'The id events carry';
 comment on column cohort.iteration_metric.environment is 'The environment';
 comment on column cohort.iteration_metric.experiment is 'experiment.key';

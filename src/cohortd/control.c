@@ -9,6 +9,7 @@
 #include "cohortd/link.h"
 #include "cohortd/thread.h"
 #include "cohortd/webhooks.h"
+#include "store/bandit.h"
 #include "store/chores.h"
 #include "store/definitions.h"
 #include "store/leader.h"
@@ -211,6 +212,21 @@ static void on_stop(void *arg, const struct stop_row *stop)
     keeper_stop(arg, stop);
 }
 
+/* What fails of one holds up nothing of the other. */
+static int chores(const struct control *c, struct pg *p, int64_t epoch, struct pg_error *e)
+{
+    struct pg_error why;
+    int code = chores_run(p, epoch, c->o.retention_days, e);
+    if (code == ERR_STATE || !pg_alive(p))
+        return code;
+    int learnt = bandits_run(p, epoch, &why);
+    if (learnt != ERR_OK && code != ERR_OK && learnt != ERR_STATE)
+        return code;
+    if (learnt != ERR_OK)
+        *e = why;
+    return learnt != ERR_OK ? learnt : code;
+}
+
 static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct pg_error *e)
 {
     struct monitor_result result;
@@ -229,7 +245,7 @@ static int monitor_round(struct control *c, struct pg *p, int64_t *epoch, struct
     struct pg_error why;
     int shown = results_pass(p, *epoch, &why);
     if (shown != ERR_STATE && pg_alive(p))
-        code = chores_run(p, *epoch, c->o.retention_days, e);
+        code = chores(c, p, *epoch, e);
     if (shown != ERR_OK && code == ERR_OK) {
         *e = why;
         code = shown;

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libstore.a
 libstore_a_SOURCES = \
+	src/store/bandit.c src/store/bandit.h \
 	src/store/call_ops.c src/store/call_ops.h \
 	src/store/caller.c src/store/caller.h \
 	src/store/chores.c src/store/chores.h \
