@@ -6,8 +6,8 @@ EXTRA_DIST += tests/integration/sql_audit.sh
 include tests/integration/cohortctl.mk
 
 # Definitions in SQL.
-TESTS += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh
-EXTRA_DIST += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh tests/integration/sql_cases.sql \
+TESTS += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh tests/integration/sql_bandits.sh
+EXTRA_DIST += tests/integration/sql_definitions.sh tests/integration/sql_concurrent.sh tests/integration/sql_bandits.sh tests/integration/sql/bandits.sql tests/integration/sql_cases.sql \
 	tests/integration/sql_cases_model.sql tests/integration/sql_cases_lifecycle.sql tests/integration/sql_cases_metrics.sql tests/integration/sql_cases_bandits.sql tests/integration/sql_metrics.sql \
 	tests/integration/sql_state.sql tests/integration/sql_assignment.sql
 
