@@ -94,6 +94,7 @@ SQL_FUNCTIONS = \
 	sql/functions/53_ramp_pass.sql \
 	sql/functions/60_distributions.sql \
 	sql/functions/62_results.sql \
+	sql/functions/63_bandit_results.sql \
 	sql/functions/63_results_read.sql \
 	sql/functions/63_results_write.sql \
 	sql/functions/64_results_json.sql \

@@ -152,7 +152,7 @@ begin
         when f ->> 'kind' is null or f ->> 'kind' not in ('number', 'boolean', 'one_hot', 'interaction')
             then format('have the kind %s', coalesce(cohort.shown(f ->> 'kind'), 'null'))
         when odd is not null then format('have a field %s, which kind %s has not', cohort.shown(odd), f ->> 'kind')
-        when jsonb_typeof(f -> 'name') is distinct from 'string' or length(f ->> 'name') not between 1 and 100 then 'go without a name of 1 to 100 characters'
+        when jsonb_typeof(f -> 'name') is distinct from 'string' or not cohort.key_ok(f ->> 'name') then 'go without a name of 1 to 100 of a-z 0-9 _ . -'
         when sizes ? (f ->> 'name') then format('have the name %s, which is taken', cohort.shown(f ->> 'name'))
         when f ->> 'kind' <> 'interaction' and (jsonb_typeof(f -> 'attribute') is distinct from 'string' or length(f ->> 'attribute') not between 1 and 100)
             then 'go without an attribute of 1 to 100 characters'

@@ -117,7 +117,7 @@ comment on function cohort.experiment_lifecycle(cohort.experiment) is 'Layer, sc
 
 create or replace function cohort.experiment_bandit(e cohort.experiment) returns jsonb
     language sql stable as $$
-    select coalesce((select jsonb_build_object('bandit', jsonb_strip_nulls(to_jsonb(b) - '{environment,experiment}'::text[]))
+    select coalesce((select jsonb_build_object('bandit', jsonb_strip_nulls(to_jsonb(b) - '{environment,experiment,held}'::text[]))
                        from cohort.bandit b where b.environment = e.environment and b.experiment = e.key), '{}')
         || coalesce((select jsonb_build_object('contextual', jsonb_strip_nulls(to_jsonb(c) - '{environment,experiment,features}'::text[])
                                 || jsonb_build_object('features', c.features))

@@ -111,7 +111,9 @@ begin
         update cohort.bandit x
            set (reward, assign, floor_ppm, every_s, warm_up, half_life_s, uniform_ppm, stick_s, promote)
              = (b.reward, b.assign, b.floor_ppm, b.every_s, b.warm_up, b.half_life_s, b.uniform_ppm, b.stick_s, b.promote)
-         where x.environment = e.environment and x.experiment = e.key and x is distinct from b;
+         where x.environment = e.environment and x.experiment = e.key
+           and (x.reward, x.assign, x.floor_ppm, x.every_s, x.warm_up, x.half_life_s, x.uniform_ppm, x.stick_s, x.promote)
+               is distinct from (b.reward, b.assign, b.floor_ppm, b.every_s, b.warm_up, b.half_life_s, b.uniform_ppm, b.stick_s, b.promote);
     end if;
     if doc ? 'contextual' then
         perform set_config('cohort.path', 'contextual', true);

@@ -109,6 +109,7 @@ create or replace function cohort.results_json(key text) returns jsonb
                'guardrails', cohort.results_guardrails_json(i.experiment_id), 'stop', cohort.experiment_stop(e))
            || jsonb_build_object(case e.kind when 'holdout' then 'per_experiment' else 'holdout_lift' end,
                                  cohort.lifts_json(i.experiment_id, e.kind = 'holdout'))
+           || cohort.results_bandit_json(e)
       from cohort.experiment e
       join cohort.every_iteration i on i.environment = e.environment and i.experiment = e.key and i.current
       left join cohort.result_summary s on s.experiment_id = i.experiment_id

@@ -2,22 +2,6 @@
 -- and writes them as a new phase. An experiment that somebody edits is tried again with the next pass: an open
 -- transaction of theirs delays its update, and nothing else.
 
-create or replace function cohort.bandit_rewards(e cohort.experiment, b cohort.bandit, m cohort.metric)
-    returns table(phase_id int, variant_id int, n bigint, sum numeric, sum_sq numeric)
-    language plpgsql stable as $$
-begin
-    if b.assign = 'unit' then
-        return query
-        select s.phase_id, s.variant_id, s.matured_units,
-               case m.kind when 'binary' then s.matured_event_units else s.matured_sum * 0.000001 end,
-               case m.kind when 'binary' then s.matured_event_units else s.matured_sum_sq * 0.000000000001 end
-          from cohort.metric_stat s
-         where s.experiment_id = e.id and s.metric_id = m.id and s.metric_version = m.version and s.segment = 0;
-    end if;
-end $$;
-comment on function cohort.bandit_rewards(cohort.experiment, cohort.bandit, cohort.metric) is
-    'The matured rewards of a bandit by phase and variant: units (assign unit) or decisions (assign decision), their sum and the sum of squares, in units of the metric';
-
 -- Totals and not differences are kept: what is new since the last update follows, whatever happened to it meanwhile.
 create or replace function cohort.bandit_facts(e cohort.experiment, b cohort.bandit, last cohort.bandit_update, phase_id int) returns jsonb
     language plpgsql stable as $$
@@ -50,7 +34,7 @@ create or replace function cohort.bandit_due(kind text)
       join cohort.bandit b on b.environment = e.environment and b.experiment = e.key
       left join lateral (select x.* from cohort.bandit_update x where x.experiment_id = e.id order by x.id desc limit 1) u on true
      cross join lateral cohort.last_phase(e.id) p
-     where e.kind = $1 and e.status = 'running' and p.kind = 'time'
+     where e.kind = $1 and e.status = 'running' and p.kind = 'time' and not coalesce((to_jsonb(b) ->> 'held')::boolean, false)
        and coalesce(u.at, e.started_at) + make_interval(secs => b.every_s) <= clock_timestamp()
        and cohort.effective_status(e) = 'running'
      order by e.id $$;

@@ -22,7 +22,8 @@ static const char *const holdout_read_only[] = {"id", "kind", "status", "iterati
     "05,\"success_alpha\":0.05,\"metrics\":[{\"role\":\"secondary\"}],\"stop_conditions\":[{\"action\":"     \
     "\"stop\",\"weight\":1}]," GUARDRAIL_DEFAULTS
 
-/* A list in defaults has one item, which stands for each; "" stands for the key. */
+/* A list in defaults has one item, which stands for each, or for the object where it is one; "" stands for
+ * the key. */
 static const struct kind kinds[] = {
     {"metrics",
      "items",
@@ -38,7 +39,9 @@ static const struct kind kinds[] = {
      experiment_read_only,
      "{" EXPERIMENT_DEFAULTS
      ",\"flag\":\"\",\"traffic_ppm\":1000000,\"layer_ppm\":1000000,\"ramp_tolerance\":2,"
-     "\"guard_max_blind_seconds\":900,\"ramp_on_alert\":\"hold\",\"ramp\":[{\"wait_s\":86400}]}",
+     "\"guard_max_blind_seconds\":900,\"ramp_on_alert\":\"hold\",\"ramp\":[{\"wait_s\":86400}],"
+     "\"bandit\":[{\"floor_ppm\":10000,\"every_s\":3600,\"warm_up\":100,\"uniform_ppm\":50000,"
+     "\"promote\":\"person\"}],\"contextual\":[{\"threshold_ppm\":0,\"ridge\":1}]}",
      {"type"}},
     {"holdouts",
      "items",
@@ -108,11 +111,13 @@ json_t *kind_writable(const struct kind *k, const json_t *doc)
     return copy;
 }
 
-/* Each item of the list gets the members of the one that stands for all. */
+/* Each item of the list, or the object itself, gets the members of the one that stands for all. */
 static void fill_items(json_t *list, json_t *item_defaults)
 {
     size_t i;
     json_t *item;
+    if (json_is_object(list))
+        json_object_update_missing(list, item_defaults);
     json_array_foreach(list, i, item)
     {
         if (json_is_object(item))

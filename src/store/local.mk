@@ -41,6 +41,7 @@ libstore_a_SOURCES += \
 # Results.
 libstore_a_SOURCES += \
 	src/store/results.c src/store/results.h \
+	src/store/results_bandit.c \
 	src/store/results_json.c src/store/results_private.h \
 	src/store/results_read.c \
 	src/store/results_words.c

@@ -147,7 +147,7 @@ static void add_phases(struct json_out *o, const struct result_input *in, const 
 }
 
 static void add_comparison(struct json_out *o, const struct result_input *in, const struct result_metric *m,
-                           const struct report *r, const char *treatment)
+                           const struct report *r, const char *treatment, const char *method)
 {
     const struct result_variant *control = result_control(in);
     struct buffer b = {0};
@@ -162,7 +162,10 @@ static void add_comparison(struct json_out *o, const struct result_input *in, co
     add_known(o, "p", r->method != REPORT_NONE, r->p);
     add_known(o, "ln_e", r->method != REPORT_NONE, r->ln_e);
     add_known(o, "e", r->method != REPORT_NONE && r->ln_e < LN_E_WRITTEN, exp(fmax(-700, r->ln_e)));
-    words_method(&b, r);
+    if (method && r->method != REPORT_NONE)
+        buffer_add_str(&b, method);
+    else
+        words_method(&b, r);
     add_words(o, "method", &b);
     buffer_free(&b);
     add_number(o, "alpha", m->rule.alpha);
@@ -235,7 +238,16 @@ static void add_variant(struct json_out *o, const struct result_input *in, const
         add_range(o, "value_range", &q, true);
     }
     if (j)
-        add_comparison(o, in, m, &j->report, v->key);
+        add_comparison(o, in, m, &j->report, v->key, j->method);
+    if (j && j->adaptive) {
+        json_out_key(o, "uniform");
+        json_out_begin_object(o);
+        add_number(o, "units", j->uniform.treatment_n);
+        add_number(o, "control_units", j->uniform.control_n);
+        add_known(o, "value", j->uniform.has_values, j->uniform.treatment);
+        add_comparison(o, in, m, &j->uniform, v->key, NULL);
+        json_out_end_object(o);
+    }
     add_phases(o, in, m, v->id);
     json_out_end_object(o);
     json_out_end_object(o);
@@ -445,6 +457,8 @@ static int judge_all(const struct result_input *in, struct result_judged *judged
             result_arms(in, m, 0, j->treatment->id, control->id, a.t, a.c, a.q);
             struct report_arms arms = {a.t, a.c, a.q, m->phases};
             report_judge(&m->rule, &arms, &j->report);
+            if (results_adaptive(in))
+                good = results_adapt(in, m, &arms, j) == ERR_OK;
         }
         arms_free(&a);
         if (!good)

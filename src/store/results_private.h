@@ -72,6 +72,9 @@ struct result_judged {
     const struct result_metric *metric;
     const struct result_variant *treatment;
     struct report report;
+    bool adaptive;         /* of a bandit: report is what holds after adaptation */
+    struct report uniform; /* then: the same of the reserved slice, as of an A/B test */
+    const char *method;    /* then: how report was computed; else NULL */
 };
 
 /* Fills what belongs to in->experiment_id. Free it in any case. */
@@ -85,6 +88,12 @@ const struct result_variant *result_control(const struct result_input *in);
 /* Both arms of every phase of the metric; the arrays have room for metric->phases. */
 void result_arms(const struct result_input *in, const struct result_metric *m, int64_t segment,
                  int64_t treatment, int64_t control, struct arm_sums *t, struct arm_sums *c, double *q);
+
+/* Bandits (results_bandit.c): true when shares leaned on outcomes; then results_adapt replaces the judgement
+ * of a pair, whose arms over the metric's phases are given. ERR_NOMEM. */
+bool results_adaptive(const struct result_input *in);
+int results_adapt(const struct result_input *in, const struct result_metric *m, const struct report_arms *a,
+                  struct result_judged *j);
 
 /* Words. */
 void words_count(struct buffer *b, double n); /* "4,950" */

@@ -105,6 +105,11 @@ select pg_temp.check('and only the newest is kept', array_agg(u.phase_id is null
 select pg_temp.check('an update stands: ' || s, pg_temp.refused(s) = 'phase_fixed') from unnest(array['update cohort.bandit_update set sentence = ''x''', 'delete from cohort.bandit_update where phase_id is not null',
     'truncate cohort.bandit_update', 'update cohort.phase_known set version = 1', 'delete from cohort.phase_known']) s;
 
+select pg_temp.check('shares over time can be read, with what they brought', array_agg(concat_ws(' ', s.phase, s.share_ppm, s.rewards, round(s.mean, 2)) order by s.phase) = array['1 333333 50 0.30', '2 333333 50 0.30', '3 900000 0'])
+  from cohort.bandit_shares('ban') s where s.variant = 'c';
+select pg_temp.check('and in results', jsonb_array_length(r -> 'shares') = 2 and r #> '{arms,2}' = '{"variant": "c", "share_ppm": 900000, "rewards": 100, "mean": 0.3}' and r ->> 'phase' = '3')
+  from (select cohort.results_json('ban') -> 'bandit' as r) x;
+
 -- Arms, pauses, restarts.
 select cohort.pause('ban') \g /dev/null
 select pg_temp.check('a paused bandit learns nothing', cohort.bandit_apply(7, pg_temp.id('ban'), (cohort.last_phase(pg_temp.id('ban'))).id, null, '', '{}') = 0);
