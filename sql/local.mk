@@ -113,5 +113,6 @@ SQL_FUNCTIONS = \
 	sql/functions/78_webhooks.sql \
 	sql/functions/80_rest.sql \
 	sql/functions/82_bandit_updates.sql \
+	sql/functions/84_replay.sql \
 	sql/functions/90_roles.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

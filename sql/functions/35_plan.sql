@@ -25,7 +25,7 @@ end $$;
 comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions, a number that each stop and pause of a guardrail raises, which database this is, and when the monitor was last at work';
 
 -- Of a bandit's time phases, those that an epoch under way can have begun in; earlier ones draw nobody any more.
-create or replace function cohort.plan_time_phases(environment text) returns table(phase_id int, first_id int)
+create or replace function cohort.plan_time_phases(environment text, every boolean) returns table(phase_id int, first_id int)
     language sql stable rows 1000 as $$
     select t.id, t.first_id
       from (select p.id, first_value(p.id) over w as first_id, lead(p.starts_at) over w as ends_at, coalesce(b.stick_s, 0) as stick_s
@@ -33,12 +33,13 @@ create or replace function cohort.plan_time_phases(environment text) returns tab
               join cohort.experiment e on e.id = p.experiment_id
               join cohort.bandit b on b.environment = e.environment and b.experiment = e.key
              where p.environment = $1 and p.kind = 'time' window w as (partition by p.experiment_id order by p.number)) t
-     where t.ends_at is null or t.ends_at > now() - make_interval(secs => t.stick_s + 3600) $$;
-comment on function cohort.plan_time_phases(text) is
-    'Part of the plan: the time phases that are still needed, each with the first of its experiment, which keeps the closed slots';
+     where every or t.ends_at is null or t.ends_at > now() - make_interval(secs => t.stick_s + 3600) $$;
+comment on function cohort.plan_time_phases(text, boolean) is
+    'Part of the plan: the time phases that are still needed, or every one, each with the first of its experiment, which keeps the closed slots';
 
 -- The phases of each experiment's current iteration.
-create or replace function cohort.plan_phases(environment text) returns table(experiment text, phases jsonb)
+drop function if exists cohort.plan_phases(text);
+create or replace function cohort.plan_phases(environment text, every boolean) returns table(experiment text, phases jsonb)
     language sql stable rows 1000 as $$
     select p.experiment, jsonb_agg(jsonb_build_object('id', p.id, 'number', p.number, 'salt', encode(p.salt, 'hex'),
                'traffic_slots', cohort.slots_json(p.traffic_slots), 'variants', s.variants)
@@ -47,7 +48,7 @@ create or replace function cohort.plan_phases(environment text) returns table(ex
                                                                                     'model', p.model_id)) else '{}' end
                order by p.number)
       from cohort.phase p
-      left join cohort.plan_time_phases($1) t on t.phase_id = p.id
+      left join cohort.plan_time_phases($1, $2) t on t.phase_id = p.id
       join cohort.experiment e on e.id = p.experiment_id
       join (select pv.phase_id, jsonb_agg(jsonb_build_object('variant', v.key, 'share_ppm', pv.share_ppm,
                        'slots', cohort.slots_json(pv.slots)) order by v.position, v.id) as variants
@@ -55,7 +56,7 @@ create or replace function cohort.plan_phases(environment text) returns table(ex
              where v.environment = $1 group by pv.phase_id) s on s.phase_id = p.id
       left join cohort.phase_closed c on c.phase_id = coalesce(t.first_id, p.id)
      where p.environment = $1 and (p.kind = 'traffic' or t.phase_id is not null) group by p.experiment $$;
-comment on function cohort.plan_phases(text) is 'Part of the plan: the phases of each experiment, closed slots too';
+comment on function cohort.plan_phases(text, boolean) is 'Part of the plan: the phases of each experiment, closed slots too; every: time phases that are over as well';
 
 create or replace function cohort.plan_variants(environment text) returns table(experiment text, variants jsonb, type text)
     language sql stable rows 1000 as $$
@@ -91,7 +92,7 @@ create or replace function cohort.plan_links(environment text)
 comment on function cohort.plan_links(text) is 'Part of the plan: each experiment''s prerequisites, overrides that have not expired, and holdouts in the order they are asked';
 
 -- How a bandit assigns, and what a contextual one decides with: the models of the phases that are sent.
-create or replace function cohort.plan_bandits(environment text) returns table(experiment text, learns jsonb)
+create or replace function cohort.plan_bandits(environment text, every boolean) returns table(experiment text, learns jsonb)
     language sql stable rows 100 as $$
     select e.key, jsonb_build_object('bandit', jsonb_build_object('assign', b.assign, 'stick_us',
                       case b.assign when 'unit' then coalesce(b.stick_s, r.window_end_s, 0) * 1000000::bigint else 0 end))
@@ -106,10 +107,10 @@ create or replace function cohort.plan_bandits(environment text) returns table(e
                             'floor_ppm', y.floor_ppm) order by x.version) as models
                    from cohort.model x
                    join cohort.bandit y on y.environment = x.environment and y.experiment = x.experiment
-                  where x.environment = $1 and x.id in (select p.model_id from cohort.phase p join cohort.plan_time_phases($1) t on t.phase_id = p.id)
+                  where x.environment = $1 and x.id in (select p.model_id from cohort.phase p join cohort.plan_time_phases($1, $2) t on t.phase_id = p.id)
                   group by x.experiment_id) m on m.experiment_id = e.id
      where e.environment = $1 and e.kind in ('bandit', 'contextual') $$;
-comment on function cohort.plan_bandits(text) is 'Part of the plan: the fields bandit and contextual of each experiment that has them';
+comment on function cohort.plan_bandits(text, boolean) is 'Part of the plan: the fields bandit and contextual of each experiment that has them';
 
 create or replace function cohort.plan_experiments(environment text) returns jsonb
     language sql stable as $$
@@ -137,9 +138,9 @@ create or replace function cohort.plan_experiments(environment text) returns jso
                order by e.id)
       from cohort.experiment e
       left join cohort.plan_variants($1) v on v.experiment = e.key
-      left join cohort.plan_phases($1) p on p.experiment = e.key
+      left join cohort.plan_phases($1, false) p on p.experiment = e.key
       left join cohort.plan_links($1) l on l.experiment = e.key
-      left join cohort.plan_bandits($1) n on n.experiment = e.key
+      left join cohort.plan_bandits($1, false) n on n.experiment = e.key
       left join (select distinct g.experiment from cohort.guardrail g where g.environment = $1 and g.action in ('stop', 'pause')) w
              on w.experiment = e.key
       left join cohort.layer_slots y on y.environment = e.environment and y.experiment = e.key

@@ -6,6 +6,7 @@ declare
     t text;
 begin
     perform cohort.grant_to('cohort_product', 'insert (team), update (team) on cohort.flag');
+    perform cohort.grant_to('cohort_product', 'update (kind) on cohort.experiment');
     perform cohort.grant_to('cohort_server', 'execute on function cohort.bandit_apply(bigint, int, int, jsonb, text, jsonb)');
     perform cohort.grant_to('cohort_product', 'delete on cohort.bandit, cohort.contextual');
     perform cohort.grant_to('cohort_product', 'insert (environment, experiment, reward, assign, floor_ppm, every_s, warm_up, half_life_s, uniform_ppm, stick_s, promote), update (reward, assign, floor_ppm, every_s, warm_up, half_life_s, uniform_ppm, stick_s, promote) on cohort.bandit');
