@@ -2,10 +2,10 @@
 
 #include <math.h>
 
-#define ARMS 2 /* that share alpha in a difference */
-#define MIXTURE_STEP 0.1
-#define MIXTURE_SD 0.7
+#define ARMS 2                          /* that share alpha in a difference */
 #define LN_MAX_RATIO 115.12925464970228 /* ln 1e50 */
+
+static const struct mixture usual = {2, 0.01, 0.35};
 
 double adaptive_plug_in(const struct arm_sums *earlier, size_t phases)
 {
@@ -166,16 +166,26 @@ static double log_likelihood(const struct evt_phase *phases, size_t n, double t)
     return sum;
 }
 
-static double ln_mixture(const struct evt_phase *phases, size_t n)
+/* Its points to one side of 0; -1 when it makes no sense. */
+static int points_beside(const struct mixture *m)
+{
+    double points = m->reach / m->step;
+    if (!(m->step > 0 && m->sd > 0 && points >= 0 && points <= MIXTURE_POINTS / 2 + 0.5))
+        return -1;
+    return (int)(points + 0.5);
+}
+
+static double ln_mixture(const struct evt_phase *phases, size_t n, const struct mixture *m)
 {
     double l[MIXTURE_POINTS], top = -INFINITY, sum = 0, weights = 0;
-    for (int i = 0; i < MIXTURE_POINTS; i++) {
-        double t = MIXTURE_STEP * (i - MIXTURE_POINTS / 2), z = t / MIXTURE_SD;
+    int side = points_beside(m);
+    for (int i = 0; i < 2 * side + 1; i++) {
+        double t = m->step * (i - side), z = t / m->sd;
         l[i] = log_likelihood(phases, n, t) - 0.5 * z * z;
         top = fmax(top, l[i]);
         weights += exp(-0.5 * z * z);
     }
-    for (int i = 0; i < MIXTURE_POINTS; i++)
+    for (int i = 0; i < 2 * side + 1; i++)
         sum += exp(l[i] - top);
     return top + log(sum) - log(weights);
 }
@@ -183,7 +193,7 @@ static double ln_mixture(const struct evt_phase *phases, size_t n)
 double mixture_log_e(const struct evt_phase *phases, size_t n, double r)
 {
     double t = r > 0 ? fmin(LN_MAX_RATIO, fmax(-LN_MAX_RATIO, log(r))) : -LN_MAX_RATIO;
-    return ln_mixture(phases, n) - log_likelihood(phases, n, t);
+    return ln_mixture(phases, n, &usual) - log_likelihood(phases, n, t);
 }
 
 /* Where l falls to `level` going from `inside` (l >= level) in direction ±1; ±INFINITY when it never does. */
@@ -204,7 +214,8 @@ static double leaves(const struct evt_phase *phases, size_t n, double inside, do
     return in;
 }
 
-struct mixture_interval mixture_interval(const struct evt_phase *phases, size_t n, double alpha)
+struct mixture_interval mixture_interval_with(const struct evt_phase *phases, size_t n, double alpha,
+                                              const struct mixture *mixture)
 {
     struct mixture_interval m = {.high = INFINITY, .estimate = evt_rr_mle(phases, n)};
     double events = 0;
@@ -212,9 +223,9 @@ struct mixture_interval mixture_interval(const struct evt_phase *phases, size_t 
         if (phases[i].q > 0 && phases[i].q < 1)
             events += (double)(phases[i].treatment > 0 ? phases[i].treatment : 0) +
                       (double)(phases[i].control > 0 ? phases[i].control : 0);
-    if (!(events > 0))
+    if (!(events > 0) || points_beside(mixture) < 0)
         return m;
-    m.ln_mixture = ln_mixture(phases, n);
+    m.ln_mixture = ln_mixture(phases, n, mixture);
     m.ln_e = m.ln_mixture - log_likelihood(phases, n, 0);
     if (!(alpha > 0 && alpha < 1))
         return m;
@@ -224,4 +235,9 @@ struct mixture_interval mixture_interval(const struct evt_phase *phases, size_t 
     m.low = exp(leaves(phases, n, t, -1, level));
     m.high = exp(leaves(phases, n, t, 1, level));
     return m;
+}
+
+struct mixture_interval mixture_interval(const struct evt_phase *phases, size_t n, double alpha)
+{
+    return mixture_interval_with(phases, n, alpha, &usual);
 }

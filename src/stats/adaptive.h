@@ -81,15 +81,19 @@ double adaptive_difference_variance(const struct adaptive_sums *treatment,
                                     const struct adaptive_sums *control, const struct adaptive_pair *phases,
                                     size_t n);
 
-/* The mixture of log risk ratios t that the interval below bets on: t = -2, -1.9 … 2 with weights
- * exp(-(t / 0.7)² / 2), normalised. */
-#define MIXTURE_POINTS 41
+/* The mixture of log risk ratios t = ln r that the interval below bets on: t = -reach, -reach + step … reach
+ * with weights exp(-(t / sd)² / 2), normalised; fixed before the first event. At most MIXTURE_POINTS points.
+ */
+#define MIXTURE_POINTS 1001
+struct mixture {
+    double reach, step, sd;
+};
 
 /* { r : l(r) > ln Σ_j w_j exp l(e^t_j) + ln alpha }, l the log likelihood of the event marks over phases
  * (evt.h): an interval of the risk ratio that holds at every look (Robbins 1970; Wald's likelihood ratio with
  * a mixture on top), since Σ w_j exp(l(e^t_j) - l(r)) is a fair game when r is true. l is concave in ln r, so
  * it is an interval. Shares may depend on everything that happened before the phase. answered = false without
- * events: low 0, high INFINITY. */
+ * events, and for an alpha or a mixture that makes no sense: low 0, high INFINITY. */
 struct mixture_interval {
     bool answered;
     double estimate;  /* maximum likelihood: 0 or INFINITY when one arm has no events */
@@ -97,9 +101,14 @@ struct mixture_interval {
     double ln_mixture;
     double ln_e; /* against r = 1 */
 };
+struct mixture_interval mixture_interval_with(const struct evt_phase *phases, size_t n, double alpha,
+                                              const struct mixture *mixture);
+
+/* The one that results use: with t = -2, -1.99 … 2 and sd 0.35. Arms of a bandit seldom differ by more than
+ * twice, so that ratios up to about that are bet on, in steps that are fine enough for a million events. */
 struct mixture_interval mixture_interval(const struct evt_phase *phases, size_t n, double alpha);
 
-/* ln E of the mixture against the risk ratio r: r is outside the interval when it reaches ln(1/alpha). */
+/* ln E of that mixture against the risk ratio r: r is outside the interval when it reaches ln(1/alpha). */
 double mixture_log_e(const struct evt_phase *phases, size_t n, double r);
 
 #endif

@@ -15,8 +15,9 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static const char *const mutants[] = {"pooled-phases", "exposure-time", "two-variants-left-out",
-                                      "repeated-events", "asympcs-stops"};
+static const char *const mutants[] = {"pooled-phases",   "exposure-time", "two-variants-left-out",
+                                      "repeated-events", "asympcs-stops", "pooled-wald",
+                                      "immature-rewards"};
 
 static void all_rows(struct sim *s)
 {
@@ -25,6 +26,8 @@ static void all_rows(struct sim *s)
     money_rows(s);
     counts_rows(s);
     drift_rows(s);
+    adapted_rows(s);
+    regret_rows(s);
 }
 
 /* The wrong statistic must fail a row; few runs show it. */

@@ -190,6 +190,6 @@ void row_number(struct sim *s, const char *row, double value, bool at_most, doub
     char text[32], against[32];
     double allowed = s->full ? bar : at_most ? bar * slack : bar / slack;
     snprintf(text, sizeof text, "%.4g", value);
-    snprintf(against, sizeof against, "%s %g", at_most ? "<=" : ">=", bar);
+    snprintf(against, sizeof against, isfinite(bar) ? "%s %g" : "none", at_most ? "<=" : ">=", bar);
     print_row(s, row, text, "", against, at_most ? value <= allowed : value >= allowed);
 }

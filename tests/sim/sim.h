@@ -58,5 +58,7 @@ void world_rows(struct sim *s);
 void money_rows(struct sim *s);
 void counts_rows(struct sim *s);
 void drift_rows(struct sim *s);
+void adapted_rows(struct sim *s);
+void regret_rows(struct sim *s);
 
 #endif

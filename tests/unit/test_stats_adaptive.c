@@ -260,6 +260,10 @@ START_TEST(a_mixture_of_nothing)
     ck_assert(!m.answered && m.low == 0 && isinf(m.high));
     ck_assert(isfinite(mixture_log_e(&some, 1, 0)) && isfinite(mixture_log_e(&some, 1, INFINITY)));
     ck_assert(isfinite(mixture_log_e(&some, 1, NAN)));
+    static const struct mixture bad[] = {{2, 0, 1},     {2, 0.001, 1}, {2, 0.1, 0},
+                                         {NAN, 0.1, 1}, {-1, 0.1, 1},  {2, NAN, 1}};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        ck_assert(!mixture_interval_with(&some, 1, 0.05, &bad[i]).answered);
 }
 END_TEST
 

@@ -161,7 +161,9 @@ void check_mixture(struct run *r)
         phases[n] = (struct evt_phase){(int64_t)number(p, "treat_events"),
                                        (int64_t)number(p, "control_events"), number(p, "q")};
     }
-    struct mixture_interval m = mixture_interval(phases, n, number(r->input, "alpha"));
+    /* as the case says in words: -2..2 step 0.1, exp(-0.5*(t/0.7)^2) normalised */
+    struct mixture mixture = {2, 0.1, 0.7};
+    struct mixture_interval m = mixture_interval_with(phases, n, number(r->input, "alpha"), &mixture);
     same(r, "log_mix", -1, m.ln_mixture);
     same(r, "rr_mle", -1, m.estimate);
     same(r, "rr_ci", 0, m.low);
