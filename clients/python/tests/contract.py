@@ -6,7 +6,10 @@ import glob
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import uuid
 
 import bed
@@ -103,6 +106,19 @@ def old_python(c):
     c.check("all of them", len(files) >= 15, files)
 
 
+def types(c):
+    mypy = shutil.which("mypy")
+    if not mypy:
+        print("skipped: the type hints: mypy is not installed", flush=True)
+        return
+    with tempfile.TemporaryDirectory() as tmp:
+        r = subprocess.run([mypy, "--strict", "--python-version", "3.9", "--cache-dir", tmp, "-p", "cohort_client"], capture_output=True, text=True,
+                           env=dict(os.environ, MYPYPATH=os.path.join(bed.CLIENT, "src")), timeout=300, check=False)
+    # OpenFeature's SDK need not be here: what comes from it is of any type then.
+    wrong = [line for line in r.stdout.splitlines() if ": error:" in line and "/openfeature.py:" not in line]
+    c.check("mypy --strict finds nothing wrong with the types", "checked" in r.stdout + r.stderr and not wrong, wrong or r.stdout + r.stderr)
+
+
 def main():
     bed.Log()
     c = Checks()
@@ -112,6 +128,7 @@ def main():
     for case in doc["cases"]:
         retries(c, case, doc["client"])
     old_python(c)
+    types(c)
     c.done()
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Every trouble that README.md defines: what is served, what is kept, what is sent again, and what the log says."""
+import asyncio
 import calendar
 import json
 import os
@@ -16,7 +17,7 @@ import bed
 from cohort_server import Checks
 from trouble_server import TroubleServer
 
-from cohort_client import Client
+from cohort_client import AsyncClient, Client
 from cohort_client._backoff import Backoff, retry_after
 from cohort_client._clock import Clock
 from cohort_client._delivery import Delivery
@@ -429,9 +430,29 @@ def forgotten(c):
     """Who never closes: the interpreter's end drains."""
     with TroubleServer() as s:
         program = (f"import sys\nsys.path.insert(0, {os.path.join(bed.CLIENT, 'src')!r})\nfrom cohort_client import Client\n"
-                   f"c = Client({s.url!r}, {KEY!r}, flush_interval=60)\nc.track('purchase', 'u')\n")
+                   f"c = Client({s.url!r}, {KEY!r}, flush_interval=60)\nc.track('purchase', 'u')\n"
+                   f"def once(): Client({s.url!r}, {KEY!r}, flush_interval=60).track('purchase', 'v')\nonce()\n")
         subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
-        c.equal("a program that ends without close() has delivered", len(s.stored), 1)
+        c.equal("a program that ends without close() has delivered, its forgotten clients too", len(s.stored), 2)
+
+
+def async_fork(c):
+    """A child forked behind an asyncio client that was in use has threads of its own."""
+    with TroubleServer() as s:
+        k = AsyncClient(s.url, KEY)
+
+        async def ask():
+            return await k.value("on", False, "u")
+        asyncio.run(ask())
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                status = 0 if asyncio.run(ask()) else 2
+            finally:
+                os._exit(status)
+        c.equal("asyncio in a forked child", os.waitpid(pid, 0)[1], 0)
+        asyncio.run(k.close())
 
 
 def threads(c):
@@ -457,7 +478,7 @@ def threads(c):
 def main():
     c = Checks()
     parts = [down_at_start, down_for_an_hour, slow, refused, too_large, too_many, retry_after_read, html, certificates, wrong_clock, full,
-             rejected, mistakes, journal, forks, forgotten, threads]
+             rejected, mistakes, journal, forks, forgotten, async_fork, threads]
     for part in parts:
         if not sys.argv[1:] or part.__name__ in sys.argv[1:]:
             part(c)

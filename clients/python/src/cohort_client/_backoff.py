@@ -24,7 +24,7 @@ class Backoff:
 
     def next(self, asked: Optional[float] = None) -> float:
         """Seconds to wait after one more failure; never less than was asked for, and up to a tenth more."""
-        full = min(self.most, self.first * 2 ** min(self.failures, 30))
+        full = min(self.most, self.first * 2.0 ** min(self.failures, 30))
         self.failures += 1
         wait = full * (1 - 0.5 * self._random())
         return wait if asked is None else max(wait, asked * (1 + 0.1 * self._random()))

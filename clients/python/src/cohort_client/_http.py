@@ -38,7 +38,8 @@ class _DeadlineReader(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> Optional[int]:
         self._sock.settimeout(_left(self._deadline))
-        return self._raw.readinto(buffer)
+        n: Optional[int] = self._raw.readinto(buffer)
+        return n
 
     def close(self) -> None:
         self._raw.close()
@@ -71,7 +72,8 @@ class Transport:
             raise ValueError(f"base_url must be like http://127.0.0.1:8440, not {base_url!r}")
         if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
             raise ValueError("key must be the text of an API key, like ck_events_…")
-        self._host, self._port, self._prefix = url.hostname, url.port, url.path.rstrip("/")
+        self._host, self._port = url.hostname, url.port or (443 if url.scheme == "https" else 80)
+        self._prefix = url.path.rstrip("/")
         self._context = (context or ssl.create_default_context()) if url.scheme == "https" else None
         self._headers = {"Authorization": "Bearer " + key, "User-Agent": agent, "Accept": "application/json"}
         self.reset()

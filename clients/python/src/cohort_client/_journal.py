@@ -10,7 +10,7 @@ import glob
 import os
 import sqlite3
 import uuid
-from typing import Callable, Iterable, List, Optional
+from typing import Any, Callable, Iterable, List, Optional, Tuple
 
 from ._events import Event
 from ._say import Once
@@ -45,7 +45,7 @@ def _own(path: str) -> sqlite3.Connection:
     return db
 
 
-def _row(e: Event) -> tuple:
+def _row(e: Event) -> Tuple[Any, ...]:
     return (e.id, e.path, e.ts, int(e.guessed), e.rest)
 
 

@@ -29,8 +29,12 @@ class Sender:
     def wake(self) -> None:
         with self._queue.changed:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="cohort-client", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="cohort-client", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # no thread can be had now, as at the interpreter's end: the next event tries again
+                    return
+                self._thread = thread
 
     def _pause(self, first_seen: float) -> float:
         """Seconds until the next attempt is due."""

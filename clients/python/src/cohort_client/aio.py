@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
@@ -37,9 +38,14 @@ class AsyncClient:
     def __init__(self, base_url: str, key: str, *, threads: int = 16, **options: Any) -> None:
         self.client = Client(base_url, key, **options)
         self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "cohort-client")
+        self._new_pool()
+
+    def _new_pool(self) -> None:
+        self._pool, self._pid = ThreadPoolExecutor(self._threads, "cohort-client"), os.getpid()
 
     async def _run(self, f: Callable[..., R], *args: Any, **kw: Any) -> R:
+        if self._pid != os.getpid():  # a forked child has none of its parent's threads
+            self._new_pool()
         return await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(f, *args, **kw))
 
     async def value(self, key: str, default: T, targeting_key: Optional[str] = None, attributes: Optional[Mapping[str, Any]] = None, *,

@@ -8,7 +8,7 @@ import weakref
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Dict, Iterator, Mapping, Optional, Type, TypeVar, Union
+from typing import Any, Dict, Iterator, Mapping, Optional, Set, Tuple, Type, TypeVar, Union
 
 from . import _events
 from ._clock import Clock
@@ -65,8 +65,9 @@ class Client:
         self._drain_timeout = drain_timeout
         self._closed = False
         _clients.add(self)
-        if len(self._queue):
-            self._sender.wake()  # what a process before us left
+        if len(self._queue):  # what a process before us left
+            _undrained.add(self)
+            self._sender.wake()
 
     # Decisions
 
@@ -119,7 +120,7 @@ class Client:
 
     def _expose(self, d: Details[Any], context: Mapping[str, Any]) -> None:
         other = d.metadata.get("unitType")  # an experiment on accounts, devices, …; its holdouts are too
-        units = {"user": context.get("targetingKey"), **({other: context.get(other)} if isinstance(other, str) else {})}
+        units: Dict[str, Any] = {"user": context.get("targetingKey"), **({other: context.get(other)} if isinstance(other, str) else {})}
         known = {t: raw for t, raw in units.items() if _events.is_raw_id(raw)}
         for experiment, variant, phase in _exposures(d):
             try:
@@ -137,6 +138,7 @@ class Client:
             raise ValueError("at must have a time zone, like datetime.now(timezone.utc)")
         now = self._clock.wall()
         event = _events.make(path, id or uuid7(now), now if at is None else at.timestamp(), at is None and not self._clock.offset, fields)
+        _undrained.add(self)
         self._queue.add(event)
         self._sender.wake()
         return event.id
@@ -164,6 +166,7 @@ class Client:
                            "they stay in queue_dir" if self._queue.durable else "they are lost")
         self._queue.close()
         self._transport.close()
+        _undrained.discard(self)
         return done
 
     def __enter__(self) -> "Client":
@@ -180,7 +183,7 @@ class Client:
         self._delivery.reset()
 
 
-def _exposures(d: Details[Any]) -> Iterator[tuple]:
+def _exposures(d: Details[Any]) -> Iterator[Tuple[str, str, int]]:
     """Each (experiment, variant, phase) that using a decision exposes to: the one that drew it, and the holdouts that were asked,
     whatever the arm (a holdout has one phase)."""
     if d.experiment and d.phase is not None and d.variant:
@@ -193,6 +196,7 @@ def _exposures(d: Details[Any]) -> Iterator[tuple]:
 
 
 _clients: "weakref.WeakSet[Client]" = weakref.WeakSet()
+_undrained: Set[Client] = set()  # had events and are not closed: kept, though nobody else may hold them
 
 
 def _fork_children() -> None:
@@ -202,7 +206,7 @@ def _fork_children() -> None:
 
 def _drain_all() -> None:
     """Who forgets close() loses nothing either, if the server answers within drain_timeout."""
-    for c in list(_clients):
+    for c in list(_undrained):
         c.close()
 
 

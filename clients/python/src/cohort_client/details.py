@@ -1,8 +1,9 @@
 """The answer to "which value?", with how it came about."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Mapping, Optional, TypeVar
+from typing import Any, Generic, Optional, TypeVar
 
 T = TypeVar("T")
 
@@ -44,18 +45,22 @@ def _int(v: Any) -> Optional[int]:
     return v if isinstance(v, int) and not isinstance(v, bool) else None
 
 
+def _kind(v: Any) -> str:
+    for kind, name in ((bool, "boolean"), (int, "integer"), (float, "float"), (str, "string"), ((Mapping, Sequence), "object")):
+        if isinstance(v, kind):  # type: ignore[arg-type]
+            return name
+    return type(v).__name__
+
+
 def _as_default(value: Any, default: Any) -> Any:
     """The value where it is of the default's type, a whole number as the float that equals it; else raises TypeError.
     A default of None takes any type."""
-    if default is None or type(value) is type(default):
+    got, want = _kind(value), _kind(default)
+    if default is None or got == want:
         return value
-    if isinstance(default, float) and _int(value) is not None and abs(value) <= 1 << 53:
+    if (got, want) == ("integer", "float") and abs(value) <= 1 << 53:
         return float(value)
-    if isinstance(default, (dict, list)) and isinstance(value, (dict, list)):
-        return value
-    if isinstance(value, bool) != isinstance(default, bool) or not isinstance(value, type(default)):
-        raise TypeError(f"the flag's value is a {type(value).__name__}, the default a {type(default).__name__}")
-    return value
+    raise TypeError(f"the flag's value is of type {got}, the default of type {want}")
 
 
 def from_answer(key: str, answer: Any, default: T) -> Details[T]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from threading import Lock
-from typing import Any, Dict, List, Mapping, NoReturn, Optional, Union
+from typing import Any, Dict, List, Mapping, NoReturn, Optional, Tuple, Union
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import (ErrorCode, FlagNotFoundError, GeneralError, InvalidContextError, OpenFeatureError, ParseError,
@@ -49,7 +49,7 @@ def _resolution(d: Details[Any]) -> FlagResolutionDetails[Any]:
     return FlagResolutionDetails(value=d.value, reason=_reason(d.reason), variant=d.variant, flag_metadata=metadata)
 
 
-def _parts(context: Optional[EvaluationContext]) -> tuple:
+def _parts(context: Optional[EvaluationContext]) -> Tuple[Optional[str], Optional[Mapping[str, Any]]]:
     return (context.targeting_key or None, context.attributes) if context else (None, None)
 
 
@@ -108,10 +108,10 @@ class ExposureHook(Hook):
 
     def __init__(self, client: Client, remember: int = 10000) -> None:
         self._client, self._remember = client, remember
-        self._seen: "OrderedDict[tuple, None]" = OrderedDict()
+        self._seen: "OrderedDict[Tuple[object, ...], None]" = OrderedDict()
         self._lock = Lock()
 
-    def _first(self, what: tuple) -> bool:
+    def _first(self, what: Tuple[object, ...]) -> bool:
         with self._lock:
             new = what not in self._seen
             self._seen[what] = None
