@@ -74,8 +74,6 @@ class Handler(BaseHTTPRequestHandler):
         answer = trouble.next(self.path)
         if answer.get("drop") == "before":
             return self.hang_up()
-        if answer.get("delay"):
-            trouble.ending.wait(answer["delay"])
         usual = "status" not in answer
         reject = answer.get("reject", {})
         status, headers, text = trouble.usual(self.command, self.path, body, reject) if usual else (answer["status"], {}, b"")
@@ -83,6 +81,8 @@ class Handler(BaseHTTPRequestHandler):
             text = encode(answer.get("body", ""), headers)
         headers.update(answer.get("headers", {}))
         trouble.note(self, body, None if answer.get("drop") else status)
+        if answer.get("delay"):
+            trouble.ending.wait(answer["delay"])
         if answer.get("drop"):
             return self.hang_up()
         return self.answer(status, headers, text, answer.get("slow", 0))
