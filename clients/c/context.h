@@ -23,7 +23,7 @@ struct cohort_context {
 
     /* The last evaluation. */
     struct cohort_details details;
-    const char *unit_type; /* of its experiment, when decided here; else NULL */
+    const char *unit_type; /* of its experiment, or NULL */
     struct buffer value;   /* a text that was served */
     struct buffer texts;   /* what details point to, after a request */
     char sticky[80];

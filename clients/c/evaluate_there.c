@@ -79,14 +79,17 @@ static size_t keep(struct cohort_context *x, const char *text)
 /* The details and the value; an absent value is the code's default. */
 static const char *tell(struct cohort_context *x, const json_t *doc)
 {
-    static const char *const names[] = {"decisionId", "reason", "experiment", "token"};
+    static const char *const names[] = {"decisionId", "reason", "experiment", "token", "unitType"};
     const json_t *metadata = json_object_get(doc, "metadata"), *value = json_object_get(doc, "value");
     char *json = value && !json_is_null(value) ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    size_t at[4], variant, text = 0;
+    size_t at[5], variant, text = 0;
     buffer_clear(&x->texts);
     variant = keep(x, text_of(doc, "variant", ""));
-    for (int i = 0; i < 4; i++)
-        at[i] = keep(x, text_of(metadata, names[i], i == 1 ? text_of(doc, "reason", "") : ""));
+    for (int i = 0; i < 5; i++)
+        at[i] = keep(x, text_of(metadata, names[i],
+                                i == 1   ? text_of(doc, "reason", "")
+                                : i == 4 ? "user"
+                                         : ""));
     if (json)
         text = keep(x, json);
     bool had_value = json != NULL;
@@ -94,6 +97,7 @@ static const char *tell(struct cohort_context *x, const json_t *doc)
     if (x->texts.failed || (value && !json_is_null(value) && !had_value))
         return evaluate_fail(x, "GENERAL", "out of memory");
     const char *texts = (const char *)x->texts.data;
+    x->unit_type = texts + at[4];
     x->details = (struct cohort_details){
         .phase = (int)number_of(metadata, "phase", 0),
         .propensity = (int)number_of(metadata, "propensity", -1),

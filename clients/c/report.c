@@ -213,7 +213,7 @@ int cohort_expose(struct cohort_client *c, const struct cohort_context *x)
     if (!d || d->error || !d->experiment[0] || d->phase == 0)
         return COHORT_INVALID;
     const struct plan_experiment *experiment =
-        x->unit_type ? plan_experiment_find(x->plan, d->experiment, strlen(d->experiment)) : NULL;
+        c->local && x->plan ? plan_experiment_find(x->plan, d->experiment, strlen(d->experiment)) : NULL;
     const struct exposure e = {.experiment = experiment,
                                .key = d->experiment,
                                .variant = d->variant,

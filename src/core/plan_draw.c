@@ -82,6 +82,16 @@ static bool expected_of_holdout(const struct plan_experiment *x, const struct un
     return true;
 }
 
+int32_t plan_inclusion(const struct plan_experiment *x)
+{
+    uint32_t inclusion = SLOTS;
+    for (size_t i = 0; i < x->n_holdouts; i++)
+        inclusion = ppm_times(inclusion, x->holdouts[i]->in_ppm[GIVES_EVERYTHING]);
+    if (x->layer_slots.n > 0)
+        inclusion = ppm_times(inclusion, x->layer_slots.total);
+    return (int32_t)ppm_times(inclusion, x->open_ppm);
+}
+
 bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
                    const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm)
 {
@@ -93,14 +103,9 @@ bool plan_expected(const struct plan_experiment *x, const struct unit *u, const 
     plan_draw(x, u, -1, false, &lot);
     if (!lot.arm)
         return false;
-    uint32_t inclusion = SLOTS;
-    for (size_t i = 0; i < x->n_holdouts; i++)
-        inclusion = ppm_times(inclusion, x->holdouts[i]->in_ppm[GIVES_EVERYTHING]);
-    if (x->layer_slots.n > 0)
-        inclusion = ppm_times(inclusion, x->layer_slots.total);
     *phase = lot.phase;
     *variant = lot.arm->variant;
     *propensity_ppm = lot.arm->share_ppm;
-    *inclusion_ppm = (int32_t)ppm_times(inclusion, x->open_ppm);
+    *inclusion_ppm = plan_inclusion(x);
     return true;
 }

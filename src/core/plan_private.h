@@ -116,6 +116,9 @@ struct lot {
 enum drawn plan_draw(const struct plan_experiment *x, const struct unit *u, int32_t layer_slot, bool full,
                      struct lot *out);
 
+/* The share of units enrolled: holdouts x layer x traffic. Not of a holdout. */
+int32_t plan_inclusion(const struct plan_experiment *x);
+
 /* True when the unit's layer slot matters: in a layer, whose slots are not all the experiment's, and still
  * held. */
 bool plan_in_layer(const struct plan_experiment *x);

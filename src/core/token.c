@@ -91,6 +91,39 @@ bool token_check(const struct plan *p, const char *text, size_t len, struct toke
     return true;
 }
 
+static bool is_of(const struct token *t, const struct unit *u, int64_t now_us)
+{
+    return memcmp(&t->unit, u, sizeof *u) == 0 && t->issued_us >= now_us - TOKEN_MAX_AGE_US &&
+           t->issued_us <= now_us + TOKEN_MAX_FUTURE_US;
+}
+
+static const struct arm *arm_of(const struct plan_experiment *x, const struct token *t,
+                                const struct plan_phase **phase)
+{
+    for (size_t i = 0; i < x->n_phases; i++)
+        for (size_t k = 0; x->phases[i].id == t->phase_id && k < x->phases[i].n_arms; k++)
+            if (x->phases[i].arms[k].variant->id == t->variant_id) {
+                *phase = &x->phases[i];
+                return &x->phases[i].arms[k];
+            }
+    return NULL;
+}
+
+bool token_expected(const struct plan_experiment *x, const struct unit *u, const struct token *t,
+                    int64_t now_us, const struct plan_phase **phase, const struct plan_variant **variant,
+                    int32_t *propensity_ppm, int32_t *inclusion_ppm)
+{
+    if (!x->sticky || x->quarantined || t->experiment_id != x->id || !is_of(t, u, now_us))
+        return false;
+    const struct arm *arm = arm_of(x, t, phase);
+    if (!arm)
+        return false;
+    *variant = arm->variant;
+    *propensity_ppm = arm->share_ppm;
+    *inclusion_ppm = plan_inclusion(x);
+    return true;
+}
+
 bool token_of_decision(const struct plan *p, const struct decision *d, int64_t now_us,
                        char out[TOKEN_TEXT + 1])
 {

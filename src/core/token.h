@@ -28,6 +28,12 @@ void token_make(const struct plan *p, const struct token *t, char out[TOKEN_TEXT
  * and how old is for the caller to judge. */
 bool token_check(const struct plan *p, const char *text, size_t len, struct token *out);
 
+/* Whether a token keeps a unit in a phase of this experiment's iteration, and what it was given there: it
+ * stands in for plan_expected where a sticky unit's variant is not what it would draw. */
+bool token_expected(const struct plan_experiment *x, const struct unit *u, const struct token *t,
+                    int64_t now_us, const struct plan_phase **phase, const struct plan_variant **variant,
+                    int32_t *propensity_ppm, int32_t *inclusion_ppm);
+
 /* The token to hand out with a decision; false when there is none: the experiment is not sticky, or no phase
  * of its drew the variant (a token of an earlier iteration stays good as it is). */
 bool token_of_decision(const struct plan *p, const struct decision *d, int64_t now_us,

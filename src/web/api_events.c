@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/token.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
 #include "web/event_batch.h"
@@ -97,9 +98,22 @@ static int accept_outcome(const json_t *v, const struct event_rules *rules, stru
     return rc;
 }
 
+/* What the report's sticky token says; false without one that holds. */
+static bool kept_by_token(const json_t *v, const struct plan_experiment *x, const struct event_rules *rules,
+                          struct record_exposure *out, const struct plan_phase **phase,
+                          const struct plan_variant **variant)
+{
+    struct token t;
+    const json_t *text = json_object_get(v, "token");
+    return json_is_string(text) &&
+           token_check(rules->plan, json_string_value(text), json_string_length(text), &t) &&
+           token_expected(x, &out->unit, &t, rules->now_us, phase, variant, &out->propensity_ppm,
+                          &out->inclusion_ppm);
+}
+
 /* What was reported must be what the contract draws: a report can't invent an assignment. */
-static int check_draw(const json_t *v, const struct plan_experiment *x, struct record_exposure *out,
-                      struct event_refusal *why)
+static int check_draw(const json_t *v, const struct plan_experiment *x, const struct event_rules *rules,
+                      struct record_exposure *out, struct event_refusal *why)
 {
     const struct plan_phase *phase;
     const struct plan_variant *drawn;
@@ -112,7 +126,8 @@ static int check_draw(const json_t *v, const struct plan_experiment *x, struct r
         return event_refuse(why, variant ? "bad_field" : "missing_field",
                             "\"variant\" must be one of the experiment's variants, not \"%s\".",
                             quotable(variant));
-    if (!plan_expected(x, &out->unit, &phase, &drawn, &out->propensity_ppm, &out->inclusion_ppm))
+    if (!kept_by_token(v, x, rules, out, &phase, &drawn) &&
+        !plan_expected(x, &out->unit, &phase, &drawn, &out->propensity_ppm, &out->inclusion_ppm))
         return event_refuse(why, "contradicts_draw", "No phase of \"%s\" owns this unit's traffic slot.",
                             plan_experiment_key(x));
     if (plan_phase_number(phase) != json_integer_value(number) ||
@@ -127,8 +142,8 @@ static int check_draw(const json_t *v, const struct plan_experiment *x, struct r
 static int accept_exposure(const json_t *v, const struct event_rules *rules, struct buffer *out,
                            unsigned *n_records, struct event_refusal *why)
 {
-    static const char *const fields[] = {"id", "experiment", "variant",    "phase",       "units",
-                                         "ts", "decision",   "attributes", "event_token", NULL};
+    static const char *const fields[] = {"id",       "experiment", "variant",     "phase", "units", "ts",
+                                         "decision", "attributes", "event_token", "token", NULL};
     struct event_item item;
     struct record rec = {.kind = RECORD_EXPOSURE};
     struct record_exposure *x = &rec.u.exposure;
@@ -151,7 +166,7 @@ static int accept_exposure(const json_t *v, const struct event_rules *rules, str
         return event_refuse(why, "bad_unit", "\"units\" must name a %s: the experiment is on that unit type.",
                             type);
     x->unit = item.units[i].unit;
-    if ((rc = check_draw(v, experiment, x, why)) != ERR_OK ||
+    if ((rc = check_draw(v, experiment, rules, x, why)) != ERR_OK ||
         (rc = event_attributes_check(json_object_get(v, "attributes"), why)) != ERR_OK)
         return rc;
     char segments[SEGMENTS_BYTES];

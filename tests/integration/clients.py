@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """What clients need of the server: the plan document with its ETag, event tokens of browsers, beacons, CORS, Retry-After."""
 import base64
+import hmac
 import json
+import struct
 import sys
+import time
 import uuid
 
 from cohort_server import Checks, Server, experiment, now
@@ -96,6 +99,31 @@ def tokens(s, c):
     s.until(lambda: int(s.value("select count(*) from cohort.dead_letter where reason like 'token_%'")) == 7, "their dead letters")
 
 
+def sticky_token(s, experiment_key, user, variant):
+    """As the server would sign it (core/token.h)."""
+    key = bytes.fromhex(s.value("select encode(hash_key, 'hex') from cohort.secret where environment = 'production'"))
+    ids = s.sql("select x.id, p.id, v.id, cohort.unit_id('user', '%s') from cohort.experiment x join cohort.phase p on p.experiment = x.key"
+                " join cohort.variant v on v.experiment = x.key and v.key = '%s' where x.key = '%s'" % (user, variant, experiment_key))[0]
+    signed = struct.pack(">BIII16sQ", 1, *map(int, ids[:3]), uuid.UUID(ids[3]).bytes, int(time.time() * 1e6))
+    own = hmac.digest(key, b"cohortd sticky token 1", "sha256")
+    return base64.urlsafe_b64encode(signed + hmac.digest(own, signed, "sha256")[:16]).decode().rstrip("=")
+
+
+def sticky(s, c):
+    """A report of a variant that the draw contradicts is taken with the token that keeps the unit there."""
+    a = s.evaluate("stays", "k-1")
+    other = "control" if a["variant"] == "treatment" else "treatment"
+    good = sticky_token(s, "stays", "k-1", other)
+    c.equal("the token holds", s.evaluate("stays", "k-1", cohortTokens=good)["variant"], other)
+    x = {"experiment": "stays", "variant": other, "phase": 1}
+    cases = (("without a token", {}, "contradicts_draw"), ("with another unit's", {"token": sticky_token(s, "stays", "k-2", other)}, "contradicts_draw"),
+             ("with junk", {"token": "A" * 71}, "contradicts_draw"), ("with another phase", {"token": good, "phase": 2}, "contradicts_draw"),
+             ("with its own", {"token": good}, None))
+    r = s.post("/v1/exposures", [{**event("k-1", name=None), **x, **f} for _, f, _ in cases], "events").json["results"]
+    for (what, _, code), got in zip(cases, r):
+        c.equal(f"a kept variant {what}: {code or 'accepted'}", got.get("code"), code)
+
+
 def beacons(s, c):
     token = s.evaluate("cta", "b-1")["metadata"]["eventToken"]
     plain = {"Content-Type": "text/plain;charset=UTF-8", "Origin": "https://shop.example"}
@@ -146,9 +174,11 @@ def main():
         a = s.put("/v1/experiments/cta", experiment())
         assert a.status == 200, a
         s.put("/v1/experiments/by_device", experiment(unit_type="device"))
+        s.put("/v1/experiments/stays", experiment(sticky=True, guardrails=[]))
+        s.post("/v1/experiments/stays/start")
         s.post("/v1/experiments/cta/start")
         s.until(lambda: s.evaluate("cta", "w")["reason"] == "SPLIT", "cta is served")
-        for part in (tokens, beacons, cors, plan_document, stops):
+        for part in (tokens, sticky, beacons, cors, plan_document, stops):
             part(s, c)
     c.done()
 

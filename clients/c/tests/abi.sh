@@ -37,7 +37,9 @@ int main(void)
     return cohort_close(c, 0) == 1 ? 0 : 1;
 }
 END
-export PKG_CONFIG_SYSROOT_DIR="$WORK/root" PKG_CONFIG_LIBDIR="$(dirname "$pc")"
+sed -i "s|=/|=$WORK/root/|" "$pc" # it lies below another root here
+PKG_CONFIG_PATH=$(dirname "$pc")
+export PKG_CONFIG_PATH
 flags=$(pkg-config --cflags --libs cohort-client)
 sanitizers=
 grep -q fsanitize=address "$build/Makefile" && sanitizers=-fsanitize=address,undefined
@@ -46,7 +48,7 @@ lib=$(dirname "$(dirname "$pc")")
 ${CC:-cc} -std=c11 -Wall -Wextra -Werror $sanitizers "$WORK/try.c" -o "$WORK/try" $flags
 [ "$(LD_LIBRARY_PATH=$lib "$WORK/try")" = "Buy now" ] || fail "a program built by pkg-config"
 echo "ok: built by pkg-config, with the shared library"
-printf '#include <cohort_client.h>\nint main() { cohort_options o = cohort_options("http://x", "k"); return o.size == sizeof o ? 0 : 1; }\n' >"$WORK/try.cc"
+printf '#include <cohort_client.h>\nint main() { struct cohort_options o = cohort_options("http://x", "k"); return o.size == sizeof o ? 0 : 1; }\n' >"$WORK/try.cc"
 if command -v c++ >/dev/null; then
     # shellcheck disable=SC2086
     c++ -Wall -Wextra -Werror $sanitizers "$WORK/try.cc" -o "$WORK/trycc" $flags && "$WORK/trycc" || fail "the header in C++"

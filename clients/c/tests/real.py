@@ -141,6 +141,21 @@ def sticky(s, c):
         got = client.value("first", "mine", user=user, attributes={"cohortTokens": [token[user]]})
         c.equal("and the client", (got["reason"], got["variant"]), ("STICKY", old[user]))
         client.end()
+    # New traffic with other shares: who is drawn otherwise, but for the token.
+    s.post("/v1/experiments/first/ramp", {"traffic_ppm": 0})
+    s.until(lambda: s.evaluate("first", user)["metadata"]["reason"] == "NOT_IN_TRAFFIC", "the ramp")
+    with Client(s.info["url"], s.keys["events"], local=True, **QUICK) as client:
+        client("ready", ms=10000)
+        for name in token:
+            got = client.value("first", "mine", user=name, attributes={"cohortTokens": token[name]})
+            if (got["reason"], got["variant"]) != ("STICKY", old[name]):
+                c.check(f"{name} keeps its variant", False, got)
+        client("flush", ms=10000)
+        stats = client("stats")
+        c.equal("their exposures are taken", stats["refused"], 0)
+        client.end()
+    s.until(lambda: int(s.value("select count(*) from cohort.exposure e join cohort.experiment x on x.id = e.experiment_id where x.key = 'first'"
+                                f" and e.unit_id in ({', '.join(unit(n) for n in token)})")) == len(token), "and stored")
 
 
 def server_goes(s, c):
