@@ -38,7 +38,6 @@ enum cohort_code {
     COHORT_OK = 0,
     COHORT_INVALID = -1,     /* an argument is wrong */
     COHORT_NOMEM = -2,       /* out of memory; nothing was done */
-    COHORT_FULL = -3,        /* the queue is full of events on their way; this one was not kept */
     COHORT_IO = -4,          /* the queue file can't be used */
     COHORT_UNAVAILABLE = -8, /* not within the time given */
 };
@@ -178,7 +177,7 @@ struct cohort_outcome {
 
 /* Keeps an outcome of the context's units to be sent. COHORT_OK: it is in the queue (and the queue file), and
  * leaves it only when a server has kept or refused it, or when the queue is full. COHORT_INVALID,
- * COHORT_NOMEM, COHORT_FULL. */
+ * COHORT_NOMEM. */
 COHORT_API int cohort_track(struct cohort_client *c, const struct cohort_context *x, const char *name);
 COHORT_API int cohort_track_value(struct cohort_client *c, const struct cohort_context *x, const char *name,
                                   double value);

@@ -32,7 +32,7 @@ struct queue {
     pthread_cond_t news;  /* for the sender */
     pthread_cond_t empty; /* for who waits until it is */
     struct event_list events;
-    size_t n, max, bytes;
+    size_t n, on_their_way, max, bytes;
     unsigned groups, hurried;
     bool ended;
     struct journal *journal;
@@ -152,6 +152,7 @@ static void leave(struct queue *q, struct queue_event *v)
 {
     TAILQ_REMOVE(&q->events, v, link);
     q->n--;
+    q->on_their_way -= v->on_its_way;
     q->bytes -= v->len;
     on_disk(q, journal_remove(q->journal, v->id));
     free(v);
@@ -163,41 +164,36 @@ static void leave(struct queue *q, struct queue_event *v)
         pthread_cond_broadcast(&q->empty);
 }
 
-/* False: all are on their way. */
-static bool drop_oldest(struct queue *q)
+/* Those on their way don't count: an answer will come for them. */
+static void make_room(struct queue *q)
 {
-    struct queue_event *v;
-    TAILQ_FOREACH(v, &q->events, link)
-    if (!v->on_its_way)
-        break;
-    q->counts.dropped += v != NULL;
-    if (v)
+    struct queue_event *v = TAILQ_FIRST(&q->events), *next;
+    for (; v && q->n - q->on_their_way >= q->max; v = next) {
+        next = TAILQ_NEXT(v, link);
+        if (v->on_its_way)
+            continue;
+        q->counts.dropped++;
         leave(q, v);
-    return v != NULL;
+    }
 }
 
 int queue_push(struct queue *q, char kind, const char *id, int64_t ts_us, const char *text)
 {
     struct queue_event *v = make_event(kind, id, ts_us, text);
-    int code = COHORT_OK;
     if (!v)
         return COHORT_NOMEM;
     pthread_mutex_lock(&q->lock);
-    bool full = q->n >= q->max;
-    if (full && !drop_oldest(q)) {
-        code = COHORT_FULL;
-        free(v);
-    } else {
-        append(q, v);
-        on_disk(q, journal_add(q->journal, kind, v->id, ts_us, text));
-        pthread_cond_signal(&q->news);
-    }
+    bool full = q->n - q->on_their_way >= q->max;
+    make_room(q);
+    append(q, v);
+    on_disk(q, journal_add(q->journal, kind, v->id, ts_us, text));
+    pthread_cond_signal(&q->news);
     pthread_mutex_unlock(&q->lock);
     if (full)
         say_once(q->say, COHORT_TROUBLE_FULL,
                  "%zu events wait already: the oldest are dropped, and counted, until some can be sent",
                  q->max);
-    return code;
+    return COHORT_OK;
 }
 
 void queue_counts(struct queue *q, struct queue_counts *out)
@@ -258,6 +254,12 @@ void queue_end(struct queue *q)
     pthread_mutex_unlock(&q->lock);
 }
 
+static void set_on_its_way(struct queue *q, struct queue_event *v, bool on)
+{
+    q->on_their_way += on ? 1 : -(size_t)1;
+    v->on_its_way = on;
+}
+
 static void write_event(struct buffer *body, const struct queue_event *v)
 {
     char ts[28];
@@ -286,7 +288,7 @@ bool queue_take(struct queue *q, size_t max, struct queue_batch *b)
     buffer_add_str(&b->body, "]}");
     bool ok = b->n > 0 && !b->body.failed;
     for (size_t i = 0; i < b->n && ok; i++)
-        b->events[i]->on_its_way = true;
+        set_on_its_way(q, b->events[i], true);
     if (ok)
         b->kind = first->kind;
     pthread_mutex_unlock(&q->lock);
@@ -317,7 +319,7 @@ void queue_refused(struct queue *q, struct queue_event *v)
 void queue_again(struct queue *q, struct queue_event *v)
 {
     pthread_mutex_lock(&q->lock);
-    v->on_its_way = false;
+    set_on_its_way(q, v, false);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -327,7 +329,7 @@ bool queue_restamp(struct queue *q, struct queue_event *v, int64_t shift_us)
     bool first = !v->restamped;
     if (first) {
         v->restamped = true;
-        v->on_its_way = false;
+        set_on_its_way(q, v, false);
         v->ts_us += shift_us;
         on_disk(q, journal_add(q->journal, v->kind, v->id, v->ts_us, v->text));
     }
@@ -342,7 +344,7 @@ void queue_split(struct queue *q, struct queue_batch *b)
     q->groups += 2;
     for (size_t i = 0; i < b->n; i++) {
         b->events[i]->group = i < b->n / 2 ? group : group + 1;
-        b->events[i]->on_its_way = false;
+        set_on_its_way(q, b->events[i], false);
     }
     pthread_mutex_unlock(&q->lock);
 }

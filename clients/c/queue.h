@@ -25,8 +25,8 @@ struct queue_counts {
 int queue_open(struct queue **out, size_t max, const char *file, struct say *say, struct cohort_error *e);
 void queue_close(struct queue *q); /* NULL is fine; nobody else may be at it */
 
-/* Keeps an event: its members as JSON text without braces, but for "id" and "ts". COHORT_OK, COHORT_NOMEM or
- * COHORT_FULL. The oldest that is not on its way makes room. */
+/* Keeps an event: its members as JSON text without braces, but for "id" and "ts". COHORT_OK or COHORT_NOMEM.
+ * The oldest that is not on its way makes room. */
 int queue_push(struct queue *q, char kind, const char *id, int64_t ts_us, const char *text);
 
 void queue_counts(struct queue *q, struct queue_counts *out);

@@ -51,7 +51,7 @@ echo "ok: built by pkg-config, with the shared library"
 printf '#include <cohort_client.h>\nint main() { struct cohort_options o = cohort_options("http://x", "k"); return o.size == sizeof o ? 0 : 1; }\n' >"$WORK/try.cc"
 if command -v c++ >/dev/null; then
     # shellcheck disable=SC2086
-    c++ -Wall -Wextra -Werror $sanitizers "$WORK/try.cc" -o "$WORK/trycc" $flags && "$WORK/trycc" || fail "the header in C++"
+    c++ -Wall -Wextra -Werror $sanitizers "$WORK/try.cc" -o "$WORK/trycc" $flags && LD_LIBRARY_PATH=$lib "$WORK/trycc" || fail "the header in C++"
     echo "ok: the header is C++ too"
 fi
 
