@@ -176,6 +176,7 @@ static void *follow_definitions(void *arg)
 {
     struct control *c = arg;
     struct pg_error e;
+    pthread_setname_np(pthread_self(), "definitions");
     while (link_pause(&c->definitions)) {
         struct pg *p = NULL;
         int code = link_open(&c->definitions, &p, &e);
@@ -301,6 +302,7 @@ static void *run_monitor(void *arg)
     struct pg *p;
     struct pg_error e;
     int64_t epoch = 0;
+    pthread_setname_np(pthread_self(), "monitor");
     while (wait_prepared(c) && (p = link_connect(&c->monitor))) {
         int code = monitor_rounds(c, p, &epoch, &e);
         lead(c, &epoch, 0); /* the lock goes with the connection */

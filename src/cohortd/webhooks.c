@@ -106,6 +106,7 @@ static void *run(void *arg)
     struct webhooks *w = arg;
     struct pg_error e;
     struct pg *p;
+    pthread_setname_np(pthread_self(), "webhooks");
     while (link_wait_until(&w->link, clock_monotonic_us() + LOOK_US / 4)) {
         if (w->epoch(w->arg) == 0 || !(p = link_connect(&w->link)))
             continue;

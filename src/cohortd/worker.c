@@ -76,6 +76,7 @@ static void run_out(struct worker *w)
 static void *run(void *arg)
 {
     struct worker *w = arg;
+    pthread_setname_np(pthread_self(), "worker");
     event_base_dispatch(w->base);
     event_del(w->drain_timer);
     http_server_free(w->http);

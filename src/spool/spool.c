@@ -338,6 +338,7 @@ void *spool_writer_main(void *arg)
 {
     struct spool *s = arg;
     unsigned attempts = 0;
+    pthread_setname_np(pthread_self(), "spool");
     for (enum what what; (what = take_batch(s)) != END;) {
         if (what == PROBE) {
             probe(s, attempts++);

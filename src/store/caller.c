@@ -114,6 +114,7 @@ static void *run(void *arg)
     struct job *j;
     bool stopping;
     const char *away;
+    pthread_setname_np(pthread_self(), "caller");
     while ((j = take(c, &stopping, &away))) {
         if (stopping)
             answer_unavailable(j, "This server is shutting down.");

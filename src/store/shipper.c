@@ -217,6 +217,7 @@ static void *shipper_main(void *arg)
 {
     struct shipper *s = arg;
     bool time_is_up, stopping, more = true;
+    pthread_setname_np(pthread_self(), "shipper");
     do {
         stopping = shipper_is_stopping(s, &time_is_up);
         if (!time_is_up)

@@ -4,9 +4,9 @@
     COHORT_BUILD=build tests/bench/ingest.py [events] [rounds]
 
 Each round: one node takes and ships the events, two nodes do (half each, one database), and COPY reads the same rows into a
-table without an index. Then the answer to a batch of 100, one at a time, beside a bare fdatasync of the same bytes, in
-turns. CPU is user + system time of cohortd and of PostgreSQL's processes, from /proc; the clients' is not in it. Prints
-medians and ranges. Build without sanitizers; everything is durable (fsync on).
+table without an index, all at once and 5,000 at once. Then the answer to a batch of 100, one at a time, beside a bare
+fdatasync of the same bytes, in turns. CPU is user + system time from /proc by part: cohortd's threads, PostgreSQL's
+processes, the clients. Prints medians and ranges. Build without sanitizers; everything is durable (fsync on).
 """
 import multiprocessing
 import os
@@ -23,25 +23,76 @@ from cohort_server import Server, now  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 BATCH = 100
+RAW_BATCH = 5000
 CLIENTS = 8  # connections in all: as many batches wait for a commit together
 
+# Threads of cohortd and connections of PostgreSQL by what they do; all else is "else".
+PARTS = {"worker": "workers", "spool": "spool", "shipper": "shipper", "monitor": "monitor"}
+BACKENDS = {"cohortd shipper": "shipper", "cohortd monitor": "monitor"}
 
-def cpu_of(pid):
-    """Seconds of a process, its threads and the children it has waited for; 0 when it is gone."""
+
+class Session:
+    """One psql that stays: a question costs the database a statement, not a connection."""
+
+    def __init__(self, database):
+        self.process = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", database],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def rows(self, query):
+        self.process.stdin.write(f"{query};\n\\echo .\n")
+        self.process.stdin.flush()
+        lines = list(iter(self.process.stdout.readline, ".\n"))
+        assert "" not in lines, "psql ended"
+        return [line.rstrip("\n").split("|") for line in lines]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def seconds(stat):
+    """User and system time in a line of /proc; 0 of a process that is gone."""
     try:
-        with open(f"/proc/{pid}/stat") as f:
-            return sum(int(x) for x in f.read().rsplit(")", 1)[1].split()[11:15]) / TICK
+        with open(stat) as f:
+            return sum(int(x) for x in f.read().rsplit(")", 1)[1].split()[11:13]) / TICK
     except OSError:
         return 0.0
 
 
-def family(pid):
-    out = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
-    return [pid] + [g for child in out.split() for g in family(int(child))]
+def text(path):
+    try:
+        with open(path) as f:
+            return f.read()
+    except OSError:
+        return ""
 
 
-def cpu(servers):
-    return sum(cpu_of(p) for s in servers for p in family(s.process.pid))
+def children(pid):
+    return [int(x) for t in os.listdir(f"/proc/{pid}/task") for x in text(f"/proc/{pid}/task/{t}/children").split()]
+
+
+def cpu(servers, session):
+    """Seconds by part: (part, process or thread) -> user + system time."""
+    used = {}
+    names = {int(pid): name for pid, name in session.rows("select pid, application_name from pg_stat_activity")}
+    for s in servers:
+        pid = s.process.pid
+        for t in os.listdir(f"/proc/{pid}/task"):
+            name = text(f"/proc/{pid}/task/{t}/comm").strip()
+            used["cohortd " + PARTS.get(name, "else"), int(t)] = seconds(f"/proc/{pid}/task/{t}/stat")
+        for postmaster in children(pid):
+            for p in [postmaster, *children(postmaster)]:
+                part = "bench" if names.get(p) == "psql" else BACKENDS.get(names.get(p), "else")
+                used["postgres " + part, p] = seconds(f"/proc/{p}/stat")
+    return used
+
+
+def parts(before, after, n):
+    """Microseconds of each of n events by part."""
+    out = {}
+    for (part, task), used in after.items():
+        out[part] = out.get(part, 0) + (used - before.get((part, task), 0)) / n * 1e6
+    return out
 
 
 def request(address, key, body):
@@ -74,18 +125,20 @@ def client(address, messages, go, done):
     host, port = address.rsplit(":", 1)
     s = socket.create_connection((host, int(port)))
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    done.put("ready")
     go.wait()
+    before = time.process_time()
     for m in messages:
         exchange(s, m)
-    done.put(time.monotonic())
+    done.put((time.monotonic(), time.process_time() - before))
 
 
-def stored(server):
-    return int(server.value("select coalesce(sum(stored), 0) from cohort.spool"))
+def stored(session):
+    return int(session.rows("select coalesce(sum(stored), 0) from cohort.spool")[0][0])
 
 
-def run(servers, events):
-    """(events/s answered, events/s stored, CPU microseconds an event)"""
+def run(servers, session, events):
+    """(events/s answered, events/s stored, CPU microseconds an event by part)"""
     per, ts = events // BATCH // CLIENTS, now()
     go, done = multiprocessing.Event(), multiprocessing.Queue()
     clients = []
@@ -94,33 +147,37 @@ def run(servers, events):
         messages = [request(s.address, s.keys["events"], body(BATCH, ts)) for _ in range(per)]
         clients.append(multiprocessing.Process(target=client, args=(s.address, messages, go, done), daemon=True))
         clients[-1].start()
-    total, base, used = per * CLIENTS * BATCH, stored(servers[0]), cpu(servers)
+    for _ in clients:
+        done.get()
+    total, base, before = per * CLIENTS * BATCH, stored(session), cpu(servers, session)
     begin = time.monotonic()
     go.set()
-    answered = max(done.get() for _ in clients)
-    servers[0].until(lambda: stored(servers[0]) >= base + total, "everything is stored", 300)
+    answers = [done.get() for _ in clients]
+    servers[0].until(lambda: stored(session) >= base + total, "everything is stored", 300)
     end = time.monotonic()
-    used = cpu(servers) - used
+    used = parts(before, cpu(servers, session), total)
+    used["clients"] = sum(a[1] for a in answers) / total * 1e6
     for c in clients:
         c.join()
-    assert stored(servers[0]) == base + total
-    return total / (answered - begin), total / (end - begin), used / total * 1e6
+    assert stored(session) == base + total
+    return total / (max(a[0] for a in answers) - begin), total / (end - begin), used
 
 
-def raw_copy(server, events):
-    """(rows/s, CPU microseconds a row) of COPY BINARY of the latest rows into a table without an index."""
+def raw_copy(server, session, events, at_once):
+    """(rows/s, CPU microseconds a row) of COPY BINARY of the latest rows, so many at once, into a table without an index."""
     path = os.path.join(server.data, "rows")
-    server.psql("drop table if exists public.raw; create table public.raw (like cohort.outcome)")
-    with open(path, "wb") as f:
-        subprocess.run(["psql", "-Xqc", "copy (select * from cohort.outcome order by batch_id desc limit "
-                        f"{events}) to stdout (format binary)", server.info["database"]], stdout=f, check=True)
-    used, begin = cpu([server]), time.monotonic()
-    with open(path, "rb") as f:
-        subprocess.run(["psql", "-Xqc", "copy public.raw from stdin (format binary)", server.info["database"]],
-                       stdin=f, check=True)
+    session.rows("set client_min_messages = warning; drop table if exists public.raw; create table public.raw (like cohort.outcome)")
+    paths = [f"{path}.{n}" for n in range(events // at_once)]
+    for n, file in enumerate(paths):
+        session.rows(f"\\copy (select * from cohort.outcome order by batch_id desc, unit_id, event_id limit {at_once} "
+                     f"offset {n * at_once}) to '{file}' (format binary)")
+    before, begin = cpu([server], session), time.monotonic()
+    session.rows("\n".join(f"\\copy public.raw from '{file}' (format binary)" for file in paths))
     spent = time.monotonic() - begin
-    os.unlink(path)
-    return events / spent, (cpu([server]) - used) / events * 1e6
+    used = parts(before, cpu([server], session), events)
+    for file in paths:
+        os.unlink(file)
+    return events / spent, used["postgres bench"]
 
 
 def answers(server, n):
@@ -148,26 +205,36 @@ def show(what, values, form):
     print(f"{what:<44} {form % statistics.median(values):>10}  ({form % min(values)} to {form % max(values)})", flush=True)
 
 
+def show_parts(runs):
+    show("  CPU, us an event", [sum(r[2].values()) for r in runs], "%.2f")
+    for part in sorted(runs[0][2]):
+        show("    " + part, [r[2].get(part, 0) for r in runs], "%.2f")
+
+
 def main():
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 80000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    results = {"one": [], "two": [], "raw": []}
+    one, two, raw, batched = [], [], [], []
     with Server() as a, Server("--database", a.info["database"]) as b:
-        a.sql("select cohort.ensure_partitions(current_date - 1, current_date + 1)")
+        session = Session(a.info["database"])
+        session.rows("select cohort.ensure_partitions(current_date - 1, current_date + 1)")
         for _ in range(rounds):
-            results["one"].append(run([a], events))
-            results["two"].append(run([a, b], events))
-            results["raw"].append(raw_copy(a, events))
+            one.append(run([a], session, events))
+            two.append(run([a, b], session, events))
+            raw.append(raw_copy(a, session, events, events))
+            batched.append(raw_copy(a, session, events, min(RAW_BATCH, events)))
+        session.close()
         batch, bare = answers(a, 300)
-    one, two, raw = results["one"], results["two"], results["raw"]
     print(f"{rounds} rounds of {events} outcomes in batches of {BATCH}; median (range)")
-    show("raw COPY BINARY, rows/s", [r[0] for r in raw], "%.0f")
-    show("  CPU, us a row", [r[1] for r in raw], "%.2f")
+    for name, runs in (("all at once", raw), (f"{RAW_BATCH} at once", batched)):
+        show(f"raw COPY BINARY, {name}, rows/s", [r[0] for r in runs], "%.0f")
+        show("  CPU of PostgreSQL, us a row", [r[1] for r in runs], "%.2f")
     for name, runs in (("one node", one), ("two nodes", two)):
         show(f"{name}: 202 to stored, events/s", [r[1] for r in runs], "%.0f")
-        show("  of raw COPY", [r[1] / w[0] for r, w in zip(runs, raw)], "%.2f")
+        show("  of raw COPY, all at once", [r[1] / w[0] for r, w in zip(runs, raw)], "%.3f")
+        show(f"  of raw COPY, {RAW_BATCH} at once", [r[1] / w[0] for r, w in zip(runs, batched)], "%.3f")
         show("  answered 202, events/s", [r[0] for r in runs], "%.0f")
-        show("  CPU with PostgreSQL, us an event", [r[2] for r in runs], "%.2f")
+        show_parts(runs)
     for name, ms in (("batch of 100 answered 202", batch), ("bare fdatasync of the same bytes", bare)):
         print(f"{name:<34} ms: p50 {ms[len(ms) // 2]:.2f}  p99 {ms[len(ms) * 99 // 100]:.2f}  max {ms[-1]:.2f}")
 
