@@ -47,6 +47,23 @@ end $$;
 comment on function cohort.ingest_poison(bigint, uuid) is
     'Part of ingest(): moves staged rows that can''t be stored to the dead letters; returns how many';
 
+-- Nearly every batch is of one day, which its earliest and its latest row tell.
+create or replace function cohort.staged_days(parent text, from_ts timestamptz, to_ts timestamptz) returns table (day date)
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    if from_ts is null then
+        return;
+    elsif (from_ts at time zone 'UTC')::date = (to_ts at time zone 'UTC')::date then
+        return query select (from_ts at time zone 'UTC')::date;
+    elsif parent = 'outcome' then
+        return query select distinct (ts at time zone 'UTC')::date from pg_temp.stage_outcome;
+    else
+        return query select distinct (ts at time zone 'UTC')::date from pg_temp.stage_decision;
+    end if;
+end $$;
+comment on function cohort.staged_days(text, timestamptz, timestamptz) is
+    'Part of ingest(): the UTC days of the staged outcomes or decisions, whose earliest and latest time are given; null: there are none';
+
 -- A day that is kept no longer is not made again: its events go to the dead letters.
 drop function if exists cohort.ingest_partitions();
 create or replace function cohort.ingest_partitions(batch bigint, spool uuid) returns int
@@ -56,9 +73,11 @@ declare
     late int := 0;
 begin
     for part in
-        select 'outcome' as parent, (ts at time zone 'UTC')::date as day from pg_temp.stage_outcome
-        union
-        select 'decision', (ts at time zone 'UTC')::date from pg_temp.stage_decision
+        select 'outcome' as parent, d.day
+          from (select min(ts) as a, max(ts) as b from pg_temp.stage_outcome) s cross join lateral cohort.staged_days('outcome', s.a, s.b) d
+        union all
+        select 'decision', d.day
+          from (select min(ts) as a, max(ts) as b from pg_temp.stage_decision) s cross join lateral cohort.staged_days('decision', s.a, s.b) d
         order by 1, 2
     loop
         if exists (select from cohort.partition_dropped p where p.parent = part.parent and p.day = part.day) then
@@ -260,6 +279,27 @@ end $$;
 comment on function cohort.ingest_outcome_conflicts(bigint, uuid, tid[]) is
     'Part of ingest(): of the staged outcomes that were not stored (again), keeps those that contradict a stored one of the same key as dead letters; returns how many';
 
+-- A batch is nearly always new as a whole, and an insert that need not look for each key first costs half. One that
+-- meets a stored key is undone and leaves dead rows behind, so the batch after one with duplicates is not tried. Rows are
+-- staged in the order of their key.
+create or replace function cohort.ingest_new_outcomes(batch bigint) returns int
+    language plpgsql set search_path = cohort, pg_temp as $$
+declare
+    n int;
+begin
+    if current_setting('cohort.outcomes_repeat', true) = 'on' then
+        return null;
+    end if;
+    insert into cohort.outcome (unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch_id)
+    select unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch from pg_temp.stage_outcome;
+    get diagnostics n = row_count;
+    return n;
+exception when unique_violation then
+    return null;
+end $$;
+comment on function cohort.ingest_new_outcomes(bigint) is
+    'Part of ingest(): stores the staged outcomes when all of them are new, and returns how many; null: nothing was stored, they have to be looked through';
+
 -- What was not stored is found by what was (a hash of the batch), not in the table: looking there again would cost
 -- half as much as storing. Repeats inside one batch hide behind their first and are looked for only when some are missing.
 drop function if exists cohort.ingest_outcomes(bigint);
@@ -270,6 +310,13 @@ create or replace function cohort.ingest_outcomes(batch bigint, spool uuid, out 
 declare
     again tid[];
 begin
+    conflicts := 0;
+    select count(*), min(ts), max(ts) into duplicates, from_ts, to_ts from pg_temp.stage_outcome;
+    stored := cohort.ingest_new_outcomes(batch);
+    if stored is not null then
+        duplicates := 0;
+        return;
+    end if;
     with added as (
         insert into cohort.outcome (unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch_id)
         select unit_id, event_id, ts, name, value, attributes, decision_id, trusted, batch
@@ -282,8 +329,8 @@ begin
                   where not exists (select from added a
                                      where a.event_id = s.event_id and a.unit_id = s.unit_id and a.ts = s.ts))
       into stored, again;
-    select count(*) - stored, min(ts), max(ts) into duplicates, from_ts, to_ts from pg_temp.stage_outcome;
-    conflicts := 0;
+    duplicates := duplicates - stored;
+    perform set_config('cohort.outcomes_repeat', case when duplicates > 0 then 'on' else 'off' end, false);
     if duplicates > cardinality(again) then
         again := again || array(
             select r.id from (select s.ctid as id, count(*) over (partition by s.unit_id, s.event_id, s.ts) as n

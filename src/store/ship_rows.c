@@ -139,7 +139,9 @@ static int by_outcome(const void *a, const void *b)
     const struct record_outcome *x = &(*(const struct record *const *)a)->u.outcome;
     const struct record_outcome *y = &(*(const struct record *const *)b)->u.outcome;
     int order = memcmp(x->unit.bytes, y->unit.bytes, 16);
-    return order ? order : memcmp(x->event_id, y->event_id, 16);
+    if (order == 0)
+        order = memcmp(x->event_id, y->event_id, 16);
+    return order ? order : (x->ts_us > y->ts_us) - (x->ts_us < y->ts_us);
 }
 
 static int by_decision(const void *a, const void *b)

@@ -102,3 +102,20 @@ select t.ok('exposures read with names', (select (experiment, variant, phase, or
     and propensity = 0.5 and inclusion = 1 from cohort.exposures where unit_id = t.uuid(1, 1)));
 select t.ok('a day that is there is not made again', cohort.ensure_partitions('2026-03-01', '2026-03-03') = 4
     and cohort.ensure_partitions('2026-03-01', '2026-03-03') = 0);
+
+-- A batch of new outcomes is stored at once; one with a repeat is looked through, as is the one after it.
+create function t.ship_outcomes(nth int, from_event int, to_event int) returns text language plpgsql as $$
+declare
+    r record;
+begin
+    perform t.happen(n % 7, '2026-03-02 10:00+00', 'unsubscribe', n) from generate_series(from_event, to_event) n;
+    select * into r from cohort.ingest(t.uuid(9, 77), 'n', nth, nth);
+    return format('%s + %s, repeats %s', r.stored, r.duplicates, coalesce(nullif(current_setting('cohort.outcomes_repeat', true), ''), 'off'));
+end $$;
+select set_config('cohort.outcomes_repeat', 'off', false) \g /dev/null
+select t.ok('outcomes that are all new', t.ship_outcomes(1, 5000, 5099) = '100 + 0, repeats off');
+select t.ok('the last of them once more', t.ship_outcomes(2, 5099, 5150) = '51 + 1, repeats on');
+select t.ok('the next is looked through', t.ship_outcomes(3, 5151, 5160) = '10 + 0, repeats off');
+select t.ok('and the one after it is not', t.ship_outcomes(4, 5161, 5165) = '5 + 0, repeats off');
+select t.ok('each is there once', (select count(*) = 166 and count(distinct event_id) = 166 from cohort.outcome
+    where event_id between t.uuid(3, 5000) and t.uuid(3, 5165)));

@@ -140,6 +140,9 @@ begin
     update t.queue_state set g = g + 1, accepted = accepted + rows where queue_state.q = send.q returning * into s;
     perform setval(pg_get_serial_sequence('cohort.ingest_batch', 'batch_id'), (select x from (select (random() * 100000)::int + 1 as x
             from generate_series(1, 20)) r where not exists (select from cohort.ingest_batch b where b.batch_id = r.x) limit 1), false);
+    if s.g % 2 = 0 then -- as in a connection of its own, which has seen no repeats yet
+        perform set_config('cohort.outcomes_repeat', 'off', false);
+    end if;
     perform cohort.ingest(t.uuid(98, q), 'node ' || q, s.g, s.g, s.accepted);
     if random() < 0.3 then
         perform cohort.ingest(t.uuid(98, q), 'node ' || q, s.g, s.g, s.accepted);
@@ -261,6 +264,7 @@ begin
 end $$;
 select set_config('t.batch', case when :'long' then '40' else '120' end, false) \g /dev/null
 select t.mutant('ON CONFLICT dropped', 'cohort.ingest_outcomes(bigint, uuid)', 'on conflict (unit_id, event_id, ts) do nothing', '');
+select t.mutant('repeats taken for new', 'cohort.ingest_new_outcomes(bigint)', e'unique_violation then\n    return null', e'unique_violation then\n    return 0');
 select t.mutant('no watermark', 'cohort.ingest_claim(uuid, text, bigint, bigint)', 'into mark from', 'into node from');
 select t.mutant('epoch ignored', 'cohort.assert_epoch(bigint)', 'if s.epoch is distinct from $1', 'if false');
 select t.mutant('replaced exposures not taken back', 'cohort.rollup(bigint, int)', 'perform cohort.rollup_take_back();', '');
