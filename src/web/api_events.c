@@ -1,6 +1,5 @@
 #include "web/api_events.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +9,10 @@
 #include "web/auth.h"
 #include "web/event_batch.h"
 #include "web/event_item.h"
+#include "web/event_outcome.h"
+#include "web/event_quick.h"
 #include "web/kept_attributes.h"
 #include "web/problem.h"
-
-#define VALUE_MAX 9.2e12 /* times a million still fits 64 bits */
 
 #define RETRY_SECONDS "1" /* what answers ask of clients */
 
@@ -26,76 +25,6 @@ typedef int accept_fn(const json_t *v, const struct event_rules *rules, struct b
 static const char *quotable(const json_t *v)
 {
     return event_quotable(json_string_value(v), json_string_length(v));
-}
-
-static int read_value(const json_t *v, struct record_outcome *out, struct event_refusal *why)
-{
-    const json_t *value = json_object_get(v, "value");
-    if (!value)
-        return ERR_OK;
-    if (!json_is_number(value))
-        return event_refuse(why, "bad_field", "\"value\" must be a number.");
-    double d = json_number_value(value);
-    if (!(fabs(d) <= VALUE_MAX))
-        return event_refuse(why, "bad_field", "\"value\" must be between -9.2e12 and 9.2e12.");
-    out->has_value = true;
-    out->value_micro = json_is_integer(value) ? json_integer_value(value) * 1000000 : llrint(d * 1e6);
-    return ERR_OK;
-}
-
-/* The attributes that are kept, as JSON that is the caller's; NULL: none. */
-static int kept_text(const json_t *v, const struct event_rules *rules, struct record_text name, char **out,
-                     struct event_refusal *why)
-{
-    json_t *kept;
-    *out = NULL;
-    int rc =
-        event_attributes_keep(rules->plan, name.s, name.len, json_object_get(v, "attributes"), &kept, why);
-    if (rc != ERR_OK || !kept)
-        return rc;
-    *out = json_dumps(kept, JSON_COMPACT);
-    json_decref(kept);
-    return *out ? ERR_OK : ERR_NOMEM;
-}
-
-static int accept_outcome(const json_t *v, const struct event_rules *rules, struct buffer *out,
-                          unsigned *n_records, struct event_refusal *why)
-{
-    static const char *const fields[] = {"id",       "name",       "units",       "ts", "value",
-                                         "decision", "attributes", "event_token", NULL};
-    struct event_item item;
-    struct record rec = {.kind = RECORD_OUTCOME};
-    struct record_outcome *o = &rec.u.outcome;
-    const json_t *name = json_object_get(v, "name");
-    int rc = event_item_read(v, rules, fields, &item, why);
-    if (rc != ERR_OK)
-        return rc;
-    if (!json_is_string(name))
-        return event_refuse(why, name ? "bad_field" : "missing_field",
-                            "\"name\" must be the event's name, a string.");
-    o->name = (struct record_text){json_string_value(name), json_string_length(name)};
-    if (!plan_event_declared(rules->plan, o->name.s, o->name.len))
-        return event_refuse(
-            why, "unknown_event",
-            "No metric counts an event named \"%s\"; is it a typo? Define a metric for it first.",
-            quotable(name));
-    if ((rc = read_value(v, o, why)) != ERR_OK)
-        return rc;
-    memcpy(o->event_id, item.id, 16);
-    memcpy(o->decision_id, item.decision, 16);
-    o->has_decision = item.has_decision;
-    o->ts_us = item.ts_us;
-    o->trusted = rules->trusted;
-    char *attributes = NULL;
-    rc = kept_text(v, rules, o->name, &attributes, why);
-    if (attributes)
-        o->attributes = (struct record_text){attributes, strlen(attributes)};
-    for (size_t i = 0; i < item.n_units && rc == ERR_OK; i++, (*n_records)++) {
-        o->unit = item.units[i].unit;
-        rc = event_append(out, &rec);
-    }
-    free(attributes);
-    return rc;
 }
 
 /* What the report's sticky token says; false without one that holds. */
@@ -186,14 +115,14 @@ static int accept_exposure(const json_t *v, const struct event_rules *rules, str
 struct batch {
     struct http_request *request;
     struct counters *counters;
-    json_t *answer;
-    int accepted, rejected;
+    struct buffer answer; /* JSON */
+    unsigned accepted, rejected;
     bool exposures;
 };
 
 static void batch_free(struct batch *b)
 {
-    json_decref(b->answer);
+    buffer_free(&b->answer);
     free(b);
 }
 
@@ -212,18 +141,16 @@ static void answer_not_kept(struct http_request *r, const char *detail)
 static void on_durable(void *arg, int code, const struct error *e)
 {
     struct batch *b = arg;
-    char *text = code == ERR_OK ? json_dumps(b->answer, JSON_COMPACT) : NULL;
-    if (text) {
+    if (code == ERR_OK) {
         if (b->exposures)
             counter_add(b->counters, exposures, b->accepted);
         else
             counter_add(b->counters, outcomes, b->accepted);
         counter_add(b->counters, rejected, b->rejected);
-        http_reply(b->request, 202, "application/json", text, strlen(text));
+        http_reply(b->request, 202, "application/json", b->answer.data, b->answer.len);
     } else {
         answer_not_kept(b->request, e && e->text[0] ? e->text : "The local queue could not keep them.");
     }
-    free(text);
     batch_free(b);
 }
 
@@ -276,11 +203,11 @@ static const json_t *events_of(struct api_context *c, const json_t *doc)
     return NULL;
 }
 
-static void add_result(struct batch *b, size_t index, const json_t *v, const struct event_refusal *why)
+static void add_result(struct batch *b, json_t *results, const json_t *v, const struct event_refusal *why)
 {
     json_t *entry = json_object();
     const json_t *id = json_object_get(v, "id");
-    json_object_set_new(entry, "index", json_integer((json_int_t)index));
+    json_object_set_new(entry, "index", json_integer(b->accepted + b->rejected));
     if (json_is_string(id))
         json_object_set(entry, "id", (json_t *)id);
     json_object_set_new(entry, "status", json_string(why ? "rejected" : "accepted"));
@@ -291,7 +218,7 @@ static void add_result(struct batch *b, size_t index, const json_t *v, const str
     } else {
         b->accepted++;
     }
-    json_array_append_new(json_object_get(b->answer, "results"), entry);
+    json_array_append_new(results, entry);
 }
 
 /* unread: NULL, or an event whose text was no JSON. */
@@ -305,12 +232,18 @@ static int accept_one(accept_fn *accept, const json_t *v, const struct event_unr
                         unread->error.place);
 }
 
+static struct event_rules rules_of(const struct api_context *c)
+{
+    return (struct event_rules){c->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key),
+                                c->w->options.client_tokens && c->key->role == ROLE_CLIENT};
+}
+
 static int accept_all(struct api_context *c, const json_t *list, const struct event_unread *unread,
-                      const char *kind, accept_fn *accept, struct batch *b, unsigned *n_records)
+                      accept_fn *accept, struct batch *b, json_t *results, unsigned *n_records)
 {
     struct buffer *out = &c->w->out;
-    struct event_rules rules = {c->plan, &c->w->options, clock_wall_us(), auth_trusted(c->key),
-                                c->w->options.client_tokens && c->key->role == ROLE_CLIENT};
+    struct event_rules rules = rules_of(c);
+    const char *kind = b->exposures ? "exposure" : "outcome";
     size_t i;
     json_t *v;
     json_array_foreach((json_t *)list, i, v)
@@ -323,37 +256,53 @@ static int accept_all(struct api_context *c, const json_t *list, const struct ev
         if (rc == ERR_INVALID) {
             out->len = before;
             n = 1;
-            add_result(b, i, v, &why);
+            add_result(b, results, v, &why);
             rc = u && u->text ? event_bury_text(out, u->text, u->len, kind, &rules, &why)
                               : event_bury(out, v, kind, &rules, &why);
         } else {
-            add_result(b, i, v, NULL);
+            add_result(b, results, v, NULL);
         }
         if (rc != ERR_OK)
             return rc;
         *n_records += n;
     }
-    json_object_set_new(b->answer, "accepted", json_integer(b->accepted));
-    json_object_set_new(b->answer, "rejected", json_integer(b->rejected));
     return ERR_OK;
 }
 
-static void take_batch(struct api_context *c, const json_t *list, const struct event_unread *unread,
-                       const char *kind, accept_fn *accept)
+/* Writes the records to w->out, and the batch's answer. */
+static int read_batch(struct api_context *c, const json_t *list, const struct event_unread *unread,
+                      accept_fn *accept, struct batch *b, unsigned *n_records)
+{
+    json_t *results = json_array();
+    int rc = results ? accept_all(c, list, unread, accept, b, results, n_records) : ERR_NOMEM;
+    json_t *answer = rc == ERR_OK ? json_pack("{sOsIsI}", "results", results, "accepted",
+                                              (json_int_t)b->accepted, "rejected", (json_int_t)b->rejected)
+                                  : NULL;
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    if (text)
+        buffer_add_str(&b->answer, text);
+    else if (rc == ERR_OK)
+        rc = ERR_NOMEM;
+    free(text);
+    json_decref(answer);
+    json_decref(results);
+    return rc;
+}
+
+static struct batch *batch_new(struct api_context *c, accept_fn *accept)
 {
     struct batch *b = calloc(1, sizeof *b);
-    unsigned n = 0;
-    int rc = ERR_NOMEM;
-    if (!b) {
-        answer_not_kept(c->r, "Out of memory.");
-        return;
-    }
-    *b = (struct batch){.request = c->r,
-                        .counters = c->w->services.counters,
-                        .answer = json_pack("{s[]}", "results"),
-                        .exposures = accept == accept_exposure};
-    if (b->answer)
-        rc = accept_all(c, list, unread, kind, accept, b, &n);
+    if (b)
+        *b = (struct batch){
+            .request = c->r, .counters = c->w->services.counters, .exposures = accept == accept_exposure};
+    return b;
+}
+
+/* Answers now, or when the batch is durable. b: NULL when memory is short. */
+static void push(struct api_context *c, struct batch *b, int rc, unsigned n)
+{
+    if (rc == ERR_OK && (!b || b->answer.failed))
+        rc = ERR_NOMEM;
     if (rc == ERR_OK)
         rc = c->w->services.push(c->w->services.arg, c->w->out.data, c->w->out.len, n, on_durable, b);
     if (rc == ERR_OK)
@@ -361,17 +310,42 @@ static void take_batch(struct api_context *c, const json_t *list, const struct e
     answer_not_kept(c->r, rc == ERR_LIMIT   ? queue_full
                           : rc == ERR_STATE ? "This server is shutting down."
                                             : "Out of memory.");
-    batch_free(b);
+    if (b)
+        batch_free(b);
 }
 
-static void take(struct api_context *c, const char *kind, accept_fn *accept)
+static void take_batch(struct api_context *c, const json_t *list, const struct event_unread *unread,
+                       accept_fn *accept)
+{
+    struct batch *b = batch_new(c, accept);
+    unsigned n = 0;
+    int rc = b ? read_batch(c, list, unread, accept, b, &n) : ERR_NOMEM;
+    push(c, b, rc, n);
+}
+
+/* False: not a plain batch, nothing was done. */
+static bool take_quick(struct api_context *c, const char *body, size_t len)
+{
+    struct event_rules rules = rules_of(c);
+    struct batch *b = batch_new(c, outcome_accept);
+    unsigned n = 0;
+    if (!b || !event_quick_outcomes(body, len, &rules, &c->w->out, &b->answer, &b->accepted, &n)) {
+        if (b)
+            batch_free(b);
+        return false;
+    }
+    push(c, b, ERR_OK, n);
+    return true;
+}
+
+static void take(struct api_context *c, accept_fn *accept)
 {
     struct event_unread *unread;
     struct error e;
     json_t *doc = NULL;
     size_t len;
     const char *body = http_body(c->r, &len);
-    if (!queue_takes(c))
+    if (!queue_takes(c) || (accept == outcome_accept && take_quick(c, body, len)))
         return;
     if (event_batch_parse(body, len, c->w->options.max_body, &doc, &unread, &e) != ERR_OK) {
         problem_reply(c->r, &(struct problem){.status = 400,
@@ -383,17 +357,17 @@ static void take(struct api_context *c, const char *kind, accept_fn *accept)
     }
     const json_t *list = events_of(c, doc);
     if (list)
-        take_batch(c, list, unread, kind, accept);
+        take_batch(c, list, unread, accept);
     free(unread);
     json_decref(doc);
 }
 
 void events_outcomes(struct api_context *c)
 {
-    take(c, "outcome", accept_outcome);
+    take(c, outcome_accept);
 }
 
 void events_exposures(struct api_context *c)
 {
-    take(c, "exposure", accept_exposure);
+    take(c, accept_exposure);
 }

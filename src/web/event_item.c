@@ -57,6 +57,13 @@ static int read_uuid(const json_t *v, const char *field, uint8_t out[16], struct
                         strcmp(field, "id") == 0 ? ", made once by the client and the same on a retry" : "");
 }
 
+int event_time_fit(int64_t ts_us, const struct event_rules *rules)
+{
+    return ts_us > rules->now_us + rules->options->event_max_future_us ? 1
+           : ts_us < rules->now_us - rules->options->event_max_age_us  ? -1
+                                                                       : 0;
+}
+
 static int read_time(const json_t *v, const struct event_rules *rules, int64_t *out,
                      struct event_refusal *why)
 {
@@ -64,12 +71,13 @@ static int read_time(const json_t *v, const struct event_rules *rules, int64_t *
         return event_refuse(
             why, v ? "bad_field" : "missing_field",
             "\"ts\" must be a time like \"2026-11-02T10:20:30.123Z\" (RFC 3339): when it happened.");
-    if (*out > rules->now_us + rules->options->event_max_future_us)
+    int fit = event_time_fit(*out, rules);
+    if (fit > 0)
         return event_refuse(
             why, "from_the_future",
             "\"ts\" is more than %lld s ahead of this server's clock; is the sender's clock right?",
             (long long)(rules->options->event_max_future_us / 1000000));
-    if (*out < rules->now_us - rules->options->event_max_age_us)
+    if (fit < 0)
         return event_refuse(why, "too_old",
                             "\"ts\" is older than the %lld s that events may be late (option event_max_age).",
                             (long long)(rules->options->event_max_age_us / 1000000));

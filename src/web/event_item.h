@@ -45,6 +45,9 @@ struct event_item {
 int event_item_read(const json_t *v, const struct event_rules *rules, const char *const *fields,
                     struct event_item *out, struct event_refusal *why);
 
+/* 0; 1 for a time too far ahead of now; -1 for one that is too old. */
+int event_time_fit(int64_t ts_us, const struct event_rules *rules);
+
 /* What was sent, for a refusal's sentence. A refusal is kept, and a raw id must not be kept that way, so only
  * what has a key's shape is quoted. */
 const char *event_quotable(const char *s, size_t len);

@@ -38,6 +38,8 @@ web_apis = \
 	src/web/freshness.c src/web/freshness.h \
 	src/web/event_batch.c src/web/event_batch.h \
 	src/web/event_item.c src/web/event_item.h \
+	src/web/event_outcome.c src/web/event_outcome.h \
+	src/web/event_quick.c src/web/event_quick.h \
 	src/web/kept_attributes.c src/web/kept_attributes.h \
 	src/web/query.c src/web/query.h \
 	src/web/records.c src/web/records.h \
