@@ -25,30 +25,35 @@ size_t ebonferroni_normalise(double *weight, size_t n)
     return positive;
 }
 
-/* How many reach n / (k alpha). */
-static size_t reaching(const double *ln_e, size_t n, double threshold, bool *rejected)
+/* c(k), the number reaching n / (k alpha), grows with k, so going from k to c(k) whenever c(k) < k never
+ * passes the largest k with c(k) >= k. */
+double ebh_threshold(double (*ln_e)(const void *list, size_t i), const void *list, size_t n, double alpha)
 {
+    bool sane = alpha > 0 && alpha < 1;
+    for (size_t k = sane ? n : 0; k > 0;) {
+        double threshold = log((double)n) - log((double)k) - log(alpha);
+        size_t hits = 0;
+        for (size_t i = 0; i < n; i++)
+            hits += ln_e(list, i) >= threshold; /* false for NaN */
+        if (hits >= k)
+            return threshold;
+        k = hits;
+    }
+    return INFINITY;
+}
+
+static double plain(const void *list, size_t i)
+{
+    return ((const double *)list)[i];
+}
+
+size_t ebh(const double *ln_e, size_t n, double alpha, bool *rejected)
+{
+    double threshold = ebh_threshold(plain, ln_e, n, alpha);
     size_t hits = 0;
     for (size_t i = 0; i < n; i++) {
-        rejected[i] = ln_e[i] >= threshold; /* false for NaN */
+        rejected[i] = !isinf(threshold) && ln_e[i] >= threshold;
         hits += rejected[i];
     }
     return hits;
-}
-
-/* c(k), the number reaching n / (k alpha), grows with k, so going from k to c(k) whenever c(k) < k never
- * passes the largest k with c(k) >= k. */
-size_t ebh(const double *ln_e, size_t n, double alpha, bool *rejected)
-{
-    bool sane = alpha > 0 && alpha < 1;
-    size_t k = sane ? n : 0;
-    while (k > 0) {
-        size_t hits = reaching(ln_e, n, log((double)n) - log((double)k) - log(alpha), rejected);
-        if (hits >= k)
-            return hits;
-        k = hits;
-    }
-    for (size_t i = 0; i < n; i++)
-        rejected[i] = false;
-    return 0;
 }

@@ -20,4 +20,8 @@ size_t ebonferroni_normalise(double *weight, size_t n);
  * which there are k of them. Returns k; rejected[i] says which. alpha outside (0, 1) rejects nothing. */
 size_t ebh(const double *ln_e, size_t n, double alpha, bool *rejected);
 
+/* The same over a list of anything, whose ln E `ln_e` reads: what ln E must reach to be rejected, INFINITY
+ * when nothing is. */
+double ebh_threshold(double (*ln_e)(const void *list, size_t i), const void *list, size_t n, double alpha);
+
 #endif

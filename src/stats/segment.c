@@ -128,19 +128,19 @@ static void compare_rates(struct disparity *out, size_t k)
         }
 }
 
-/* e-BH over the list itself, as in multiplicity.c: from k down to the number that reaches it. */
+static double evidence(const void *list, size_t i)
+{
+    const struct disparity *d = (const struct disparity *)list + i;
+    return d->answered ? d->ln_e : -INFINITY;
+}
+
 static size_t reject(struct disparity *out, size_t k, double alpha)
 {
-    for (size_t step = k; step > 0;) {
-        double threshold = ebonferroni_threshold(alpha, (double)step / (double)k);
-        size_t hits = 0;
-        for (size_t s = 0; s < k; s++)
-            hits += out[s].rejected = out[s].answered && out[s].ln_e >= threshold;
-        if (hits >= step)
-            return hits;
-        step = hits;
-    }
-    return 0;
+    double threshold = ebh_threshold(evidence, out, k, alpha);
+    size_t hits = 0;
+    for (size_t s = 0; s < k; s++)
+        hits += out[s].rejected = evidence(out, s) >= threshold;
+    return hits;
 }
 
 size_t segment_disparity(enum across_kind kind, const struct segment *segments, size_t k, size_t phases,

@@ -48,19 +48,19 @@ static struct uplift judge(enum across_kind kind, const struct segment *s, size_
     return u;
 }
 
-/* e-BH over the list itself, as in multiplicity.c: from k down to the number that reaches it. */
+static double evidence(const void *list, size_t i)
+{
+    const struct uplift *u = (const struct uplift *)list + i;
+    return u->answered ? u->ln_e : -INFINITY;
+}
+
 static size_t reject(struct uplift *out, size_t k, double alpha)
 {
-    for (size_t step = k; step > 0;) {
-        double threshold = ebonferroni_threshold(alpha, (double)step / (double)k);
-        size_t hits = 0;
-        for (size_t i = 0; i < k; i++)
-            hits += out[i].rejected = out[i].answered && out[i].ln_e >= threshold;
-        if (hits >= step)
-            return hits;
-        step = hits;
-    }
-    return 0;
+    double threshold = ebh_threshold(evidence, out, k, alpha);
+    size_t hits = 0;
+    for (size_t i = 0; i < k; i++)
+        hits += out[i].rejected = evidence(out, i) >= threshold;
+    return hits;
 }
 
 size_t uplift_segments(enum across_kind kind, const struct segment *segments, size_t k, size_t phases,
