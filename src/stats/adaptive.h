@@ -36,7 +36,8 @@ struct adaptive_phase {
     double e, m;
 };
 
-/* The mean of the arm's units over all earlier phases; 0 without any. */
+/* The mean of the arm's units over all earlier phases; 0 without any. Earlier in the order of assignment: a
+ * reward that matured after the later phase had begun may count, its unit was drawn before. */
 double adaptive_plug_in(const struct arm_sums *earlier, size_t phases);
 
 /* The score Γ of one unit. in_arm: it drew this arm, with outcome y; else y is not read. */
