@@ -118,6 +118,21 @@ def other_units(s, c):
         c.equal("who was not held out to their variant", {a: exposed(s, "on_" + a[0], a[1], a[0]) for a in drawn}, drawn)
 
 
+def sticky(s, c):
+    """A variant that a token keeps is reported with it, though nobody would be drawn into it now."""
+    s.put("/v1/experiments/kept", experiment(sticky=True, guardrails=[]))
+    s.post("/v1/experiments/kept/start")
+    with Client(s.info["url"], s.keys["events"]) as k:
+        s.until(lambda: k.details("kept", "", "t-1", enroll=False).reason == "SPLIT", "it runs")
+        first = k.details("kept", "", "t-1", enroll=False)
+        s.post("/v1/experiments/kept/ramp", {"traffic_ppm": 0})
+        s.until(lambda: k.details("kept", "", "t-1", enroll=False).cohort_reason == "NOT_IN_TRAFFIC", "the ramp")
+        d = k.prefetch("t-1", {"cohortTokens": first.metadata["token"]}).details("kept", "")
+        c.equal("a token keeps the variant", (d.cohort_reason, d.variant), ("STICKY", first.variant))
+        c.check("and its use is taken", k.flush(20) and k.stats().accepted == 1 and k.stats().rejected == 0, k.stats())
+    c.equal("and stored", s.until(lambda: exposed(s, "kept", "t-1"), "the exposure"), [first.variant])
+
+
 def outcomes(s, c, k):
     before = int(s.value("select count(*) from cohort.outcome"))
     d = k.details("cta", "", "o-1")
@@ -192,6 +207,7 @@ def main():
                 part(s, c, k)
         draws(s, c)
         asyncio.run(everything_async(s, c))
+        sticky(s, c)
         other_units(s, c)
     c.done()
 

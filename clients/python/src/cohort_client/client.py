@@ -127,7 +127,8 @@ class Client:
                 self._add(_events.EXPOSURES, None, None, {
                     "experiment": experiment, "variant": variant, "phase": phase, "units": _events.check_units(known),
                     "decision": d.decision_id, "attributes": _events.segments(context, known),
-                    "event_token": d.metadata.get("eventToken")})
+                    "event_token": d.metadata.get("eventToken"),
+                    "token": d.metadata.get("token") if experiment == d.experiment else None})
             except (ValueError, TypeError, RuntimeError) as e:  # the value is served all the same
                 logger.warning("an exposure to %s was not reported: %s", experiment, e)
 
