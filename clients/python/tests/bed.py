@@ -1,6 +1,8 @@
 """What the tests of this client share: where things are, and a log that can be read."""
 import logging
 import os
+import random
+import socket
 import sys
 import threading
 import time
@@ -28,6 +30,18 @@ def until(condition, what, patience=60):
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s in vain: {what}")
         pause.wait(0.01)
+
+
+def free_port():
+    """A port that nobody has, and that no outgoing connection is given meanwhile: below the range of those."""
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Log(logging.Handler):

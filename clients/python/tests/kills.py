@@ -2,7 +2,6 @@
 """cohortd is killed 20 times under a client that goes on: every event it took is stored, once."""
 import random
 import signal
-import socket
 import sys
 import threading
 
@@ -13,12 +12,6 @@ from cohort_client import Client
 
 KILLS, THREADS = 20, 3
 LOG = bed.Log()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Load:
@@ -82,7 +75,7 @@ def check(s, c, load, kills):
 
 def main():
     c, chance = Checks(), random.Random(7)
-    port = free_port()
+    port = bed.free_port()
     with Server("--listen", f"127.0.0.1:{port}") as s:
         s.put("/v1/experiments/cta", experiment(guardrails=[]))
         s.put("/v1/metrics/unsubscribe", {"event": "unsubscribe", "kind": "binary"})

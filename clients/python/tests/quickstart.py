@@ -10,7 +10,6 @@ import urllib.request
 
 import bed
 from cohort_server import Checks, Server, experiment
-from kills import free_port
 
 
 def fetch(port, path):
@@ -34,7 +33,7 @@ def main():
         with open(os.path.join(tmp, "service.py"), "w", encoding="utf-8") as f:
             f.write(program)
         command = re.search(r"^    PYTHONPATH=(\S+) .* (python3 service\.py)$", page, re.M)
-        port = free_port()
+        port = bed.free_port()
         env = dict(os.environ, PYTHONPATH=os.path.join(bed.TOP, command.group(1)), COHORT_URL=s.info["url"], COHORT_KEY=s.keys["events"],
                    PORT=str(port))
         p = subprocess.Popen(command.group(2).split(), cwd=tmp, env=env, stderr=subprocess.PIPE,

@@ -48,8 +48,7 @@ def settled(s, c, ids):
 
 
 def down_at_start(c):
-    with TroubleServer() as s:
-        port = s.port
+    port = bed.free_port()
     LOG.clear()
     with client(f"http://127.0.0.1:{port}") as k:
         c.equal("down at start: the default is served", k.value("text", "mine", "u"), "mine")
@@ -58,7 +57,8 @@ def down_at_start(c):
         f = k.prefetch("u")
         c.check("   a prefetch has the defaults too", f.value("on", False) is False and f.error, f.error)
         ids = [k.track("purchase", "u", i) for i in range(5)]
-        c.check("   events are kept", not k.flush(0.3) and k.stats().queued == 5 and k.stats().retries > 0, k.stats())
+        bed.until(lambda: k.stats().retries, "an attempt")
+        c.check("   events are kept", not k.flush(0.1) and k.stats().queued == 5, k.stats())
         c.equal("   each said once", (len(LOG.of("events wait")), len(LOG.of("defaults are served"))), (1, 1))
         with TroubleServer(port=port) as s:
             c.check("   and delivered when it is up", k.flush(10), k.stats())
@@ -135,24 +135,23 @@ def down_for_an_hour(c):
 
 
 def slow(c):
-    with TroubleServer() as s, client(s, timeout=0.3, event_timeout=0.3) as k:
-        for what, answer in (("slow to answer", {"delay": 2}), ("trickling", {"slow": 20, "status": 200, "body": "x" * 200})):
+    with TroubleServer() as s, client(s, timeout=0.6, event_timeout=0.6) as k:
+        for what, answer in (("slow to answer", {"delay": 20}), ("trickling", {"slow": 20, "status": 200, "body": "x" * 200})):
             k.value("on", False, "u")
             s.script({**answer, "path": "/ofrep"})
             began = time.monotonic()
             c.equal(f"{what}: the default", k.value("on", None, "u"), None)
             took = time.monotonic() - began
-            c.check("   within the timeout, whatever trickles in", took < 1.5, took)
+            c.check("   long before the answer is there", took < 10, took)
             s.script({**answer, "path": "/ofrep", "times": None})
             for _ in range(3):
                 k.value("on", None, "u")
-            began = time.monotonic()
             d = k.details("on", False, "u")
-            c.check("   after three failures at once", "asked again in" in d.error_message and time.monotonic() - began < 0.25, d)
+            c.check("   after three failures without asking", "asked again in" in d.error_message, d)
             s.script()
             bed.until(lambda: k.value("on", False, "u"), "it goes on")
             c.equal("   and is asked again when the pause is over", k.value("on", False, "u"), True)
-        s.script({"path": "/v1", "drop": "after"}, {"path": "/v1", "delay": 2})
+        s.script({"path": "/v1", "drop": "after"}, {"path": "/v1", "delay": 20})
         ids = [k.track("purchase", "u")]
         c.check("a batch without an answer in time is sent again", k.flush(10) and k.stats().retries >= 1 and s.repeated >= 1,
                 (k.stats(), s.repeated))
@@ -177,7 +176,7 @@ def refused(c):
 
 
 def too_large(c):
-    with TroubleServer() as s, client(s, flush_interval=0.2) as k:
+    with TroubleServer() as s, client(s, flush_interval=60) as k:
         s.script({"status": 413, "path": "/ofrep"})
         c.equal("413: the default, INVALID_CONTEXT", k.details("on", False, "u").error_code, "INVALID_CONTEXT")
         s.script({"status": 413, "path": "/v1", "times": 2})
@@ -192,7 +191,7 @@ def too_large(c):
         c.check("a single event that is too large is given up, counted and said", k.flush(10) and k.stats().rejected == 1
                 and len(LOG.of("rejected event")) == 1, (k.stats(), LOG.lines))
         c.equal("   and not sent again", len(events_of(s)), 1)
-    with TroubleServer() as s, client(s, flush_interval=0.2) as k:
+    with TroubleServer() as s, client(s, flush_interval=60) as k:
         k.value("on", False, "u")
         s.script({"status": 400, "path": "/v1"}, {"path": "/v1"}, {"status": 400, "path": "/v1"}, {"status": 400, "path": "/v1"})
         ids = [k.track("purchase", "u", i) for i in range(4)]
@@ -310,12 +309,11 @@ def wrong_clock(c):
 
 def full(c):
     with TroubleServer() as s, client(s, max_events=10) as k:
-        s.script({"status": 503, "path": "/v1", "times": None})
+        s.script({"status": 503, "path": "/v1", "headers": {"Retry-After": "3"}})
         LOG.clear()
         first = k.track("purchase", "u")
         bed.until(lambda: k.stats().retries, "a failed attempt")
         ids = [first] + [k.track("purchase", "u") for _ in range(25)]
-        s.script()
         c.check("a full queue: what is left is delivered", k.flush(10), k.stats())
         c.equal("   the youngest are kept", sorted(s.stored), sorted(ids[-10:]))
         c.equal("   the others counted", k.stats().dropped, 16)
@@ -323,7 +321,7 @@ def full(c):
 
 
 def rejected(c):
-    with TroubleServer() as s, client(s, flush_interval=0.2) as k:
+    with TroubleServer() as s, client(s, flush_interval=60) as k:
         k.value("on", False, "u")
         results = [{"index": 0, "status": "accepted"}, {"index": 1, "status": "rejected", "code": "unknown_event", "reason": "A typo?"},
                    {"index": 2, "status": "rejected", "code": "unknown_event", "reason": "A typo?"}]
