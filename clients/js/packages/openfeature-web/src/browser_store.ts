@@ -1,0 +1,96 @@
+import type { EventKind, EventStore, QueuedEvent } from '@cohortd/client-core';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Events in the browser's localStorage, one key each: what was added outlives the page, and tabs that add and remove at the same
+ * time can't overwrite each other's.
+ */
+export class BrowserStore implements EventStore {
+  readonly durable = true;
+  readonly #ids = new Set<string>();
+  readonly #prefix: string;
+  readonly #onStorage = (e: StorageEvent) => this.#follow(e);
+
+  constructor(
+    private readonly storage: Storage,
+    name: string,
+  ) {
+    this.#prefix = `cohortd:${name}:`;
+    this.#scan();
+    window.addEventListener('storage', this.#onStorage);
+  }
+
+  /** Stops following other tabs. */
+  close(): void {
+    window.removeEventListener('storage', this.#onStorage);
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  add(event: QueuedEvent): boolean {
+    try {
+      this.storage.setItem(this.#prefix + event.id, JSON.stringify({ kind: event.kind, body: event.body }));
+    } catch {
+      return false;
+    }
+    this.#ids.add(event.id);
+    return true;
+  }
+
+  oldest(limit: number, except: ReadonlySet<string>): QueuedEvent[] {
+    const found: QueuedEvent[] = [];
+    for (const id of [...this.#ids].sort()) {
+      if (found.length >= limit) break;
+      const event = except.has(id) ? undefined : this.#read(id);
+      if (event) found.push(event);
+    }
+    return found;
+  }
+
+  remove(ids: Iterable<string>): void {
+    for (const id of ids) if (this.#ids.delete(id)) this.storage.removeItem(this.#prefix + id);
+  }
+
+  #read(id: string): QueuedEvent | undefined {
+    const text = this.storage.getItem(this.#prefix + id);
+    try {
+      const { kind, body } = JSON.parse(text ?? '') as { kind: EventKind; body: string };
+      if ((kind === 'outcomes' || kind === 'exposures') && typeof body === 'string') return { id, kind, body };
+    } catch {
+      /* sent by another tab meanwhile, or not written by this client */
+    }
+    this.#ids.delete(id);
+    return undefined;
+  }
+
+  #scan(): void {
+    for (let i = 0; i < this.storage.length; i++) this.#note(this.storage.key(i), true);
+  }
+
+  #note(key: string | null, present: boolean): void {
+    const id = key?.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : '';
+    if (!UUID.test(id)) return;
+    if (present) this.#ids.add(id);
+    else this.#ids.delete(id);
+  }
+
+  #follow(e: StorageEvent): void {
+    if (e.storageArea !== this.storage) return;
+    if (e.key === null) this.#ids.clear();
+    else this.#note(e.key, e.newValue !== null);
+  }
+}
+
+/** The page's localStorage; undefined where it is forbidden or does not exist. */
+export function pageStorage(): Storage | undefined {
+  try {
+    const storage = globalThis.localStorage;
+    storage.getItem('cohortd');
+    return storage;
+  } catch {
+    return undefined;
+  }
+}
