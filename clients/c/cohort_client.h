@@ -158,8 +158,8 @@ struct cohort_details {
     const char *variant;     /* "treatment", "default", …; "" after an error */
     const char *reason;      /* "VARIANT", "HOLDOUT", … (docs/http-api.md); "ERROR" */
     const char *experiment;  /* that decided or first fell back; "" none */
-    const char *decision_id; /* a UUID; "": decided here, or an error */
-    const char *token;       /* a sticky token: keep it, and set it as the attribute cohortTokens; "" none */
+    const char *decision_id; /* a UUID; "": decided here without a bandit, or an error */
+    const char *token; /* a note of the draw; where it is sticky: set it as the attribute cohortTokens; "" */
     const char *error; /* NULL, or OpenFeature's code: FLAG_NOT_FOUND, TYPE_MISMATCH, PROVIDER_NOT_READY, … */
     const char *error_text; /* NULL, or a sentence */
 };

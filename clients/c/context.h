@@ -6,6 +6,7 @@
 #include "clients/c/cohort_client.h"
 #include "core/arena.h"
 #include "core/decide.h"
+#include "core/token.h"
 
 struct cohort_context {
     struct arena *arena;
@@ -26,7 +27,8 @@ struct cohort_context {
     const char *unit_type; /* of its experiment, or NULL */
     struct buffer value;   /* a text that was served */
     struct buffer texts;   /* what details point to, after a request */
-    char sticky[80];
+    char token[TOKEN_TEXT_MAX + 1];
+    char decision[37];
     char error_text[300];
 };
 

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "clients/c/evaluate.h"
-#include "core/token.h"
+#include "codec/json_in.h"
 
 /* The context's own reference to the newest plan, so that deciding takes no lock. False: there is none yet.
  */
@@ -30,8 +30,11 @@ static int64_t blind_us(const struct cohort_client *c)
     return heard == INT64_MIN ? INT64_MAX : clock_monotonic_us() - heard;
 }
 
-static void tell(struct cohort_context *x, const struct decision *d, int64_t now_us)
+/* id: NULL when no draw of the decision's own was made. */
+static void tell(struct cohort_context *x, const struct decision *d, const uint8_t *id, int64_t now_us)
 {
+    if (id)
+        uuid_format(id, x->decision);
     x->unit_type = d->experiment ? plan_experiment_unit_type(d->experiment) : NULL;
     x->details = (struct cohort_details){
         .phase = d->phase ? plan_phase_number(d->phase) : 0,
@@ -41,8 +44,8 @@ static void tell(struct cohort_context *x, const struct decision *d, int64_t now
         .variant = d->variant_name,
         .reason = decide_reason_name(d->reason),
         .experiment = d->experiment ? plan_experiment_key(d->experiment) : "",
-        .decision_id = "",
-        .token = token_of_decision(x->plan, d, now_us, x->sticky) ? x->sticky : "",
+        .decision_id = id ? x->decision : "",
+        .token = token_of_decision(x->plan, d, id, now_us, x->token) ? x->token : "",
     };
 }
 
@@ -56,8 +59,12 @@ const char *evaluate_here(struct cohort_client *c, struct cohort_context *x, con
     if (!f)
         return evaluate_fail(x, "FLAG_NOT_FOUND", "there is no flag \"%.100s\"", flag);
     int64_t now_us = client_now_us(c);
-    decide(x->plan, f, &x->subject, now_us, blind_us(c), &d);
-    tell(x, &d, now_us);
+    uint8_t id[16];
+    bool bandit = plan_flag_has_bandit(f);
+    if (bandit)
+        uuid7(now_us, id);
+    decide(x->plan, f, &x->subject, bandit ? id : NULL, now_us, blind_us(c), &d);
+    tell(x, &d, bandit ? id : NULL, now_us);
     if (!c->no_exposures)
         report_decided(c, x, &d);
     return d.value_json;

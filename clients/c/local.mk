@@ -21,7 +21,7 @@ clients_c_libparts_a_SOURCES = \
 	clients/c/sender.c \
 	src/base/buffer.c src/base/clock.c \
 	$(libcore_a_SOURCES) $(libcodec_a_SOURCES)
-clients_c_libparts_a_CFLAGS = $(AM_CFLAGS) -fPIC -fvisibility=hidden -I$(top_srcdir) -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"' \
+clients_c_libparts_a_CFLAGS = $(AM_CFLAGS) -ffp-contract=off -fPIC -fvisibility=hidden -I$(top_srcdir) -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"' \
 	$(CURL_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(PCRE2_CFLAGS)
 client_libs = $(CURL_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
 

@@ -180,7 +180,8 @@ static bool is_news(struct cohort_client *c, uint64_t hash)
 
 static void report_one(struct cohort_client *c, const struct cohort_context *x,
                        const struct plan_experiment *experiment, const struct plan_phase *phase,
-                       const struct plan_variant *variant, const struct unit *unit, const char *token)
+                       const struct plan_variant *variant, const struct unit *unit, const char *decision_id,
+                       const char *token)
 {
     uint64_t hash = hash_of(unit, plan_experiment_id(experiment), plan_phase_id(phase),
                             plan_variant_id(variant), client_now_us(c));
@@ -190,7 +191,7 @@ static void report_one(struct cohort_client *c, const struct cohort_context *x,
                                .key = plan_experiment_key(experiment),
                                .variant = plan_variant_key(variant),
                                .unit_type = plan_experiment_unit_type(experiment),
-                               .decision_id = "",
+                               .decision_id = decision_id,
                                .token = token,
                                .phase = plan_phase_number(phase)};
     if (push_exposure(c, x, &e) != COHORT_OK)
@@ -200,11 +201,11 @@ static void report_one(struct cohort_client *c, const struct cohort_context *x,
 void report_decided(struct cohort_client *c, const struct cohort_context *x, const struct decision *d)
 {
     if (d->variant && d->phase && d->experiment && plan_experiment_exposes(d->experiment))
-        report_one(c, x, d->experiment, d->phase, d->variant, &d->unit,
-                   d->reason == REASON_STICKY ? x->details.token : "");
+        report_one(c, x, d->experiment, d->phase, d->variant, &d->unit, x->details.decision_id,
+                   x->details.token);
     for (size_t i = 0; i < d->n_holdouts; i++)
         report_one(c, x, d->holdouts[i].experiment, d->holdouts[i].phase, d->holdouts[i].variant,
-                   &d->holdouts[i].unit, "");
+                   &d->holdouts[i].unit, "", "");
 }
 
 int cohort_expose(struct cohort_client *c, const struct cohort_context *x)
@@ -219,7 +220,7 @@ int cohort_expose(struct cohort_client *c, const struct cohort_context *x)
                                .variant = d->variant,
                                .unit_type = x->unit_type,
                                .decision_id = d->decision_id,
-                               .token = strcmp(d->reason, "STICKY") == 0 ? d->token : "",
+                               .token = d->token,
                                .phase = d->phase};
     return push_exposure(c, x, &e);
 }

@@ -1,39 +1,40 @@
 -- What a shipper calls on each connection before it sends: staging tables, and where its queue stands.
 
--- A server of a release that knows no segments sends eleven columns of an exposure: it is given those.
+-- A server of a release that knows no segments sends eleven columns of an exposure, and one that knows no models
+-- fifteen of a decision: each is given what it knows.
 drop function if exists cohort.ingest_prepare();
-create or replace function cohort.ingest_prepare(with_segments boolean default false) returns void
+drop function if exists cohort.ingest_prepare(boolean);
+create or replace function cohort.ingest_prepare(with_segments boolean default false, with_models boolean default false) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
-    if to_regclass('pg_temp.stage_dead_letter') is not null then
-        if with_segments then
-            alter table pg_temp.stage_exposure add column if not exists segments jsonb;
-        end if;
-        return;
+    if to_regclass('pg_temp.stage_dead_letter') is null then
+        create temp table stage_exposure (
+            unit_id uuid, experiment_id int, variant_id int, phase_id int, propensity int, inclusion int,
+            ts timestamptz, event_id uuid, decision_id uuid, trusted boolean, origin smallint
+        ) on commit delete rows;
+        create temp table stage_outcome (
+            unit_id uuid, event_id uuid, ts timestamptz, name text, value bigint, attributes jsonb, decision_id uuid,
+            trusted boolean
+        ) on commit delete rows;
+        create temp table stage_decision (
+            unit_id uuid, decision_id uuid, ts timestamptz, flag_id int, experiment_id int, variant_id int, phase_id int,
+            counterfactual_variant_id int, reason text, propensity int, inclusion int, mode smallint,
+            plan_version bigint, inputs jsonb, holdout_id int
+        ) on commit delete rows;
+        create temp table stage_dead_letter (
+            received_at timestamptz, kind text, reason text, detail text, event_id uuid, body jsonb, body_hash bytea,
+            body_length int
+        ) on commit delete rows;
     end if;
-    create temp table stage_exposure (
-        unit_id uuid, experiment_id int, variant_id int, phase_id int, propensity int, inclusion int,
-        ts timestamptz, event_id uuid, decision_id uuid, trusted boolean, origin smallint
-    ) on commit delete rows;
-    create temp table stage_outcome (
-        unit_id uuid, event_id uuid, ts timestamptz, name text, value bigint, attributes jsonb, decision_id uuid,
-        trusted boolean
-    ) on commit delete rows;
-    create temp table stage_decision (
-        unit_id uuid, decision_id uuid, ts timestamptz, flag_id int, experiment_id int, variant_id int, phase_id int,
-        counterfactual_variant_id int, reason text, propensity int, inclusion int, mode smallint,
-        plan_version bigint, inputs jsonb, holdout_id int
-    ) on commit delete rows;
-    create temp table stage_dead_letter (
-        received_at timestamptz, kind text, reason text, detail text, event_id uuid, body jsonb, body_hash bytea,
-        body_length int
-    ) on commit delete rows;
     if with_segments then
-        alter table pg_temp.stage_exposure add column segments jsonb;
+        alter table pg_temp.stage_exposure add column if not exists segments jsonb;
+    end if;
+    if with_models then
+        alter table pg_temp.stage_decision add column if not exists eligible jsonb, add column if not exists model_id int;
     end if;
 end $$;
-comment on function cohort.ingest_prepare(boolean) is
-    'Makes this connection''s staging tables stage_exposure (with a last column segments where that is asked for), stage_outcome, stage_decision and stage_dead_letter (temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
+comment on function cohort.ingest_prepare(boolean, boolean) is
+    'Makes this connection''s staging tables stage_exposure (with a last column segments where that is asked for), stage_outcome, stage_decision (with two last columns eligible and model_id where models are asked for) and stage_dead_letter (temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
 
 create or replace function cohort.spool_watermark(spool uuid, node text) returns bigint
     language plpgsql set search_path = cohort, pg_temp as $$

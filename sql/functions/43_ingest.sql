@@ -346,14 +346,25 @@ comment on function cohort.ingest_outcomes(bigint, uuid) is 'Part of ingest(): s
 create or replace function cohort.ingest_decisions(batch bigint, out stored int, out duplicates int)
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
-    insert into cohort.decision (unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id,
-                                 counterfactual_variant_id, reason, propensity, inclusion, mode, plan_version,
-                                 inputs, holdout_id, batch_id)
-    select unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id, counterfactual_variant_id, reason,
-           propensity, inclusion, mode, plan_version, inputs, holdout_id, batch
-      from pg_temp.stage_decision
-     order by unit_id, decision_id, ts
-    on conflict (unit_id, decision_id, ts) do nothing;
+    if exists (select from pg_attribute a where a.attrelid = 'pg_temp.stage_decision'::regclass and a.attname = 'model_id') then
+        insert into cohort.decision (unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id,
+                                     counterfactual_variant_id, reason, propensity, inclusion, mode, plan_version,
+                                     inputs, holdout_id, eligible, model_id, batch_id)
+        select unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id, counterfactual_variant_id, reason,
+               propensity, inclusion, mode, plan_version, inputs, holdout_id, eligible, model_id, batch
+          from pg_temp.stage_decision
+         order by unit_id, decision_id, ts
+        on conflict (unit_id, decision_id, ts) do nothing;
+    else -- of an older server
+        insert into cohort.decision (unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id,
+                                     counterfactual_variant_id, reason, propensity, inclusion, mode, plan_version,
+                                     inputs, holdout_id, batch_id)
+        select unit_id, decision_id, ts, flag_id, experiment_id, variant_id, phase_id, counterfactual_variant_id, reason,
+               propensity, inclusion, mode, plan_version, inputs, holdout_id, batch
+          from pg_temp.stage_decision
+         order by unit_id, decision_id, ts
+        on conflict (unit_id, decision_id, ts) do nothing;
+    end if;
     get diagnostics stored = row_count;
     duplicates := (select count(*) from pg_temp.stage_decision) - stored;
 end $$;

@@ -65,7 +65,7 @@ begin
                           where e.unit_id = d.unit_id and e.experiment_id = l.holdout_id and e.first_ts <= d.ts offset 0) x
       left join cohort.every_iteration i on i.experiment_id = l.holdout_id
      where d.mode = 0 and d.ts < coalesce(i.stopped_at, 'infinity')
-       and (d.reason in ('VARIANT', 'STICKY', 'SHIPPED', 'HOLDBACK')
+       and (d.reason in ('VARIANT', 'STICKY', 'SHIPPED', 'HOLDBACK', 'LOW_CONFIDENCE', 'OUT_OF_RANGE', 'ATTRIBUTE_MISSING')
             or (d.reason = 'HOLDOUT' and (d.holdout_id = l.holdout_id or cohort.asked_before(l.holdout_id, d.holdout_id))));
     delete from pg_temp.stage_exposure;
     insert into pg_temp.stage_exposure (unit_id, experiment_id, variant_id, phase_id, propensity, inclusion, ts, event_id, decision_id,

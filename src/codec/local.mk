@@ -5,6 +5,8 @@ libcodec_a_SOURCES = \
 	src/codec/json_out.c src/codec/json_out.h \
 	src/codec/json_tame.c src/codec/json_tame.h \
 	src/codec/plan_document.c src/codec/plan_document.h \
+	src/codec/model_json.c src/codec/model_json.h \
+	src/codec/plan_bandit.c \
 	src/codec/plan_experiments.c \
 	src/codec/plan_fields.c src/codec/plan_fields.h \
 	src/codec/plan_json.c src/codec/plan_json.h \

@@ -40,6 +40,18 @@ static const struct phase_variant_def *read_phase_variants(struct reader *r, con
     return out;
 }
 
+/* Of a time phase. */
+static void read_time(struct reader *r, const json_t *v, struct phase_def *out)
+{
+    static const char *const kinds[] = {"traffic", "time", NULL};
+    const json_t *model = json_object_get(v, "model");
+    out->timed = json_object_get(v, "kind") && word_field(r, v, "kind", kinds) == 1;
+    if (out->timed && !json_is_integer(json_object_get(v, "from_us")))
+        refuse(r, "from_us", "microseconds since 1970, a whole number");
+    out->from_us = time_field(r, v, "from_us", 0);
+    out->model_id = model && !json_is_null(model) ? int_field(r, v, "model") : 0;
+}
+
 static const struct phase_def *read_phases(struct reader *r, const json_t *obj, size_t *n)
 {
     const json_t *list = array_field(r, obj, "phases");
@@ -49,6 +61,7 @@ static const struct phase_def *read_phases(struct reader *r, const json_t *obj, 
         const json_t *v = json_array_get(list, i);
         out[i].id = int_field(r, v, "id");
         out[i].number = int_field(r, v, "number");
+        read_time(r, v, &out[i]);
         salt_field(r, v, out[i].salt);
         out[i].traffic = ranges_field(r, v, "traffic_slots", &out[i].n_traffic);
         out[i].closed = ranges_field(r, v, "closed", &out[i].n_closed);
@@ -157,8 +170,9 @@ static enum plan_status status_field(struct reader *r, const json_t *obj)
 
 static enum plan_kind kind_field(struct reader *r, const json_t *obj)
 {
-    static const char *const words[] = {"ab", "holdout", NULL};
-    return json_object_get(obj, "kind") && word_field(r, obj, "kind", words) == 1 ? KIND_HOLDOUT : KIND_AB;
+    static const char *const words[] = {"ab", "holdout", "bandit", "contextual", NULL};
+    int i = json_object_get(obj, "kind") ? word_field(r, obj, "kind", words) : 0;
+    return i < 0 ? KIND_AB : (enum plan_kind)i; /* refused, when it is not known */
 }
 
 static void read_model(struct reader *r, const json_t *v, struct experiment_def *def)
@@ -206,6 +220,8 @@ void read_experiment(struct reader *r, const json_t *v)
     def.condition = condition_field(r, v);
     def.variants = read_variants(r, v, def.kind, &def.n_variants);
     def.phases = read_phases(r, v, &def.n_phases);
+    def.bandit = read_bandit(r, v);
+    def.contextual = read_contextual(r, v);
     read_model(r, v, &def);
     def.refused = r->refused;
     if (!r->no_memory)

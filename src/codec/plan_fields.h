@@ -42,6 +42,12 @@ const struct attr *scratch_attr(struct reader *r, const json_t *v);
 const char *value_field(struct reader *r, const json_t *obj, const char *name);
 const struct slot_range *ranges_field(struct reader *r, const json_t *obj, const char *name, size_t *n);
 
+/* plan_bandit.c: "bandit" and "contextual" of an experiment, NULL when it has none; and their parts. */
+const struct bandit_def *read_bandit(struct reader *r, const json_t *obj);
+const struct contextual_def *read_contextual(struct reader *r, const json_t *obj);
+const struct feature_def *read_features(struct reader *r, const json_t *obj, size_t *n);
+void read_model_def(struct reader *r, const json_t *v, struct model_def *out);
+
 /* plan_experiments.c: one item of "experiments". */
 void read_experiment(struct reader *r, const json_t *v);
 

@@ -9,16 +9,22 @@ enum { HEADER_SIZE = 8 };
 enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
 #define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
 
-/* The newest of each kind: version 2 of a decision added its holdout, of an exposure its segments. */
+/* The newest of each kind: version 2 of a decision added its holdout and version 3 its model and what was
+ * eligible, version 2 of an exposure its segments. */
 static unsigned newest_version(unsigned kind)
 {
-    return kind == RECORD_DECISION || kind == RECORD_EXPOSURE ? 2 : 1;
+    return kind == RECORD_DECISION ? 3 : kind == RECORD_EXPOSURE ? 2 : 1;
 }
 
 /* The oldest that can say it. */
 static unsigned version_of(const struct record *r)
 {
-    return r->kind == RECORD_EXPOSURE && r->u.exposure.segments.len == 0 ? 1 : newest_version(r->kind);
+    const struct record_decision *d = &r->u.decision;
+    if (r->kind == RECORD_EXPOSURE && r->u.exposure.segments.len == 0)
+        return 1;
+    if (r->kind == RECORD_DECISION && d->model_id == 0 && d->eligible.len == 0)
+        return 2;
+    return newest_version(r->kind);
 }
 
 /* Writes or, without `to`, only counts: so size and bytes can't disagree. */
@@ -105,6 +111,10 @@ static void put_decision(struct writer *w, const struct record_decision *d)
     put_i64(w, d->plan_version);
     put_text(w, d->inputs);
     put_i32(w, d->holdout_id);
+    if (d->model_id == 0 && d->eligible.len == 0)
+        return;
+    put_i32(w, d->model_id);
+    put_text(w, d->eligible);
 }
 
 static void put_dead_letter(struct writer *w, const struct record_dead_letter *l)
@@ -284,6 +294,8 @@ static void get_decision(struct reader *r, unsigned version, struct record_decis
     d->plan_version = get_i64(r);
     d->inputs = get_text(r);
     d->holdout_id = version >= 2 ? get_i32(r) : 0;
+    d->model_id = version >= 3 ? get_i32(r) : 0;
+    d->eligible = version >= 3 ? get_text(r) : (struct record_text){"", 0};
 }
 
 static void get_dead_letter(struct reader *r, unsigned flags, struct record_dead_letter *l)

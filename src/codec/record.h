@@ -61,6 +61,9 @@ struct record_decision {
     int64_t plan_version;
     struct record_text inputs; /* JSON object of the attributes used, or empty */
     int32_t holdout_id;        /* the holdout that kept the unit out; 0: none */
+    int32_t model_id;          /* the model that decided; 0: none */
+    /* A JSON object {"variant id": ppm}: the probabilities it drew from; empty: the shares of the phase. */
+    struct record_text eligible;
 };
 
 struct record_dead_letter {

@@ -56,13 +56,14 @@ static enum reason try_value(const struct question *q, const struct plan_rule *r
 
 /* --- the rules of a flag --- */
 
-static void start(const struct plan_flag *f, enum reason reason, struct answer *out)
+static void start(const struct question *q, const struct plan_flag *f, enum reason reason, struct answer *out)
 {
     *out = (struct answer){.reason = reason,
                            .variant_name = "default",
                            .value_json = f->default_json,
                            .propensity_ppm = -1,
-                           .inclusion_ppm = -1};
+                           .inclusion_ppm = -1,
+                           .drawn_us = q->now_us};
 }
 
 static bool serves(enum reason r)
@@ -75,6 +76,9 @@ static bool serves(enum reason r)
     case REASON_SHIPPED:
     case REASON_HOLDBACK:
     case REASON_STICKY:
+    case REASON_LOW_CONFIDENCE:
+    case REASON_OUT_OF_RANGE:
+    case REASON_ATTRIBUTE_MISSING:
         return true;
     default:
         return false;
@@ -111,7 +115,7 @@ static bool try_rule(const struct question *q, const struct plan_flag *f, const 
     struct answer now;
     NOTE(q, .code = TRACE_RULE, .number = (int32_t)(r - f->rules) + 1, .name = kinds[r->kind],
          .other = r->experiment_key);
-    start(f, REASON_DEFAULT, &now);
+    start(q, f, REASON_DEFAULT, &now);
     now.reason = r->kind == RULE_EXPERIMENT ? decide_experiment(q, r, &now) : try_value(q, r, &now);
     bool serving = serves(now.reason);
     if (serving && r->kind != RULE_EXPERIMENT && holdouts_empty(q, f, &now)) {
@@ -135,7 +139,7 @@ static bool try_rule(const struct question *q, const struct plan_flag *f, const 
 
 void decide_rules(const struct question *q, const struct plan_flag *f, struct answer *out)
 {
-    start(f, f->archived ? REASON_ARCHIVED : REASON_DEFAULT, out);
+    start(q, f, f->archived ? REASON_ARCHIVED : REASON_DEFAULT, out);
     if (f->archived) {
         NOTE(q, .code = TRACE_FLAG_ARCHIVED, .name = f->key);
         return;
@@ -162,18 +166,21 @@ static void set_unit(const struct question *q, struct answer *a)
         subject_unit(q->plan, q->subject, "user", &a->unit);
 }
 
-void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, int64_t now_us,
-            int64_t blind_us, struct decision *out)
+void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, const uint8_t *decision_id,
+            int64_t now_us, int64_t blind_us, struct decision *out)
 {
     int left = PREREQUISITE_MOST;
     const struct question q = {.plan = p,
                                .subject = s,
                                .now_us = now_us,
                                .blind_us = blind_us,
+                               .decision_id = decision_id,
+                               .vector = &out->vector,
                                .prerequisites_left = &left,
                                .exposed = out};
     struct answer a;
     out->n_holdouts = 0;
+    out->vector.n = 0;
     decide_rules(&q, f, &a);
     set_unit(&q, &a);
     out->flag = f;
@@ -187,6 +194,10 @@ void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, 
     out->unit = a.unit;
     out->propensity_ppm = a.propensity_ppm;
     out->inclusion_ppm = a.inclusion_ppm;
+    out->model = a.model;
+    if (!a.model)
+        out->vector.n = 0; /* of an experiment that served nothing */
+    out->drawn_us = a.drawn_us;
     out->holdout = a.holdout;
     out->holdout_variant = a.holdout_variant;
 }

@@ -33,6 +33,10 @@ enum reason {
     REASON_HOLDBACK,       /* in the share that keeps control after shipping */
     REASON_STICKY,         /* keeps the variant its token names */
     REASON_GUARD_BLIND,    /* nobody has watched its guardrails for longer than it allows */
+    /* A model decides, and serves the safe variant instead, with certainty: */
+    REASON_LOW_CONFIDENCE,    /* the best variant's probability is below the threshold */
+    REASON_OUT_OF_RANGE,      /* a number is outside of what the model was trained on */
+    REASON_ATTRIBUTE_MISSING, /* the context lacks an attribute the model needs */
     REASON_COUNT
 };
 
@@ -92,6 +96,19 @@ struct holdout_exposure {
     int32_t inclusion_ppm;  /* the shares of the holdouts asked before it that let the unit through */
 };
 
+#define DECISION_ARMS 32 /* variants a model chooses between */
+
+struct probability {
+    const struct plan_variant *variant;
+    int32_t ppm;
+};
+
+/* The probabilities a model drew from, by variant id; their sum is 1,000,000. */
+struct vector {
+    size_t n; /* 0: no model decided */
+    struct probability list[DECISION_ARMS];
+};
+
 /* What was decided. Pointers belong to the plan. */
 struct decision {
     const struct plan_flag *flag;
@@ -105,6 +122,9 @@ struct decision {
     struct unit unit;                          /* of the experiment's unit type, else of "user" */
     int32_t propensity_ppm;                    /* share of the variant among the enrolled; -1 null */
     int32_t inclusion_ppm;                     /* holdouts x layer x traffic; -1 null */
+    const struct model *model;                 /* the one that decided, or NULL */
+    struct vector vector;                      /* its probabilities */
+    int64_t drawn_us; /* when the variant was drawn: now, or when the token was made that keeps it */
     /* The holdout that kept the unit out (reason HOLDOUT) and its arm, else NULL. The propensity is then the
      * arm's, the inclusion that of being asked: earlier holdouts x layer x traffic. */
     const struct plan_experiment *holdout;
@@ -115,9 +135,11 @@ struct decision {
     struct holdout_exposure holdouts[DECISION_HOLDOUTS];
 };
 
-/* Decides. now_us: microseconds since 1970, only compared with definitions' times. blind_us: for how long the
- * monitor of guardrails has not been heard, INT64_MAX when it never was; a running experiment that allows
- * less serves its fallback, since harm would go unseen. Always succeeds.
+/* Decides. decision_id: the 16 bytes the answer will carry, made before it is known what is decided: where
+ * each decision is randomised it takes part in the draw; NULL counts as zeros. now_us: microseconds since
+ * 1970, only compared with definitions' times. blind_us: for how long the monitor of guardrails has not been
+ * heard, INT64_MAX when it never was; a running experiment that allows less serves its fallback, since harm
+ * would go unseen. Always succeeds.
  *
  * Rules are asked in order; the first that serves decides. An experiment: archived, then override, then
  * status and times, then token, then holdouts, prerequisites, targeting, layer, traffic, variant. A unit that
@@ -125,8 +147,8 @@ struct decision {
  * judged as if the holdout let it through: the same units count in every arm of a holdout. An arm that gives
  * nothing makes the whole flag serve its default; one that gives rules leaves force and rollout rules (the
  * reason stays HOLDOUT). Counterfactuals are told where the unit is targeted and a phase owns its slot. */
-void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, int64_t now_us,
-            int64_t blind_us, struct decision *out);
+void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, const uint8_t *decision_id,
+            int64_t now_us, int64_t blind_us, struct decision *out);
 
 /* The attributes the flag's rules look at, as top-level names; at most max are written. Returns how many
  * there are. For the log of inputs used. */

@@ -101,6 +101,11 @@ static bool overridden(const struct question *q, const struct plan_experiment *x
 
 /* --- draws --- */
 
+static bool is_safe(enum drawn drawn)
+{
+    return drawn >= DRAWN_LOW_CONFIDENCE;
+}
+
 static void note_lot(const struct question *q, const struct plan_experiment *x, const struct lot *lot,
                      enum drawn drawn)
 {
@@ -112,9 +117,14 @@ static void note_lot(const struct question *q, const struct plan_experiment *x, 
     int32_t phase = lot->phase ? lot->phase->number : 0;
     NOTE(q, .code = TRACE_TRAFFIC, .ok = drawn != DRAWN_NOT_IN_TRAFFIC && drawn != DRAWN_CLOSED,
          .number = lot->traffic_slot, .limit = drawn == DRAWN_CLOSED ? -phase : phase);
-    if (lot->arm && drawn != DRAWN_CLOSED)
-        NOTE(q, .code = TRACE_VARIANT, .ok = drawn != DRAWN_DROPPED, .name = lot->arm->variant->key,
-             .number = lot->variant_slot);
+    if (lot->phase && lot->phase->timed)
+        NOTE(q, .code = TRACE_PHASE, .ok = true, .number = phase, .at_us = lot->phase->from_us,
+             .since_us = x->stick_us > 0 ? lot->epoch_us : INT64_MIN);
+    if (lot->phase && lot->phase->model)
+        plan_explain(x, lot->phase, q->subject->attributes, q->subject->trace, q->depth);
+    if (lot->variant && drawn != DRAWN_CLOSED)
+        NOTE(q, .code = is_safe(drawn) ? TRACE_SAFE : TRACE_VARIANT, .ok = drawn != DRAWN_DROPPED,
+             .name = lot->variant->key, .number = lot->variant_slot, .limit = lot->propensity_ppm);
 }
 
 static enum drawn draw(const struct question *q, const struct plan_experiment *x, const struct unit *u,
@@ -122,17 +132,43 @@ static enum drawn draw(const struct question *q, const struct plan_experiment *x
 {
     bool full = q->subject->trace != NULL;
     int32_t slot = plan_in_layer(x) ? (int32_t)subject_layer_slot(q->subject, x->layer, u) : -1;
-    enum drawn drawn = plan_draw(x, u, slot, full, lot);
+    const struct occasion o = {.now_us = q->now_us,
+                               .decision = q->decision_id,
+                               .attributes = q->subject->attributes,
+                               .vector = q->vector};
+    enum drawn drawn = plan_draw(x, u, slot, full, &o, lot);
     if (full)
         note_lot(q, x, lot, drawn);
     return drawn;
 }
 
 /* layer x traffic, of what passed the holdouts. */
-static uint32_t inclusion(const struct plan_experiment *x, uint32_t holdouts_ppm)
+static uint32_t inclusion(const struct question *q, const struct plan_experiment *x, uint32_t holdouts_ppm)
 {
     uint32_t ppm = x->layer_slots.n > 0 ? ppm_times(holdouts_ppm, x->layer_slots.total) : holdouts_ppm;
-    return ppm_times(ppm, x->open_ppm);
+    return ppm_times(ppm, plan_open_ppm(x, q->now_us));
+}
+
+static enum reason reason_of(enum drawn drawn)
+{
+    switch (drawn) {
+    case DRAWN:
+        return REASON_VARIANT;
+    case DRAWN_NOT_IN_LAYER:
+        return REASON_NOT_IN_LAYER;
+    case DRAWN_DROPPED:
+        return REASON_ARM_DROPPED;
+    case DRAWN_LOW_CONFIDENCE:
+        return REASON_LOW_CONFIDENCE;
+    case DRAWN_OUT_OF_RANGE:
+        return REASON_OUT_OF_RANGE;
+    case DRAWN_ATTRIBUTE_MISSING:
+        return REASON_ATTRIBUTE_MISSING;
+    case DRAWN_NOT_IN_TRAFFIC:
+    case DRAWN_CLOSED:
+        break;
+    }
+    return REASON_NOT_IN_TRAFFIC;
 }
 
 static enum reason draw_variant(const struct question *q, const struct plan_experiment *x,
@@ -140,17 +176,16 @@ static enum reason draw_variant(const struct question *q, const struct plan_expe
 {
     struct lot lot;
     enum drawn drawn = draw(q, x, &out->unit, &lot);
-    if (drawn == DRAWN) {
-        serve_variant(lot.arm->variant, out);
+    if (drawn == DRAWN || is_safe(drawn)) {
+        serve_variant(lot.variant, out);
         out->phase = lot.phase;
-        out->propensity_ppm = lot.arm->share_ppm;
-        out->inclusion_ppm = (int32_t)inclusion(x, holdouts_ppm);
-        return REASON_VARIANT;
+        out->model = lot.phase->model;
+        out->propensity_ppm = lot.propensity_ppm;
+        out->inclusion_ppm = (int32_t)inclusion(q, x, holdouts_ppm);
+    } else {
+        out->counterfactual = lot.variant;
     }
-    out->counterfactual = lot.arm ? lot.arm->variant : NULL;
-    if (drawn == DRAWN_NOT_IN_LAYER)
-        return REASON_NOT_IN_LAYER;
-    return drawn == DRAWN_DROPPED ? REASON_ARM_DROPPED : REASON_NOT_IN_TRAFFIC;
+    return reason_of(drawn);
 }
 
 /* After shipping: everybody, but for the share held back. Neither layer nor traffic matters any more. */
@@ -181,7 +216,8 @@ static bool targeted(const struct question *q, const struct plan_rule *r)
 }
 
 /* What would have been served becomes the counterfactual of a holdout's member. */
-static void hold_out(const struct asked *a, const struct plan_experiment *x, struct answer *out)
+static void hold_out(const struct question *q, const struct asked *a, const struct plan_experiment *x,
+                     struct answer *out)
 {
     const struct arm *arm = a->list[a->n - 1].arm;
     out->holdout = a->list[a->n - 1].holdout;
@@ -189,9 +225,10 @@ static void hold_out(const struct asked *a, const struct plan_experiment *x, str
     out->counterfactual = out->variant;
     out->variant = NULL;
     out->phase = NULL;
+    out->model = NULL;
     out->propensity_ppm = arm->share_ppm;
     out->inclusion_ppm =
-        (int32_t)(x->status == STATUS_SHIPPED ? a->inclusion_ppm : inclusion(x, a->inclusion_ppm));
+        (int32_t)(x->status == STATUS_SHIPPED ? a->inclusion_ppm : inclusion(q, x, a->inclusion_ppm));
     out->flag_emptied = arm->variant->gives == GIVES_NOTHING;
 }
 
@@ -218,7 +255,17 @@ static enum reason eligible(const struct question *q, const struct plan_rule *r,
 
 static bool enrolled(enum reason r)
 {
-    return r == REASON_VARIANT || r == REASON_SHIPPED || r == REASON_HOLDBACK;
+    switch (r) {
+    case REASON_VARIANT:
+    case REASON_SHIPPED:
+    case REASON_HOLDBACK:
+    case REASON_LOW_CONFIDENCE:
+    case REASON_OUT_OF_RANGE:
+    case REASON_ATTRIBUTE_MISSING:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static enum reason enrol(const struct question *q, const struct plan_rule *r, struct answer *out)
@@ -240,21 +287,22 @@ static enum reason enrol(const struct question *q, const struct plan_rule *r, st
     holdouts_expose(q, &asked);
     if (!asked.held)
         return reason;
-    hold_out(&asked, x, out);
+    hold_out(q, &asked, x, out);
     return REASON_HOLDOUT;
 }
 
-/* Who keeps a variant by a token is in the experiment like anyone else: holdouts are asked, and told, but
- * they let it be. */
+/* Where each decision is drawn nobody keeps anything. Who keeps a variant by a token is in the experiment
+ * like anyone else: holdouts are asked, and told, but they let it be. */
 static bool stick(const struct question *q, const struct plan_experiment *x, struct answer *out)
 {
     struct asked asked;
-    if (!x->sticky || x->status != STATUS_RUNNING || !sticky_variant(q, x, out))
+    if (!x->sticky || plan_experiment_draws_decisions(x) || x->status != STATUS_RUNNING ||
+        !sticky_variant(q, x, out))
         return false;
     holdouts_ask(q, x, &asked);
     holdouts_expose(q, &asked);
     if (out->phase)
-        out->inclusion_ppm = (int32_t)inclusion(x, asked.inclusion_ppm);
+        out->inclusion_ppm = (int32_t)inclusion(q, x, asked.inclusion_ppm);
     return true;
 }
 
@@ -268,8 +316,11 @@ static void set_counterfactual(const struct question *q, const struct plan_rule 
                     reason == REASON_ENDED || reason == REASON_GUARD_BLIND;
     if (!was_open || x->quarantined || r->broken || !targeted(q, r))
         return;
-    if (subject_unit(q->plan, q->subject, x->unit_type, &out->unit) && draw(q, x, &out->unit, &lot) == DRAWN)
-        out->counterfactual = lot.arm->variant;
+    if (!subject_unit(q->plan, q->subject, x->unit_type, &out->unit))
+        return;
+    enum drawn drawn = draw(q, x, &out->unit, &lot);
+    if (drawn == DRAWN || is_safe(drawn))
+        out->counterfactual = lot.variant;
 }
 
 enum reason decide_experiment(const struct question *q, const struct plan_rule *r, struct answer *out)

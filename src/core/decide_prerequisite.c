@@ -31,6 +31,7 @@ bool prerequisites_met(const struct question *q, const struct plan_experiment *x
     struct question deeper = *q;
     deeper.depth++;
     deeper.exposed = NULL;
+    deeper.vector = NULL;
     for (size_t i = 0; i < x->n_prerequisites; i++) {
         if (q->depth >= PREREQUISITE_DEPTH || *q->prerequisites_left == 0) {
             NOTE(q, .code = TRACE_PREREQUISITE_DEPTH, .name = x->prerequisites[i].key);

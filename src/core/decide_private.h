@@ -14,6 +14,8 @@ struct question {
     struct subject *subject;
     int64_t now_us;
     int64_t blind_us;                      /* since the monitor was heard */
+    const uint8_t *decision_id;            /* or NULL */
+    struct vector *vector;                 /* where a model's probabilities go; NULL in a prerequisite */
     uint8_t depth;                         /* 0: the flag asked for; more: a prerequisite's */
     int *prerequisites_left;               /* of PREREQUISITE_MOST */
     const struct plan_experiment *ignored; /* a holdout judged as if it let the unit through, or NULL */
@@ -29,6 +31,8 @@ struct answer {
     const char *variant_name, *value_json;
     struct unit unit;
     int32_t propensity_ppm, inclusion_ppm;
+    const struct model *model; /* then the question's vector holds its probabilities */
+    int64_t drawn_us;
     const struct plan_experiment *holdout;
     const struct plan_variant *holdout_variant;
     bool flag_emptied; /* a holdout gives nothing: no rule serves any more */

@@ -6,25 +6,9 @@
 
 #define TOKENS_MAX 64 /* looked at in one context */
 
-static const struct plan_phase *find_phase(const struct plan_experiment *x, int32_t id)
-{
-    for (size_t i = 0; i < x->n_phases; i++)
-        if (x->phases[i].id == id)
-            return &x->phases[i];
-    return NULL;
-}
-
-static const struct plan_variant *find_variant(const struct plan_experiment *x, int32_t id)
-{
-    for (size_t i = 0; i < x->n_variants; i++)
-        if (x->variants[i].id == id)
-            return &x->variants[i];
-    return NULL;
-}
-
 /* NULL when the token holds; else why it is ignored. */
-static const char *why_ignored(const struct question *q, const struct token *t, const struct unit *u,
-                               const struct plan_variant *v)
+static const char *why_ignored(const struct question *q, const struct plan_experiment *x,
+                               const struct token *t, const struct unit *u, const struct plan_variant *v)
 {
     if (memcmp(&t->unit, u, sizeof *u) != 0)
         return "it is another unit's";
@@ -32,6 +16,10 @@ static const char *why_ignored(const struct question *q, const struct token *t, 
         return "it has expired";
     if (t->issued_us > q->now_us + TOKEN_MAX_FUTURE_US)
         return "it was issued in the future";
+    if (x->n_timeline > 0 && q->now_us - t->issued_us >= x->stick_us)
+        return "the window that began with its draw has closed";
+    if (x->n_timeline > 0 && (t->experiment_id != x->id || !plan_phase_by_id(x, t->phase_id)))
+        return "its phase is over, and no longer known";
     return v->dropped ? "its variant was dropped" : NULL;
 }
 
@@ -39,8 +27,9 @@ static const char *why_ignored(const struct question *q, const struct token *t, 
 static void keep(const struct plan_experiment *x, const struct token *t, const struct plan_variant *v,
                  struct answer *out)
 {
-    const struct plan_phase *ph = t->experiment_id == x->id ? find_phase(x, t->phase_id) : NULL;
+    const struct plan_phase *ph = t->experiment_id == x->id ? plan_phase_by_id(x, t->phase_id) : NULL;
     serve_variant(v, out);
+    out->drawn_us = t->issued_us;
     for (size_t i = 0; ph && i < ph->n_arms; i++)
         if (ph->arms[i].variant == v) {
             out->phase = ph;
@@ -59,10 +48,10 @@ static bool try_token(const struct question *q, const struct plan_experiment *x,
         NOTE(q, .code = TRACE_TOKEN, .name = "it is not one of ours");
         return false;
     }
-    const struct plan_variant *v = find_variant(x, t.variant_id);
+    const struct plan_variant *v = plan_variant_by_id(x, t.variant_id);
     if (!v) /* another experiment's: no mistake */
         return false;
-    const char *why = why_ignored(q, &t, u, v);
+    const char *why = why_ignored(q, x, &t, u, v);
     if (why) {
         NOTE(q, .code = TRACE_TOKEN, .name = why);
         return false;

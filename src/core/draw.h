@@ -10,8 +10,13 @@
 #define SLOTS                                                                                                \
     1000000u /* slots of a layer, an experiment's traffic or a phase; a share of 1 ppm is one slot */
 
-/* Which word of a draw decides what. w3 to w7 are reserved. */
-enum draw_word { DRAW_SELECT = 0 /* holdout, layer, traffic, rollout */, DRAW_VARIANT = 1, DRAW_SAMPLE = 2 };
+/* Which word of a draw decides what. w4 to w7 are reserved. */
+enum draw_word {
+    DRAW_SELECT = 0 /* holdout, layer, traffic, rollout */,
+    DRAW_VARIANT = 1,
+    DRAW_SAMPLE = 2,
+    DRAW_EPOCH = 3 /* where a unit's epochs in a bandit are cut */
+};
 
 struct draw {
     uint32_t w[8];

@@ -13,10 +13,14 @@ libcore_a_SOURCES = \
 	src/core/draw.c src/core/draw.h \
 	src/core/error.c src/core/error.h \
 	src/core/event_token.c src/core/event_token.h \
+	src/core/features.c src/core/features.h \
 	src/core/fold.c src/core/fold.h \
+	src/core/model.c src/core/model.h \
 	src/core/pattern.c src/core/pattern.h \
 	src/core/plan.c src/core/plan.h src/core/plan_private.h \
+	src/core/plan_bandit.c \
 	src/core/plan_build.c src/core/plan_build.h src/core/plan_builder_private.h \
+	src/core/plan_contextual.c \
 	src/core/plan_draw.c \
 	src/core/plan_experiment.c \
 	src/core/plan_flag.c \
@@ -25,8 +29,10 @@ libcore_a_SOURCES = \
 	src/core/plan_model.c \
 	src/core/plan_phase.c \
 	src/core/plan_relations.c \
+	src/core/plan_reported.c \
 	src/core/plan_set.c src/core/plan_set.h \
 	src/core/plan_stops.c src/core/plan_stops.h \
+	src/core/policy.c src/core/policy.h \
 	src/core/reason.c \
 	src/core/segment.c src/core/segment.h \
 	src/core/semver.c src/core/semver.h \
@@ -36,4 +42,5 @@ libcore_a_SOURCES = \
 	src/core/trace.c src/core/trace.h \
 	src/core/unit.c src/core/unit.h \
 	src/core/value_set.c src/core/value_set.h
-libcore_a_CFLAGS = $(AM_CFLAGS) $(PCRE2_CFLAGS) $(SODIUM_CFLAGS)
+# No fused multiply-add: probabilities must be the same on every machine (src/core/policy.h).
+libcore_a_CFLAGS = $(AM_CFLAGS) -ffp-contract=off $(PCRE2_CFLAGS) $(SODIUM_CFLAGS)

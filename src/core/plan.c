@@ -182,6 +182,59 @@ const char *plan_variant_key(const struct plan_variant *v)
     return v->key;
 }
 
+const struct plan_variant *plan_variant_by_id(const struct plan_experiment *x, int32_t id)
+{
+    for (size_t i = 0; i < x->n_variants && !x->quarantined; i++)
+        if (x->variants[i].id == id)
+            return &x->variants[i];
+    return NULL;
+}
+
+const struct plan_phase *plan_phase_by_id(const struct plan_experiment *x, int32_t id)
+{
+    for (size_t i = 0; i < x->n_phases && !x->quarantined; i++)
+        if (x->phases[i].id == id)
+            return &x->phases[i];
+    return NULL;
+}
+
+int32_t plan_phase_share_ppm(const struct plan_phase *ph, const struct plan_variant *v)
+{
+    for (size_t i = 0; i < ph->n_arms; i++)
+        if (ph->arms[i].variant == v)
+            return ph->arms[i].share_ppm;
+    return -1;
+}
+
+bool plan_flag_has_bandit(const struct plan_flag *f)
+{
+    for (size_t i = 0; i < f->n_rules; i++)
+        if (f->rules[i].experiment && f->rules[i].experiment->n_timeline > 0)
+            return true;
+    return false;
+}
+
+size_t plan_experiment_features(const struct plan_experiment *x, const char *const **names)
+{
+    *names = NULL;
+    return x->contextual && !x->quarantined ? features_attributes(x->contextual->features, names) : 0;
+}
+
+bool plan_experiment_draws_decisions(const struct plan_experiment *x)
+{
+    return x->n_timeline > 0 && x->assign == ASSIGN_DECISION;
+}
+
+int32_t plan_model_id(const struct model *m)
+{
+    return m->id;
+}
+
+int32_t plan_model_version(const struct model *m)
+{
+    return m->version;
+}
+
 int32_t plan_phase_id(const struct plan_phase *ph)
 {
     return ph->id;

@@ -55,6 +55,9 @@ const char *plan_flag_key(const struct plan_flag *f);
 int32_t plan_flag_id(const struct plan_flag *f);
 bool plan_flag_archived(const struct plan_flag *f); /* decided all the same: its default, reason ARCHIVED */
 
+/* True when one of its experiments is a bandit: then a decision needs an id of its own. */
+bool plan_flag_has_bandit(const struct plan_flag *f);
+
 /* The experiment by key, or NULL. */
 const struct plan_experiment *plan_experiment_find(const struct plan *p, const char *key, size_t len);
 int32_t plan_experiment_id(const struct plan_experiment *x);
@@ -77,9 +80,56 @@ int32_t plan_phase_number(const struct plan_phase *ph); /* 1, 2, … within its 
  * both probabilities. False when the layer's slot is not the experiment's (asked while it is running or
  * paused: it gives its slots back at the end) or no phase owns the traffic slot. It checks reports of what
  * was decided earlier, so it ignores status, targeting, holdouts' arms and dropped arms, and a slot that is
- * closed now counts: it was open when it was drawn. Of a holdout: the unit's arm. */
+ * closed now counts: it was open when it was drawn. Of a holdout: the unit's arm. Of a bandit: of the slice
+ * that is reserved alone; false for units that time phases draw. */
 bool plan_expected(const struct plan_experiment *x, const struct unit *u, const struct plan_phase **phase,
                    const struct plan_variant **variant, int32_t *propensity_ppm, int32_t *inclusion_ppm);
+
+/* holdouts x layer x traffic of a unit that takes part at a time; 1,000,000 for a holdout. */
+int32_t plan_inclusion_ppm(const struct plan_experiment *x, int64_t at_us);
+
+/* What somebody reports of an earlier decision, and what the contract says of it. A time phase is judged when
+ * it is still in the plan: the report names it, since only the log knows which one drew. */
+struct plan_report {
+    int32_t phase;           /* number */
+    const uint8_t *decision; /* 16 bytes, or NULL: none is named */
+    int64_t ts_us;
+};
+
+struct plan_assignment {
+    const struct plan_phase *phase; /* NULL: a token's, and no longer in the plan */
+    int32_t phase_id;
+    const struct plan_variant *variant;
+    int32_t propensity_ppm, inclusion_ppm;
+};
+
+enum plan_report_check {
+    REPORT_DRAWN,          /* this is what the unit drew: compare it */
+    REPORT_NOT_IN_TRAFFIC, /* it takes no part */
+    REPORT_UNKNOWN_PHASE,  /* no time phase of that number is in the plan any more, or ever was */
+    REPORT_NEEDS_DECISION, /* each decision is drawn, and the report names none */
+    REPORT_NEEDS_TOKEN     /* drawn from a model's probabilities, which depend on what was known then */
+};
+
+/* plan_expected, for all kinds. *out is set when REPORT_DRAWN. */
+enum plan_report_check plan_reported(const struct plan_experiment *x, const struct unit *u,
+                                     const struct plan_report *r, struct plan_assignment *out);
+
+/* A variant or phase by its id, or NULL. */
+const struct plan_variant *plan_variant_by_id(const struct plan_experiment *x, int32_t id);
+const struct plan_phase *plan_phase_by_id(const struct plan_experiment *x, int32_t id);
+
+/* The variant's share in the phase, or -1 when the phase does not offer it. */
+int32_t plan_phase_share_ppm(const struct plan_phase *ph, const struct plan_variant *v);
+
+/* Features of a contextual bandit read these attributes of the context, sorted; 0: none. */
+size_t plan_experiment_features(const struct plan_experiment *x, const char *const **names);
+/* True when each decision is drawn anew, so that asking again may answer otherwise. */
+bool plan_experiment_draws_decisions(const struct plan_experiment *x);
+
+struct model;
+int32_t plan_model_id(const struct model *m);
+int32_t plan_model_version(const struct model *m);
 
 #define PLAN_SEGMENTS_MAX 5 /* of one experiment */
 

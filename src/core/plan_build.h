@@ -6,6 +6,8 @@
 #include "core/arena.h"
 #include "core/attr.h"
 #include "core/error.h"
+#include "core/features.h"
+#include "core/model.h"
 #include "core/plan.h"
 #include "core/slots.h"
 
@@ -14,7 +16,9 @@
 
 #define PLAN_HOLDOUTS_MAX 8 /* holdouts asked on behalf of one experiment */
 
-enum plan_kind { KIND_AB, KIND_HOLDOUT };
+enum plan_kind { KIND_AB, KIND_HOLDOUT, KIND_BANDIT, KIND_CONTEXTUAL };
+/* What a time phase randomises: each unit (once an epoch), or each decision. */
+enum plan_assign { ASSIGN_UNIT, ASSIGN_DECISION };
 enum plan_status {
     STATUS_DRAFT,
     STATUS_RUNNING,
@@ -49,8 +53,13 @@ struct phase_variant_def {
     size_t n_slots;
 };
 
+/* A time phase (of a bandit) begins at from_us and owns its traffic slots together with the other time
+ * phases: the time says which of them draws. */
 struct phase_def {
     int32_t id, number;
+    bool timed;
+    int64_t from_us;  /* timed */
+    int32_t model_id; /* timed, KIND_CONTEXTUAL: the model that decides; 0: the shares below do */
     uint8_t salt[SALT_BYTES];
     const struct slot_range *traffic;
     size_t n_traffic;
@@ -80,10 +89,25 @@ struct ship_def {
     uint8_t salt[SALT_BYTES];
 };
 
+struct bandit_def {
+    enum plan_assign assign; /* KIND_CONTEXTUAL: always ASSIGN_DECISION */
+    int64_t stick_us;        /* ASSIGN_UNIT: the length of a unit's epochs; 0: none, it follows each phase */
+};
+
+struct contextual_def {
+    const struct feature_def *features;
+    size_t n_features;
+    const char *safe; /* the variant served where the model can't tell; key */
+    int32_t threshold_ppm;
+    const struct model_def *models;
+    size_t n_models;
+};
+
 #define PLAN_ALWAYS INT64_MIN /* no beginning */
 #define PLAN_NEVER INT64_MAX  /* no end */
 
-/* A holdout (KIND_HOLDOUT) has one phase; its arms are drawn by w0 of its own salt in that phase's slots. */
+/* A holdout (KIND_HOLDOUT) has one phase; its arms are drawn by w0 of its own salt in that phase's slots.
+ * KIND_BANDIT and KIND_CONTEXTUAL have time phases beside the reserved slice, which is a phase of traffic. */
 struct experiment_def {
     enum plan_kind kind;
     int32_t id;
@@ -99,7 +123,9 @@ struct experiment_def {
     size_t n_variants;
     const struct phase_def *phases;
     size_t n_phases;
-    const char *layer; /* key; NULL: none */
+    const struct bandit_def *bandit;         /* KIND_BANDIT, KIND_CONTEXTUAL */
+    const struct contextual_def *contextual; /* KIND_CONTEXTUAL */
+    const char *layer;                       /* key; NULL: none */
     const struct slot_range *layer_slots;
     size_t n_layer_slots;
     bool has_window;

@@ -96,6 +96,10 @@ static int compile(struct arena *a, struct segments *segments, const struct expe
     if (rc == 0)
         rc = plan_compile_phases(a, def, x, e);
     if (rc == 0)
+        rc = plan_compile_bandit(a, def, x, e);
+    if (rc == 0)
+        rc = plan_compile_contextual(a, def, x, e);
+    if (rc == 0)
         rc = plan_compile_model(a, segments, def, x, e);
     if (rc == 0 && x->status == STATUS_RUNNING && (x->n_variants == 0 || x->n_phases == 0))
         rc = error_set(e, ERR_INVALID, NULL, "it is running without %s",

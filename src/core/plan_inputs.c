@@ -105,12 +105,26 @@ static void set_inputs(struct plan_builder *b, struct plan_flag *f, const struct
     free(names.items);
 }
 
+/* Features are logged with each decision. */
+static void check_features(struct plan_builder *b, const struct list *types, struct plan_experiment *x)
+{
+    const char *const *names;
+    size_t n = plan_experiment_features(x, &names);
+    for (size_t i = 0; i < n; i++)
+        if (is_unit_type(types, names[i])) {
+            quarantine(b, x, "a feature reads the attribute %.100s, which holds ids of units", names[i]);
+            return;
+        }
+}
+
 void plan_set_inputs(struct plan_builder *b, struct plan *p)
 {
     struct list types = {0};
     collect_unit_types(b, p, &types);
     if (!b->failed)
         keep_unit_types(p, &types);
+    for (size_t i = 0; i < p->n_experiments && !b->failed; i++)
+        check_features(b, &types, p->experiments[i]);
     for (size_t i = 0; i < p->n_flags && !b->failed; i++)
         set_inputs(b, p->flags[i], &types);
     for (size_t i = 0; i < p->n_experiments && !b->failed; i++)

@@ -60,6 +60,8 @@ static int compile_phase(struct arena *a, const struct plan_experiment *x, const
         return error_set(e, ERR_INVALID, NULL, "phase %d has no variants", def->number);
     ph->id = def->id;
     ph->number = def->number;
+    ph->timed = def->timed;
+    ph->from_us = def->from_us;
     memcpy(ph->salt, def->salt, SALT_BYTES);
     ph->n_arms = def->n_variants;
     ph->arms = arena_alloc(a, ph->n_arms * sizeof *ph->arms);
@@ -86,7 +88,8 @@ static int by_number(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Ranges of each phase (traffic, or what is closed of it) as slots owned by the phase's index. */
+/* Ranges of each phase (traffic, or what is closed of it) as slots owned by the phase's index; but for time
+ * phases, whose slots overlap. */
 static int collect_slots(struct arena *a, const struct experiment_def *def, bool closed, struct slots *out,
                          struct error *e)
 {
@@ -98,7 +101,7 @@ static int collect_slots(struct arena *a, const struct experiment_def *def, bool
         return no_memory(e);
     for (size_t i = 0; i < def->n_phases; i++) {
         const struct phase_def *ph = &def->phases[i];
-        for (size_t k = 0; k < (closed ? ph->n_closed : ph->n_traffic); k++) {
+        for (size_t k = 0; !ph->timed && k < (closed ? ph->n_closed : ph->n_traffic); k++) {
             ranges[n] = closed ? ph->closed[k] : ph->traffic[k];
             ranges[n++].owner = (uint32_t)i;
         }

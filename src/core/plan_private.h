@@ -6,6 +6,8 @@
 
 #include "core/arena.h"
 #include "core/condition.h"
+#include "core/decide.h"
+#include "core/model.h"
 #include "core/plan.h"
 #include "core/plan_build.h"
 #include "core/slots.h"
@@ -35,6 +37,27 @@ struct plan_phase {
     struct arm *arms;
     size_t n_arms;
     struct slots slots; /* owner: index into arms */
+    bool timed;
+    int64_t from_us;
+    struct slots own, own_closed; /* timed: its traffic slots, and those of them that are closed; owner: 0 */
+    const struct model *model;    /* timed: decides in place of the slots; NULL: none */
+    /* Of a phase with a model: indexes of the experiment's variants it offers, by variant id. */
+    uint16_t *eligible;
+    size_t n_eligible;
+};
+
+/* From when on a time phase draws, unless a later entry does. */
+struct moment {
+    int64_t from_us;
+    const struct plan_phase *phase;
+};
+
+struct plan_contextual {
+    const struct features *features;
+    const struct plan_variant *safe;
+    uint32_t threshold_ppm;
+    const struct model **models;
+    size_t n_models;
 };
 
 struct plan_prerequisite {
@@ -75,10 +98,15 @@ struct plan_experiment {
     size_t n_variants;
     struct plan_phase *phases; /* by number */
     size_t n_phases;
-    struct slots traffic;  /* owner: index into phases */
-    struct slots closed;   /* of the traffic; the same owners */
-    uint32_t open_ppm;     /* traffic without closed */
-    const char *layer_key; /* NULL: in no layer */
+    struct slots traffic; /* owner: index into phases; of those that are not timed */
+    struct slots closed;  /* of the traffic; the same owners */
+    uint32_t open_ppm;    /* traffic without closed */
+    enum plan_assign assign;
+    int64_t stick_us;
+    struct moment *timeline; /* times strictly rising, and so do the phases' numbers */
+    size_t n_timeline;
+    const struct plan_contextual *contextual; /* KIND_CONTEXTUAL */
+    const char *layer_key;                    /* NULL: in no layer */
     const struct plan_layer *layer;
     struct slots layer_slots; /* owner: 0 */
     int64_t starts_us, ends_us;
@@ -101,12 +129,32 @@ struct plan_experiment {
     const struct plan_flag *flag;          /* the first that asks it and is not archived, or NULL */
 };
 
-/* What the draws say of a unit, statuses and targeting aside. */
-enum drawn { DRAWN, DRAWN_NOT_IN_LAYER, DRAWN_NOT_IN_TRAFFIC, DRAWN_CLOSED, DRAWN_DROPPED };
+/* What the draws say of a unit, statuses and targeting aside. From DRAWN_LOW_CONFIDENCE on the safe variant
+ * is drawn, with certainty. */
+enum drawn {
+    DRAWN,
+    DRAWN_NOT_IN_LAYER,
+    DRAWN_NOT_IN_TRAFFIC,
+    DRAWN_CLOSED,
+    DRAWN_DROPPED,
+    DRAWN_LOW_CONFIDENCE,
+    DRAWN_OUT_OF_RANGE,
+    DRAWN_ATTRIBUTE_MISSING
+};
+
+/* On what occasion is drawn; matters to bandits alone. */
+struct occasion {
+    int64_t now_us;
+    const uint8_t *decision; /* 16 bytes; NULL: none is known, which counts as zeros */
+    const struct attr *attributes;
+    struct vector *vector; /* where a model's probabilities go; NULL: nowhere */
+};
 
 struct lot {
     const struct plan_phase *phase; /* from DRAWN_CLOSED on */
-    const struct arm *arm;
+    const struct plan_variant *variant;
+    int32_t propensity_ppm;
+    int64_t epoch_us; /* when the unit's epoch began; PLAN_ALWAYS: it has none */
     /* Slots; -1: not drawn, because one owner has them all or an earlier step ended it. */
     int32_t layer_slot, traffic_slot, variant_slot;
 };
@@ -114,14 +162,48 @@ struct lot {
 /* The whole draw of a unit in an experiment that is not a holdout. layer_slot: the unit's slot of the
  * experiment's layer when it is known, else -1. full: draw also where one owner has every slot. */
 enum drawn plan_draw(const struct plan_experiment *x, const struct unit *u, int32_t layer_slot, bool full,
-                     struct lot *out);
+                     const struct occasion *o, struct lot *out);
 
-/* The share of units enrolled: holdouts x layer x traffic. Not of a holdout. */
-int32_t plan_inclusion(const struct plan_experiment *x);
+/* The draw of a unit on an occasion: SHA-256(salt, unit, decision). */
+void draw_occasion(const uint8_t salt[SALT_BYTES], const struct unit *u, const uint8_t *decision,
+                   struct draw *out);
+
+/* --- time phases: plan_bandit.c --- */
+
+/* The time phase in force at a time: the one of the highest number among those that have begun, or before
+ * all of them the first. NULL: there is none. */
+const struct plan_phase *plan_phase_at(const struct plan_experiment *x, int64_t at_us);
+
+/* When the epoch of a unit that `now_us` lies in began: epochs are stick_us long, and w3 of its draw with the
+ * experiment's salt says where they are cut. */
+int64_t plan_epoch(const struct plan_experiment *x, uint32_t w3, int64_t now_us);
+
+/* The time phase that draws for a unit's traffic slot now, or NULL when the slot is not theirs; *closed when
+ * it is and falls back. */
+const struct plan_phase *plan_time_phase(const struct plan_experiment *x, const struct draw *d,
+                                         int64_t now_us, int64_t *epoch_us, bool *closed);
+
+/* Slots of traffic that are open now, those of time phases too. */
+uint32_t plan_open_ppm(const struct plan_experiment *x, int64_t now_us);
+
+/* --- contextual: plan_contextual.c --- */
+
+/* Lets the phase's model draw; the lot's phase is set. */
+enum drawn plan_choose(const struct plan_experiment *x, const struct unit *u, const struct occasion *o,
+                       struct lot *out);
+
+/* Tells a trace what the phase's model says of these attributes: the probabilities of its variants, and the
+ * features that moved the best one's score most. */
+void plan_explain(const struct plan_experiment *x, const struct plan_phase *ph, const struct attr *attributes,
+                  struct trace *t, uint8_t depth);
 
 /* True when the unit's layer slot matters: in a layer, whose slots are not all the experiment's, and still
  * held. */
 bool plan_in_layer(const struct plan_experiment *x);
+
+/* True when the layer, if it matters, lets the unit in. *slot: its layer slot, or -1 when it is not known,
+ * and then drawn if it matters. */
+bool plan_layer_slot_owned(const struct plan_experiment *x, const struct unit *u, int32_t *slot);
 
 /* The arm of a holdout at a slot of w0 of its salt, or NULL. */
 const struct arm *plan_holdout_arm(const struct plan_experiment *holdout, uint32_t slot);
@@ -203,9 +285,14 @@ struct plan {
 struct plan_experiment *plan_experiment_compile(struct arena *a, struct segments *segments,
                                                 const struct experiment_def *def, struct error *e);
 
-/* Its parts: phases and traffic (plan_phase.c); layer, times, shipping, overrides … (plan_model.c). */
+/* Its parts: phases and traffic (plan_phase.c); time phases (plan_bandit.c); features and models
+ * (plan_contextual.c); layer, times, shipping, overrides … (plan_model.c). */
 int plan_compile_phases(struct arena *a, const struct experiment_def *def, struct plan_experiment *x,
                         struct error *e);
+int plan_compile_bandit(struct arena *a, const struct experiment_def *def, struct plan_experiment *x,
+                        struct error *e);
+int plan_compile_contextual(struct arena *a, const struct experiment_def *def, struct plan_experiment *x,
+                            struct error *e);
 int plan_compile_model(struct arena *a, struct segments *segments, const struct experiment_def *def,
                        struct plan_experiment *x, struct error *e);
 

@@ -91,6 +91,10 @@ static void link_prerequisite(struct plan_builder *b, const struct plan *p, stru
         quarantine(b, x, "it requires %s, which does not exist", r->key);
         return;
     }
+    if (!r->experiment->quarantined && plan_experiment_draws_decisions(r->experiment)) {
+        quarantine(b, x, "it requires %s, whose variant is drawn anew at each decision", r->key);
+        return;
+    }
     for (size_t i = 0; i < r->n_variants; i++) {
         r->variants[i] = plan_variant_find(r->experiment, r->variant_keys[i], strlen(r->variant_keys[i]));
         /* One that is left out has no variants to be found: then the prerequisite is not met. */

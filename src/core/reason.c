@@ -28,6 +28,9 @@ const char *decide_reason_name(enum reason r)
         [REASON_HOLDBACK] = "HOLDBACK",
         [REASON_STICKY] = "STICKY",
         [REASON_GUARD_BLIND] = "GUARD_BLIND",
+        [REASON_LOW_CONFIDENCE] = "LOW_CONFIDENCE",
+        [REASON_OUT_OF_RANGE] = "OUT_OF_RANGE",
+        [REASON_ATTRIBUTE_MISSING] = "ATTRIBUTE_MISSING",
     };
     return (unsigned)r < REASON_COUNT ? names[r] : "UNKNOWN";
 }
@@ -62,6 +65,9 @@ const char *decide_reason_ofrep(enum reason r)
     case REASON_PREREQUISITE:
     case REASON_NOT_IN_LAYER:
     case REASON_ARM_DROPPED:
+    case REASON_LOW_CONFIDENCE:
+    case REASON_OUT_OF_RANGE:
+    case REASON_ATTRIBUTE_MISSING:
         return "DEFAULT";
     case REASON_COUNT:
         break;

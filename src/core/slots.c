@@ -88,3 +88,18 @@ bool slots_contain(const struct slots *s, const struct slot_range *r)
     const struct slot_range *at = range_at(s, r->lo);
     return at && at->owner == r->owner && at->lo <= r->lo && r->hi <= at->hi;
 }
+
+bool slots_meet(const struct slots *a, const struct slots *b)
+{
+    size_t i = 0, k = 0;
+    while (i < a->n && k < b->n) {
+        const struct slot_range *x = &a->ranges[i], *y = &b->ranges[k];
+        if (x->lo < y->hi && y->lo < x->hi)
+            return true;
+        if (x->hi <= y->hi)
+            i++;
+        else
+            k++;
+    }
+    return false;
+}

@@ -34,6 +34,9 @@ uint32_t slots_owner(const struct slots *s, uint32_t slot);
 /* The owner of every slot there is, or SLOTS_NOBODY when they have several, or none: then a draw decides. */
 uint32_t slots_sole_owner(const struct slots *s);
 
+/* True when some slot has an owner in both. */
+bool slots_meet(const struct slots *a, const struct slots *b);
+
 /* True when the range's owner owns all of it. */
 bool slots_contain(const struct slots *s, const struct slot_range *r);
 

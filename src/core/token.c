@@ -5,13 +5,14 @@
 #include "core/plan_private.h"
 #include "core/token_private.h"
 
-#define VERSION 1
 #define MAC_BYTES 16
-#define SIGNED_BYTES (1 + 3 * 4 + 16 + 8)
-#define TOKEN_BYTES (SIGNED_BYTES + MAC_BYTES)
+#define SIGNED_BYTES_1 (1 + 3 * 4 + 16 + 8)
+#define SIGNED_BYTES_2 (SIGNED_BYTES_1 + 16 + 4)
+#define TOKEN_BYTES_MAX (SIGNED_BYTES_2 + MAC_BYTES)
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
-_Static_assert(sodium_base64_ENCODED_LEN(TOKEN_BYTES, VARIANT) == TOKEN_TEXT + 1, "the text of a token");
+_Static_assert(sodium_base64_ENCODED_LEN(TOKEN_BYTES_MAX, VARIANT) == TOKEN_TEXT_MAX + 1,
+               "the text of a token");
 
 void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose,
                       uint8_t out[crypto_auth_hmacsha256_BYTES])
@@ -51,43 +52,56 @@ static uint64_t get(const uint8_t *from, size_t n)
     return value;
 }
 
-static void sign(const struct plan *p, const uint8_t bytes[SIGNED_BYTES], uint8_t mac[MAC_BYTES])
+static void sign(const struct plan *p, const uint8_t *bytes, size_t n, uint8_t mac[MAC_BYTES])
 {
     uint8_t full[crypto_auth_hmacsha256_BYTES];
     crypto_auth_hmacsha256_state state = p->token_key;
-    crypto_auth_hmacsha256_update(&state, bytes, SIGNED_BYTES);
+    crypto_auth_hmacsha256_update(&state, bytes, n);
     crypto_auth_hmacsha256_final(&state, full);
     memcpy(mac, full, MAC_BYTES);
 }
 
-void token_make(const struct plan *p, const struct token *t, char out[TOKEN_TEXT + 1])
+void token_make(const struct plan *p, const struct token *t, char out[TOKEN_TEXT_MAX + 1])
 {
-    uint8_t bytes[TOKEN_BYTES] = {VERSION};
+    uint8_t bytes[TOKEN_BYTES_MAX] = {t->has_decision ? 2 : 1};
+    size_t n = t->has_decision ? SIGNED_BYTES_2 : SIGNED_BYTES_1;
     put(bytes + 1, (uint32_t)t->experiment_id, 4);
     put(bytes + 5, (uint32_t)t->phase_id, 4);
     put(bytes + 9, (uint32_t)t->variant_id, 4);
     memcpy(bytes + 13, t->unit.bytes, 16);
     put(bytes + 29, (uint64_t)t->issued_us, 8);
-    sign(p, bytes, bytes + SIGNED_BYTES);
-    sodium_bin2base64(out, TOKEN_TEXT + 1, bytes, sizeof bytes, VARIANT);
+    if (t->has_decision) {
+        memcpy(bytes + 37, t->decision_id, 16);
+        put(bytes + 53, (uint32_t)t->propensity_ppm, 4);
+    }
+    sign(p, bytes, n, bytes + n);
+    sodium_bin2base64(out, TOKEN_TEXT_MAX + 1, bytes, n + MAC_BYTES, VARIANT);
 }
 
 bool token_check(const struct plan *p, const char *text, size_t len, struct token *out)
 {
-    uint8_t bytes[TOKEN_BYTES], mac[MAC_BYTES];
+    uint8_t bytes[TOKEN_BYTES_MAX], mac[MAC_BYTES];
     size_t n = 0;
-    if (len != TOKEN_TEXT ||
-        sodium_base642bin(bytes, sizeof bytes, text, len, NULL, &n, NULL, VARIANT) != 0 ||
-        n != sizeof bytes || bytes[0] != VERSION)
+    if (len > TOKEN_TEXT_MAX ||
+        sodium_base642bin(bytes, sizeof bytes, text, len, NULL, &n, NULL, VARIANT) != 0 || n < 1)
         return false;
-    sign(p, bytes, mac);
-    if (sodium_memcmp(mac, bytes + SIGNED_BYTES, MAC_BYTES) != 0)
+    size_t signed_bytes = bytes[0] == 2 ? SIGNED_BYTES_2 : SIGNED_BYTES_1;
+    if (bytes[0] < 1 || bytes[0] > 2 || n != signed_bytes + MAC_BYTES)
         return false;
-    out->experiment_id = (int32_t)get(bytes + 1, 4);
-    out->phase_id = (int32_t)get(bytes + 5, 4);
-    out->variant_id = (int32_t)get(bytes + 9, 4);
+    sign(p, bytes, signed_bytes, mac);
+    if (sodium_memcmp(mac, bytes + signed_bytes, MAC_BYTES) != 0)
+        return false;
+    *out = (struct token){.experiment_id = (int32_t)get(bytes + 1, 4),
+                          .phase_id = (int32_t)get(bytes + 5, 4),
+                          .variant_id = (int32_t)get(bytes + 9, 4),
+                          .issued_us = (int64_t)get(bytes + 29, 8),
+                          .has_decision = bytes[0] == 2,
+                          .propensity_ppm = -1};
     memcpy(out->unit.bytes, bytes + 13, 16);
-    out->issued_us = (int64_t)get(bytes + 29, 8);
+    if (out->has_decision) {
+        memcpy(out->decision_id, bytes + 37, 16);
+        out->propensity_ppm = (int32_t)get(bytes + 53, 4);
+    }
     return true;
 }
 
@@ -97,40 +111,47 @@ static bool is_of(const struct token *t, const struct unit *u, int64_t now_us)
            t->issued_us <= now_us + TOKEN_MAX_FUTURE_US;
 }
 
-static const struct arm *arm_of(const struct plan_experiment *x, const struct token *t,
-                                const struct plan_phase **phase)
-{
-    for (size_t i = 0; i < x->n_phases; i++)
-        for (size_t k = 0; x->phases[i].id == t->phase_id && k < x->phases[i].n_arms; k++)
-            if (x->phases[i].arms[k].variant->id == t->variant_id) {
-                *phase = &x->phases[i];
-                return &x->phases[i].arms[k];
-            }
-    return NULL;
-}
-
 bool token_expected(const struct plan_experiment *x, const struct unit *u, const struct token *t,
-                    int64_t now_us, const struct plan_phase **phase, const struct plan_variant **variant,
-                    int32_t *propensity_ppm, int32_t *inclusion_ppm)
+                    const uint8_t *decision, int64_t now_us, struct plan_assignment *out)
 {
-    if (!x->sticky || x->quarantined || t->experiment_id != x->id || !is_of(t, u, now_us))
+    if (x->quarantined || t->experiment_id != x->id || !is_of(t, u, now_us))
         return false;
-    const struct arm *arm = arm_of(x, t, phase);
-    if (!arm)
-        return false;
-    *variant = arm->variant;
-    *propensity_ppm = arm->share_ppm;
-    *inclusion_ppm = plan_inclusion(x);
-    return true;
+    out->phase = plan_phase_by_id(x, t->phase_id);
+    out->phase_id = t->phase_id;
+    out->variant = plan_variant_by_id(x, t->variant_id);
+    out->inclusion_ppm = plan_inclusion_ppm(x, now_us);
+    if (t->has_decision) {
+        out->propensity_ppm = t->propensity_ppm;
+        return out->variant && (!decision || memcmp(t->decision_id, decision, sizeof t->decision_id) == 0);
+    }
+    out->propensity_ppm = out->phase && out->variant ? plan_phase_share_ppm(out->phase, out->variant) : -1;
+    return x->sticky && out->propensity_ppm >= 0;
 }
 
-bool token_of_decision(const struct plan *p, const struct decision *d, int64_t now_us,
-                       char out[TOKEN_TEXT + 1])
+static bool drawn(enum reason r)
 {
-    bool drawn = d->reason == REASON_VARIANT || d->reason == REASON_STICKY;
-    if (!drawn || !d->experiment->sticky || !d->phase)
+    return r == REASON_VARIANT || r == REASON_STICKY || r == REASON_LOW_CONFIDENCE ||
+           r == REASON_OUT_OF_RANGE || r == REASON_ATTRIBUTE_MISSING;
+}
+
+bool token_of_decision(const struct plan *p, const struct decision *d, const uint8_t *decision_id,
+                       int64_t now_us, char out[TOKEN_TEXT_MAX + 1])
+{
+    if (!drawn(d->reason) || !d->phase)
         return false;
-    const struct token t = {d->experiment->id, d->phase->id, d->variant->id, d->unit, now_us};
+    bool keeps = d->experiment->sticky && !plan_experiment_draws_decisions(d->experiment);
+    bool proves = d->phase->timed && decision_id;
+    if (!keeps && !proves)
+        return false;
+    struct token t = {.experiment_id = d->experiment->id,
+                      .phase_id = d->phase->id,
+                      .variant_id = d->variant->id,
+                      .unit = d->unit,
+                      .issued_us = d->experiment->n_timeline > 0 ? d->drawn_us : now_us,
+                      .has_decision = proves,
+                      .propensity_ppm = d->propensity_ppm};
+    if (proves)
+        memcpy(t.decision_id, decision_id, 16);
     token_make(p, &t, out);
     return true;
 }

@@ -35,6 +35,11 @@ const char *trace_code_name(enum trace_code c)
         [TRACE_SHIPPED] = "shipped",
         [TRACE_SUPPRESSED] = "suppressed",
         [TRACE_BLIND] = "blind",
+        [TRACE_PHASE] = "phase",
+        [TRACE_MODEL] = "model",
+        [TRACE_ARM] = "arm",
+        [TRACE_FEATURE] = "feature",
+        [TRACE_SAFE] = "safe",
     };
     return (unsigned)c < TRACE_COUNT ? names[c] : "unknown";
 }
@@ -57,6 +62,14 @@ static int describe_shipped(const struct trace_step *s, char *text, size_t cap)
                     s->ok ? "outside" : "within", s->limit, s->name);
 }
 
+static int describe_variant(const struct trace_step *s, char *text, size_t cap)
+{
+    if (!s->ok)
+        return snprintf(text, cap, "slot %d of the phase is variant %s, which was dropped", s->number,
+                        s->name);
+    return snprintf(text, cap, "slot %d of the phase is variant %s, of %d ppm", s->number, s->name, s->limit);
+}
+
 static int describe_draw(const struct trace_step *s, char *text, size_t cap)
 {
     switch (s->code) {
@@ -69,8 +82,7 @@ static int describe_draw(const struct trace_step *s, char *text, size_t cap)
     case TRACE_TRAFFIC:
         return describe_traffic(s, text, cap);
     case TRACE_VARIANT:
-        return snprintf(text, cap, "slot %d of the phase is variant %s%s", s->number, s->name,
-                        s->ok ? "" : ", which was dropped");
+        return describe_variant(s, text, cap);
     case TRACE_SHIPPED:
         return describe_shipped(s, text, cap);
     default:
@@ -87,6 +99,62 @@ static int describe_blind(const struct trace_step *s, char *text, size_t cap)
         text, cap,
         "nobody watches its guardrails: the monitor has not been heard for %d s, and it allows %d s",
         s->number, s->limit);
+}
+
+#define TIME_TEXT 80
+
+/* "2026-11-28T10:20:30Z": days to a date by the cycle of 400 years, which begins in March. */
+static void write_time(int64_t us, char text[TIME_TEXT])
+{
+    int64_t s = us / 1000000 - (us % 1000000 < 0), day = s / 86400 - (s % 86400 < 0);
+    int64_t second = s - day * 86400, z = day + 719468, era = (z >= 0 ? z : z - 146096) / 146097;
+    int64_t doe = z - era * 146097, yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), m = (5 * doy + 2) / 153;
+    int64_t month = m < 10 ? m + 3 : m - 9, year = yoe + era * 400 + (month <= 2);
+    snprintf(text, TIME_TEXT, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)(year % 10000), (int)month,
+             (int)(doy - (153 * m + 2) / 5 + 1), (int)(second / 3600), (int)(second / 60 % 60),
+             (int)(second % 60));
+}
+
+static int describe_phase(const struct trace_step *s, char *text, size_t cap)
+{
+    char since[TIME_TEXT], epoch[TIME_TEXT];
+    write_time(s->at_us, since);
+    if (s->since_us == INT64_MIN)
+        return snprintf(text, cap, "time phase %d draws, in force since %s", s->number, since);
+    write_time(s->since_us, epoch);
+    return snprintf(text, cap, "time phase %d draws, in force since %s: the unit's present epoch began %s",
+                    s->number, since, epoch);
+}
+
+static int describe_model(const struct trace_step *s, char *text, size_t cap)
+{
+    if (s->name)
+        return snprintf(text, cap, "model %d can't tell: attribute %s is %s", s->number, s->name, s->other);
+    if (!s->ok)
+        return snprintf(text, cap,
+                        "model %d is not sure enough: its best variant has %.0f ppm before the floor, and %d "
+                        "are asked for",
+                        s->number, s->value * 1e6, s->limit);
+    return snprintf(text, cap, "model %d chooses: its best variant has %.0f ppm before the floor", s->number,
+                    s->value * 1e6);
+}
+
+static int describe_bandit(const struct trace_step *s, char *text, size_t cap)
+{
+    switch (s->code) {
+    case TRACE_PHASE:
+        return describe_phase(s, text, cap);
+    case TRACE_MODEL:
+        return describe_model(s, text, cap);
+    case TRACE_ARM:
+        return snprintf(text, cap, "variant %s: score %.6g, probability %d ppm%s", s->name, s->value,
+                        s->number, s->ok ? ", the best" : "");
+    case TRACE_FEATURE:
+        return snprintf(text, cap, "feature %s moves the best variant's score by %+.6g", s->name, s->value);
+    default:
+        return snprintf(text, cap, "the safe variant %s is served, with certainty", s->name);
+    }
 }
 
 static int describe_rest(const struct trace_step *s, char *text, size_t cap)
@@ -140,6 +208,13 @@ size_t trace_describe(const struct trace_step *s, char *text, size_t cap)
     case TRACE_VARIANT:
     case TRACE_SHIPPED:
         n = describe_draw(s, text, cap);
+        break;
+    case TRACE_PHASE:
+    case TRACE_MODEL:
+    case TRACE_ARM:
+    case TRACE_FEATURE:
+    case TRACE_SAFE:
+        n = describe_bandit(s, text, cap);
         break;
     default:
         n = describe_rest(s, text, cap);

@@ -26,10 +26,17 @@ enum trace_code {
     TRACE_UNIT_MISSING,       /* name: unit type */
     TRACE_LAYER,              /* ok: its slot is the experiment's; name: layer, number: slot */
     TRACE_TRAFFIC,            /* ok: open; number: slot, limit: phase (0: nobody's; below 0: closed) */
-    TRACE_VARIANT,    /* ok; not ok: the arm was dropped. name: variant, number: slot (-1: not drawn) */
+    TRACE_VARIANT,            /* ok; not ok: the arm was dropped. name: variant, number: slot (-1: not drawn),
+                                 limit: its probability in ppm */
     TRACE_SHIPPED,    /* ok: gets what shipped; name: variant, number: slot (-1), limit: holdback ppm */
     TRACE_SUPPRESSED, /* a rule would serve, but a holdout gives nothing; name: holdout */
     TRACE_BLIND,      /* the monitor was not heard for number seconds (-1: never), limit are allowed */
+    TRACE_PHASE,      /* number: the time phase that draws, at_us: since when, since_us: the unit's epoch */
+    TRACE_MODEL,      /* ok: it chooses; number: version. Else name: attribute, other: "missing" or "out of
+                         range"; or value: the best's probability, limit: the threshold in ppm */
+    TRACE_ARM,        /* name: a variant the model may choose, number: ppm, value: score, ok: the best */
+    TRACE_FEATURE,    /* name: a feature, value: what it adds to the best's score */
+    TRACE_SAFE,       /* name: the safe variant, served with certainty */
     TRACE_COUNT
 };
 
@@ -38,6 +45,8 @@ struct trace_step {
     bool ok;
     uint8_t depth; /* 0: the flag asked for; 1 and more: inside a prerequisite */
     int32_t number, limit;
+    int64_t at_us, since_us; /* INT64_MIN: none */
+    double value;
     const char *name, *other; /* the plan's or constants */
 };
 

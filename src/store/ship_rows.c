@@ -110,6 +110,8 @@ static void put_decision(struct copy_binary *c, const struct record *r)
     copy_int8(c, d->plan_version);
     put_json(c, d->inputs);
     put_id(c, d->holdout_id);
+    put_json(c, d->eligible);
+    put_id(c, d->model_id);
 }
 
 static void put_dead_letter(struct copy_binary *c, const struct record *r)
@@ -162,7 +164,7 @@ static const struct kind {
     {RECORD_EXPOSURE, 12, "copy pg_temp.stage_exposure from stdin (format binary)", put_exposure,
      by_exposure},
     {RECORD_OUTCOME, 8, "copy pg_temp.stage_outcome from stdin (format binary)", put_outcome, by_outcome},
-    {RECORD_DECISION, 15, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,
+    {RECORD_DECISION, 17, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,
      by_decision},
     {RECORD_DEAD_LETTER, 8, "copy pg_temp.stage_dead_letter from stdin (format binary)", put_dead_letter,
      NULL},

@@ -27,25 +27,58 @@ static const char *quotable(const json_t *v)
     return event_quotable(json_string_value(v), json_string_length(v));
 }
 
-/* What the report's sticky token says; false without one that holds. */
-static bool kept_by_token(const json_t *v, const struct plan_experiment *x, const struct event_rules *rules,
-                          struct record_exposure *out, const struct plan_phase **phase,
-                          const struct plan_variant **variant)
+static int refuse_draw(const struct plan_experiment *x, enum plan_report_check check, int32_t number,
+                       struct event_refusal *why)
+{
+    const char *key = plan_experiment_key(x);
+    switch (check) {
+    case REPORT_UNKNOWN_PHASE:
+        return event_refuse(why, "unknown_phase",
+                            "Phase %d of \"%s\" is not known here (any more): report with the decision's "
+                            "\"token\", from its metadata.",
+                            number, key);
+    case REPORT_NEEDS_DECISION:
+        return event_refuse(why, "missing_field",
+                            "\"%s\" draws each decision anew: \"decision\" must be the decision's id.", key);
+    case REPORT_NEEDS_TOKEN:
+        return event_refuse(why, "missing_field",
+                            "\"%s\" draws from a model's probabilities, which depend on what was known: "
+                            "\"token\" must be the decision's, from its metadata.",
+                            key);
+    case REPORT_NOT_IN_TRAFFIC:
+    case REPORT_DRAWN:
+        break;
+    }
+    return event_refuse(why, "contradicts_draw", "No phase of \"%s\" owns this unit's traffic slot.", key);
+}
+
+/* What the report's token proves; false without one that holds. */
+static bool proved_by_token(const json_t *v, const struct plan_experiment *x, const struct event_rules *rules,
+                            const struct record_exposure *e, struct plan_assignment *out)
 {
     struct token t;
     const json_t *text = json_object_get(v, "token");
     return json_is_string(text) &&
            token_check(rules->plan, json_string_value(text), json_string_length(text), &t) &&
-           token_expected(x, &out->unit, &t, rules->now_us, phase, variant, &out->propensity_ppm,
-                          &out->inclusion_ppm);
+           token_expected(x, &e->unit, &t, e->has_decision ? e->decision_id : NULL, rules->now_us, out);
 }
 
-/* What was reported must be what the contract draws: a report can't invent an assignment. */
+static int contradicts(const struct plan_experiment *x, const struct plan_assignment *a,
+                       struct event_refusal *why)
+{
+    if (!a->phase)
+        return event_refuse(why, "contradicts_draw", "The token is of variant \"%s\" of \"%s\".",
+                            plan_variant_key(a->variant), plan_experiment_key(x));
+    return event_refuse(why, "contradicts_draw", "This unit draws variant \"%s\" in phase %d of \"%s\".",
+                        plan_variant_key(a->variant), plan_phase_number(a->phase), plan_experiment_key(x));
+}
+
+/* What was reported must be what the contract draws, or a token of ours proves: a report can't invent an
+ * assignment. */
 static int check_draw(const json_t *v, const struct plan_experiment *x, const struct event_rules *rules,
                       struct record_exposure *out, struct event_refusal *why)
 {
-    const struct plan_phase *phase;
-    const struct plan_variant *drawn;
+    struct plan_assignment drawn;
     const json_t *number = json_object_get(v, "phase"), *variant = json_object_get(v, "variant");
     if (!json_is_integer(number))
         return event_refuse(why, number ? "bad_field" : "missing_field",
@@ -55,16 +88,22 @@ static int check_draw(const json_t *v, const struct plan_experiment *x, const st
         return event_refuse(why, variant ? "bad_field" : "missing_field",
                             "\"variant\" must be one of the experiment's variants, not \"%s\".",
                             quotable(variant));
-    if (!kept_by_token(v, x, rules, out, &phase, &drawn) &&
-        !plan_expected(x, &out->unit, &phase, &drawn, &out->propensity_ppm, &out->inclusion_ppm))
-        return event_refuse(why, "contradicts_draw", "No phase of \"%s\" owns this unit's traffic slot.",
-                            plan_experiment_key(x));
-    if (plan_phase_number(phase) != json_integer_value(number) ||
-        strcmp(plan_variant_key(drawn), json_string_value(variant)) != 0)
-        return event_refuse(why, "contradicts_draw", "This unit draws variant \"%s\" in phase %d of \"%s\".",
-                            plan_variant_key(drawn), plan_phase_number(phase), plan_experiment_key(x));
-    out->variant_id = plan_variant_id(drawn);
-    out->phase_id = plan_phase_id(phase);
+    json_int_t named = json_integer_value(number);
+    const struct plan_report report = {.phase = named > 0 && named <= INT32_MAX ? (int32_t)named : 0,
+                                       .decision = out->has_decision ? out->decision_id : NULL,
+                                       .ts_us = out->ts_us};
+    if (!proved_by_token(v, x, rules, out, &drawn)) {
+        enum plan_report_check check = plan_reported(x, &out->unit, &report, &drawn);
+        if (check != REPORT_DRAWN)
+            return refuse_draw(x, check, report.phase, why);
+    }
+    if ((drawn.phase && plan_phase_number(drawn.phase) != named) ||
+        strcmp(plan_variant_key(drawn.variant), json_string_value(variant)) != 0)
+        return contradicts(x, &drawn, why);
+    out->variant_id = plan_variant_id(drawn.variant);
+    out->phase_id = drawn.phase_id;
+    out->propensity_ppm = drawn.propensity_ppm;
+    out->inclusion_ppm = drawn.inclusion_ppm;
     return ERR_OK;
 }
 
@@ -95,16 +134,16 @@ static int accept_exposure(const json_t *v, const struct event_rules *rules, str
         return event_refuse(why, "bad_unit", "\"units\" must name a %s: the experiment is on that unit type.",
                             type);
     x->unit = item.units[i].unit;
+    x->experiment_id = plan_experiment_id(experiment);
+    x->ts_us = item.ts_us;
+    memcpy(x->decision_id, item.decision, 16);
+    x->has_decision = item.has_decision;
     if ((rc = check_draw(v, experiment, rules, x, why)) != ERR_OK ||
         (rc = event_attributes_check(json_object_get(v, "attributes"), why)) != ERR_OK)
         return rc;
     char segments[SEGMENTS_BYTES];
     x->segments = segments_of_event(experiment, json_object_get(v, "attributes"), segments);
-    x->experiment_id = plan_experiment_id(experiment);
-    x->ts_us = item.ts_us;
     memcpy(x->event_id, item.id, 16);
-    memcpy(x->decision_id, item.decision, 16);
-    x->has_decision = item.has_decision;
     x->trusted = rules->trusted;
     x->origin = ORIGIN_REPORTED;
     (*n_records)++;

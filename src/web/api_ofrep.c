@@ -226,9 +226,9 @@ void ofrep_single(struct api_context *c)
     }
     int64_t now = clock_wall_us();
     struct single s = {.plan = p, .now_us = now};
-    decide(p, flag, &subject, now, freshness_blind_us(c->w->services.counters), &s.decision);
+    uuid7(now, s.id); /* before it is known what is decided: it takes part in some draws */
+    decide(p, flag, &subject, s.id, now, freshness_blind_us(c->w->services.counters), &s.decision);
     make_pass(c, &subject, now, &s.pass);
-    uuid7(now, s.id);
     counter_add(c->w->services.counters, decisions, 1);
     if (!json_write(&c->w->out, write_single, &s)) {
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
@@ -312,9 +312,9 @@ static bool decide_all(struct api_context *c, struct subject *s, int64_t now, st
         return false;
     make_pass(c, s, now, &b->pass);
     for (size_t i = 0; i < n; i++) {
-        decide(p, plan_flag_at(p, i), s, now, blind_us, &b->decisions[b->n]);
-        if (!plan_flag_archived(plan_flag_at(p, i)))
-            uuid7(now, b->ids[b->n++]);
+        uuid7(now, b->ids[b->n]);
+        decide(p, plan_flag_at(p, i), s, b->ids[b->n], now, blind_us, &b->decisions[b->n]);
+        b->n += !plan_flag_archived(plan_flag_at(p, i));
     }
     counter_add(c->w->services.counters, decisions, (int64_t)b->n);
     return true;

@@ -11,6 +11,12 @@
 #include "web/problem.h"
 #include "web/subject_read.h"
 
+/* What is asked besides the flag and its context. */
+struct preview_at {
+    int64_t now_us;
+    uint8_t decision[16]; /* whose draw is shown where each decision is randomised */
+};
+
 struct preview {
     const struct plan *plan;
     int64_t now_us;
@@ -59,6 +65,18 @@ static void write_trace(struct json_out *o, const struct trace *t)
     json_out_end_array(o);
 }
 
+/* {"control": 700000, "calm": 300000} */
+static void write_vector(struct json_out *o, const struct vector *v)
+{
+    json_out_key(o, "probabilities");
+    json_out_begin_object(o);
+    for (size_t i = 0; i < v->n; i++) {
+        json_out_key(o, plan_variant_key(v->list[i].variant));
+        json_out_int(o, v->list[i].ppm);
+    }
+    json_out_end_object(o);
+}
+
 static void write_preview(struct json_out *o, void *arg)
 {
     const struct preview *v = arg;
@@ -68,6 +86,8 @@ static void write_preview(struct json_out *o, void *arg)
     json_out_string(o, plan_environment(v->plan));
     json_out_key(o, "unit");
     json_out_uuid(o, v->decision.unit.bytes);
+    if (v->decision.vector.n > 0)
+        write_vector(o, &v->decision.vector);
     if (v->decision.counterfactual) {
         json_out_key(o, "counterfactual");
         json_out_string(o, plan_variant_key(v->decision.counterfactual));
@@ -89,26 +109,37 @@ static void refuse(struct api_context *c, int status, const char *code, const ch
 }
 
 /* False after an answer was given. */
-static bool check_fields(struct api_context *c, const json_t *doc, int64_t *at)
+static bool check_fields(struct api_context *c, const json_t *doc, struct preview_at *at)
 {
+    static const char *const fields[] = {"flag", "context", "at", "decision"};
     const char *name;
     json_t *v;
     json_object_foreach((json_t *)doc, name, v)
     {
-        if (strcmp(name, "flag") != 0 && strcmp(name, "context") != 0 && strcmp(name, "at") != 0) {
+        size_t i = 0;
+        while (i < sizeof fields / sizeof *fields && strcmp(name, fields[i]) != 0)
+            i++;
+        if (i == sizeof fields / sizeof *fields) {
             refuse(c, 400, "unknown_field", name, "This is no field of a preview.");
             return false;
         }
     }
     v = json_object_get(doc, "at");
-    if (v && (!json_is_string(v) || time_parse(json_string_value(v), json_string_length(v), at) != ERR_OK)) {
+    if (v && (!json_is_string(v) ||
+              time_parse(json_string_value(v), json_string_length(v), &at->now_us) != ERR_OK)) {
         refuse(c, 400, "bad_field", "at", "\"at\" must be a time like \"2026-11-02T10:20:30Z\" (RFC 3339).");
+        return false;
+    }
+    v = json_object_get(doc, "decision");
+    if (v && (!json_is_string(v) ||
+              uuid_parse(json_string_value(v), json_string_length(v), at->decision) != ERR_OK)) {
+        refuse(c, 400, "bad_field", "decision", "\"decision\" must be a decision's id, a UUID.");
         return false;
     }
     return true;
 }
 
-static void decide_and_answer(struct api_context *c, const json_t *doc, int64_t now_us)
+static void decide_and_answer(struct api_context *c, const json_t *doc, const struct preview_at *at)
 {
     const json_t *key = json_object_get(doc, "flag");
     const struct plan_flag *flag =
@@ -125,10 +156,11 @@ static void decide_and_answer(struct api_context *c, const json_t *doc, int64_t 
     } else if (!subject_read(c->w->arena, json_object_get(doc, "context"), &attributes, &subject, &why)) {
         refuse(c, 400, "bad_context", "context", why.error.text);
     } else {
-        struct preview v = {.plan = c->plan, .now_us = now_us, .trace = trace};
+        struct preview v = {.plan = c->plan, .now_us = at->now_us, .trace = trace};
         *trace = (struct trace){0};
         subject.trace = trace;
-        decide(c->plan, flag, &subject, now_us, freshness_blind_us(c->w->services.counters), &v.decision);
+        decide(c->plan, flag, &subject, at->decision, at->now_us, freshness_blind_us(c->w->services.counters),
+               &v.decision);
         if (json_write(&c->w->out, write_preview, &v))
             http_reply(c->r, 200, "application/json", c->w->out.data, c->w->out.len);
         else
@@ -139,8 +171,9 @@ static void decide_and_answer(struct api_context *c, const json_t *doc, int64_t 
 void preview_post(struct api_context *c)
 {
     json_t *doc = definitions_body(c);
-    int64_t now_us = clock_wall_us();
-    if (doc && check_fields(c, doc, &now_us))
-        decide_and_answer(c, doc, now_us);
+    struct preview_at at = {.now_us = clock_wall_us()};
+    uuid7(at.now_us, at.decision);
+    if (doc && check_fields(c, doc, &at))
+        decide_and_answer(c, doc, &at);
     json_decref(doc);
 }

@@ -47,20 +47,22 @@ static void holdouts_member(struct json_out *o, const struct decision *d)
 }
 
 static void experiment_members(struct json_out *o, const struct plan *p, const struct decision *d,
-                               int64_t now_us)
+                               const uint8_t decision_id[16], int64_t now_us)
 {
-    char token[TOKEN_TEXT + 1];
+    char token[TOKEN_TEXT_MAX + 1];
     const char *unit_type = plan_experiment_unit_type(d->experiment);
     text_member(o, "experiment", plan_experiment_key(d->experiment));
     if (strcmp(unit_type, "user") != 0)
         text_member(o, "unitType", unit_type);
     if (d->phase)
         int_member(o, "phase", plan_phase_number(d->phase));
+    if (d->model)
+        int_member(o, "model", plan_model_version(d->model));
     if (d->holdout)
         text_member(o, "holdout", plan_experiment_key(d->holdout));
     if (d->n_holdouts > 0)
         holdouts_member(o, d);
-    if (token_of_decision(p, d, now_us, token))
+    if (token_of_decision(p, d, decision_id, now_us, token))
         text_member(o, "token", token);
 }
 
@@ -75,7 +77,7 @@ static void metadata(struct json_out *o, const struct plan *p, const struct deci
     }
     text_member(o, "reason", decide_reason_name(d->reason));
     if (d->experiment)
-        experiment_members(o, p, d, now_us);
+        experiment_members(o, p, d, decision_id, now_us);
     if (d->propensity_ppm >= 0)
         int_member(o, "propensity", d->propensity_ppm);
     if (d->inclusion_ppm >= 0)

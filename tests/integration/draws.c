@@ -67,7 +67,7 @@ static void print_decision(const struct plan *p, const struct plan_flag *f, stru
 {
     struct decision d;
     char text[37];
-    decide(p, f, s, 1, 0, &d);
+    decide(p, f, s, NULL, 1, 0, &d);
     uuid_format(d.unit.bytes, text);
     printf("%.*s\t%s\t%s\t%s", (int)s->targeting_key_len, s->targeting_key, text, plan_flag_key(f),
            decide_reason_name(d.reason));

@@ -58,4 +58,46 @@ static const char model_document[] =
     "\"value\":7}]},{\"id\":3,\"key\":\"done\",\"type\":\"number\",\"default\":0,\"archived\":false,"
     "\"rules\":[{\"kind\":\"experiment\",\"experiment\":\"done\",\"condition\":{}}]}]}]}";
 
+/* "spin", a sticky bandit of units with two time phases; and "hello", a contextual one that has a model since
+ * 900. */
+static const char bandit_document[] =
+    "{\"format\":2,\"version\":12,\"stop_version\":3,\"environments\":[{\"environment\":\"production\",\""
+    "unit_key\":\"f90f48f03c28dc866d91b62c99a0ea47a4423959838711ca3133f19b0abb0915\",\"hash_key\":\"f90f4"
+    "8f03c28dc866d91b62c99a0ea47a4423959838711ca3133f19b0abb0915\",\"api_keys\":[],\"events\":[],\"layers"
+    "\":[],\"segments\":[],\"experiments\":[{\"id\":4,\"key\":\"spin\",\"kind\":\"bandit\",\"status\":\"r"
+    "unning\",\"guard_stopped\":false,\"exposure\":\"on_evaluation\",\"sticky\":true,\"salt\":\"76bce1127"
+    "5840801ed52ecf5886741b0\",\"bandit\":{\"assign\":\"unit\",\"stick_us\":400},\"variants\":[{\"id\":41"
+    ",\"key\":\"control\",\"value\":1,\"control\":true},{\"id\":42,\"key\":\"treatment\",\"value\":2}],\""
+    "phases\":[{\"id\":40,\"number\":1,\"salt\":\"76bce11275840801ed52ecf5886741b1\",\"traffic_slots\":[["
+    "0,50000]],\"variants\":[{\"variant\":\"control\",\"share_ppm\":500000,\"slots\":[[0,500000]]},{\"var"
+    "iant\":\"treatment\",\"share_ppm\":500000,\"slots\":[[500000,1000000]]}],\"kind\":\"traffic\"},{\"id"
+    "\":43,\"number\":2,\"salt\":\"76bce11275840801ed52ecf5886741b2\",\"traffic_slots\":[[50000,900000]],"
+    "\"variants\":[{\"variant\":\"control\",\"share_ppm\":500000,\"slots\":[[0,500000]]},{\"variant\":\"t"
+    "reatment\",\"share_ppm\":500000,\"slots\":[[500000,1000000]]}],\"kind\":\"time\",\"from_us\":100},{"
+    "\"id\":44,\"number\":3,\"salt\":\"76bce11275840801ed52ecf5886741b3\",\"traffic_slots\":[[50000,90000"
+    "0]],\"variants\":[{\"variant\":\"control\",\"share_ppm\":100000,\"slots\":[[0,100000]]},{\"variant\""
+    ":\"treatment\",\"share_ppm\":900000,\"slots\":[[100000,1000000]]}],\"kind\":\"time\",\"from_us\":800"
+    "}]},{\"id\":5,\"key\":\"hello\",\"kind\":\"contextual\",\"status\":\"running\",\"guard_stopped\":fal"
+    "se,\"exposure\":\"on_evaluation\",\"salt\":\"76bce11275840801ed52ecf5886741c0\",\"bandit\":{\"assign"
+    "\":\"decision\",\"stick_us\":0},\"contextual\":{\"features\":[{\"name\":\"amount\",\"attribute\":\"a"
+    "mount\",\"kind\":\"number\"},{\"name\":\"country\",\"attribute\":\"country\",\"kind\":\"one_hot\",\""
+    "values\":[\"DE\",\"FR\"]},{\"name\":\"by\",\"kind\":\"interaction\",\"of\":[\"amount\",\"country\"]}"
+    "],\"safe\":\"control\",\"threshold_ppm\":400000,\"models\":[{\"id\":6,\"version\":2,\"kind\":\"logis"
+    "tic\",\"columns\":6,\"centre\":[5.5],\"scale\":[2],\"low\":[0],\"high\":[10],\"weights\":{\"control"
+    "\":[-2,0,0.25,0,0,0],\"treatment\":[-1.5,0.5,0,-0.25,0.125,0]},\"gamma\":40.5,\"floor_ppm\":10000}]}"
+    ",\"variants\":[{\"id\":51,\"key\":\"control\",\"value\":1,\"control\":true},{\"id\":52,\"key\":\"tre"
+    "atment\",\"value\":2}],\"phases\":[{\"id\":50,\"number\":1,\"salt\":\"76bce11275840801ed52ecf5886741"
+    "c1\",\"traffic_slots\":[[0,50000]],\"variants\":[{\"variant\":\"control\",\"share_ppm\":500000,\"slo"
+    "ts\":[[0,500000]]},{\"variant\":\"treatment\",\"share_ppm\":500000,\"slots\":[[500000,1000000]]}],\""
+    "kind\":\"traffic\"},{\"id\":53,\"number\":2,\"salt\":\"76bce11275840801ed52ecf5886741c2\",\"traffic_"
+    "slots\":[[50000,1000000]],\"variants\":[{\"variant\":\"control\",\"share_ppm\":500000,\"slots\":[[0,"
+    "500000]]},{\"variant\":\"treatment\",\"share_ppm\":500000,\"slots\":[[500000,1000000]]}],\"kind\":\""
+    "time\",\"from_us\":100,\"model\":null},{\"id\":54,\"number\":3,\"salt\":\"76bce11275840801ed52ecf588"
+    "6741c3\",\"traffic_slots\":[[50000,1000000]],\"variants\":[{\"variant\":\"control\",\"share_ppm\":50"
+    "0000,\"slots\":[[0,500000]]},{\"variant\":\"treatment\",\"share_ppm\":500000,\"slots\":[[500000,1000"
+    "000]]}],\"kind\":\"time\",\"from_us\":900,\"model\":6}]}],\"flags\":[{\"id\":4,\"key\":\"spin\",\"ty"
+    "pe\":\"number\",\"default\":0,\"archived\":false,\"rules\":[{\"kind\":\"experiment\",\"experiment\":"
+    "\"spin\",\"condition\":{}}]},{\"id\":5,\"key\":\"hello\",\"type\":\"number\",\"default\":0,\"archive"
+    "d\":false,\"rules\":[{\"kind\":\"experiment\",\"experiment\":\"hello\",\"condition\":{}}]}]}]}";
+
 #endif

@@ -83,8 +83,8 @@ START_TEST(each_allocation_fails_in_turn)
 }
 END_TEST
 
-/* The whole model, in a set. */
-START_TEST(each_allocation_of_the_model_fails_in_turn)
+/* A document in a set. */
+static void fail_each_allocation(const char *text, size_t len)
 {
     int rc = ERR_NOMEM;
     long n = 0;
@@ -93,7 +93,7 @@ START_TEST(each_allocation_of_the_model_fails_in_turn)
         struct error e;
         error_clear(&e);
         until_failure = n;
-        rc = plan_set_from_json(model_document, sizeof model_document - 1, &s, &e);
+        rc = plan_set_from_json(text, len, &s, &e);
         until_failure = -1;
         if (rc == 0) {
             ck_assert_uint_eq(plan_quarantine_count(plan_set_at(s, 0)), 0);
@@ -106,21 +106,28 @@ START_TEST(each_allocation_of_the_model_fails_in_turn)
     ck_assert_int_eq(rc, 0);
     ck_assert_int_gt(n, 20);
 }
+
+START_TEST(each_allocation_of_the_model_fails_in_turn)
+{
+    fail_each_allocation(model_document, sizeof model_document - 1);
+    fail_each_allocation(bandit_document, sizeof bandit_document - 1);
+}
 END_TEST
 
-START_TEST(deciding_the_model_allocates_nothing)
+static void decide_all(const char *text, size_t len)
 {
     static struct trace trace;
     struct plan_set *set;
-    char token[TOKEN_TEXT + 1] = "";
-    ck_assert_int_eq(plan_set_from_json(model_document, sizeof model_document - 1, &set, NULL), 0);
+    char token[TOKEN_TEXT_MAX + 1] = "";
+    ck_assert_int_eq(plan_set_from_json(text, len, &set, NULL), 0);
     const struct plan *p = plan_set_at(set, 0);
     until_failure = 0;
     for (int u = 0; u < 300; u++) {
         struct attr_field f[] = {
             {"country", 7, {.type = ATTR_STRING, .u.string = {"DE", 2}}},
+            {"amount", 6, {.type = ATTR_NUMBER, .u.number = u % 12}},
             {"cohortTokens", 12, {.type = ATTR_STRING, .u.string = {token, strlen(token)}}}};
-        struct attr object = {.type = ATTR_OBJECT, .u.object = {f, 2}};
+        struct attr object = {.type = ATTR_OBJECT, .u.object = {f, 3}};
         struct subject s;
         struct decision d;
         char user[2] = {(char)('!' + u % 90), '\0'};
@@ -128,14 +135,21 @@ START_TEST(deciding_the_model_allocates_nothing)
         s.trace = u % 2 ? &trace : NULL;
         trace.n = 0;
         for (size_t i = 0; i < plan_flag_count(p); i++) {
-            decide(p, plan_flag_at(p, i), &s, 1000, 0, &d);
-            token_of_decision(p, &d, 1000, token);
+            static const uint8_t id[16] = {7};
+            decide(p, plan_flag_at(p, i), &s, id, 1000, 0, &d);
+            token_of_decision(p, &d, id, 1000, token);
         }
     }
     long left = until_failure;
     until_failure = -1;
     ck_assert_int_eq(left, 0);
     plan_set_unref(set);
+}
+
+START_TEST(deciding_the_model_allocates_nothing)
+{
+    decide_all(model_document, sizeof model_document - 1);
+    decide_all(bandit_document, sizeof bandit_document - 1);
 }
 END_TEST
 
@@ -147,7 +161,7 @@ START_TEST(deciding_allocates_nothing)
     ck_assert_int_eq(plan_from_json(document, sizeof document - 1, &p, NULL), 0);
     until_failure = 0;
     subject_init(&s, "c-1", 3, NULL);
-    decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
+    decide(p, plan_flag_at(p, 0), &s, NULL, 0, 0, &d);
     plan_api_key_find(p, "ck_admin_x", 10);
     long left = until_failure;
     until_failure = -1;

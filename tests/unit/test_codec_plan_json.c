@@ -92,7 +92,7 @@ static void exercise(const struct plan *p)
             char user[8];
             snprintf(user, sizeof user, "c-%d", u);
             subject_init(&s, user, strlen(user), country(&f, &object, u % 2 ? "DE" : "US"));
-            decide(p, flag, &s, 0, 0, &d);
+            decide(p, flag, &s, NULL, 0, 0, &d);
             ck_assert_ptr_nonnull(d.variant_name);
             ck_assert_ptr_nonnull(decide_reason_name(d.reason));
         }
@@ -195,7 +195,7 @@ START_TEST(it_decides_by_the_contract)
         char user[16];
         snprintf(user, sizeof user, "c-%d", i);
         subject_init(&s, user, strlen(user), country(&f, &object, "FR"));
-        decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
+        decide(p, plan_flag_at(p, 0), &s, NULL, 0, 0, &d);
         bool in = d.reason == REASON_VARIANT, treated = in && plan_variant_id(d.variant) == 2;
         if (!in && d.reason != REASON_NOT_IN_TRAFFIC)
             ck_abort_msg("%s: %s", user, decide_reason_name(d.reason));
@@ -217,7 +217,7 @@ static const char *value_of(struct plan *p)
     struct subject s;
     struct decision d;
     subject_init(&s, "c-1", 3, NULL);
-    decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
+    decide(p, plan_flag_at(p, 0), &s, NULL, 0, 0, &d);
     return d.value_json;
 }
 
@@ -259,7 +259,7 @@ static enum reason reason_when_blind(const char *field, int64_t blind_us)
     struct plan *p = read_plan(text);
     ck_assert_uint_eq(plan_quarantine_count(p), 0);
     subject_init(&s, "c-1", 3, country(&f, &object, "DE"));
-    decide(p, plan_flag_at(p, 0), &s, 0, blind_us, &d);
+    decide(p, plan_flag_at(p, 0), &s, NULL, 0, blind_us, &d);
     enum reason r = d.reason;
     plan_unref(p);
     free(text);

@@ -21,12 +21,13 @@ static struct plan_set *read_set(const char *text)
     return s;
 }
 
-static const struct attr *context(struct attr_field f[2], struct attr *object, const char *country,
+static const struct attr *context(struct attr_field f[3], struct attr *object, const char *country,
                                   const char *token)
 {
     f[0] = (struct attr_field){"country", 7, {.type = ATTR_STRING, .u.string = {country, strlen(country)}}};
     f[1] = (struct attr_field){"cohortTokens", 12, {.type = ATTR_STRING, .u.string = {token, strlen(token)}}};
-    *object = (struct attr){.type = ATTR_OBJECT, .u.object = {f, 2}};
+    f[2] = (struct attr_field){"amount", 6, {.type = ATTR_NUMBER, .u.number = 7}};
+    *object = (struct attr){.type = ATTR_OBJECT, .u.object = {f, 3}};
     return object;
 }
 
@@ -34,12 +35,12 @@ static const struct attr *context(struct attr_field f[2], struct attr *object, c
 static void exercise(const struct plan *p)
 {
     struct trace trace;
-    char token[TOKEN_TEXT + 1] = "";
+    char token[TOKEN_TEXT_MAX + 1] = "";
     for (size_t i = 0; i < plan_flag_count(p) && i < 8; i++)
         for (int u = 0; u < 6; u++) {
             struct subject s;
             struct decision d;
-            struct attr_field f[2];
+            struct attr_field f[3];
             struct attr object;
             char user[8], words[256];
             snprintf(user, sizeof user, "c-%d", u);
@@ -47,13 +48,13 @@ static void exercise(const struct plan *p)
             s.trace = u % 2 ? &trace : NULL;
             trace.n = 0;
             trace.cut = false;
-            decide(p, plan_flag_at(p, i), &s, NOW, 0, &d);
+            decide(p, plan_flag_at(p, i), &s, NULL, NOW, 0, &d);
             ck_assert_ptr_nonnull(d.variant_name);
             ck_assert_str_ne(decide_reason_name(d.reason), "UNKNOWN");
             ck_assert_uint_le(d.n_holdouts, DECISION_HOLDOUTS);
             for (size_t k = 0; k < trace.n; k++)
                 trace_describe(&trace.steps[k], words, sizeof words);
-            token_of_decision(p, &d, NOW, token);
+            token_of_decision(p, &d, NULL, NOW, token);
             const struct plan_phase *phase;
             const struct plan_variant *variant;
             int32_t propensity, inclusion;
@@ -69,12 +70,12 @@ static struct decision decided(const struct plan *p, const char *flag, int user,
 {
     struct subject s;
     struct decision d;
-    struct attr_field f[2];
+    struct attr_field f[3];
     struct attr object;
     char id[16];
     snprintf(id, sizeof id, "c-%d", user);
     subject_init(&s, id, strlen(id), context(f, &object, country, ""));
-    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, NOW, 0, &d);
+    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, NULL, NOW, 0, &d);
     return d;
 }
 
@@ -109,9 +110,9 @@ START_TEST(the_model_is_read)
 END_TEST
 
 /* The first reason of the plan when `old` becomes `new`. */
-static void quarantined(const char *old, const char *new, const char *why)
+static void quarantined_in(const char *text, const char *old, const char *new, const char *why)
 {
-    const char *text = model_document, *at = strstr(text, old);
+    const char *at = strstr(text, old);
     ck_assert_msg(at != NULL, "%s", old);
     char *changed = malloc(strlen(text) + strlen(new) + 1);
     memcpy(changed, text, (size_t)(at - text));
@@ -124,6 +125,67 @@ static void quarantined(const char *old, const char *new, const char *why)
     plan_set_unref(s);
     free(changed);
 }
+
+/* The bandit's two time phases, and the contextual one's model. */
+START_TEST(bandits_are_read)
+{
+    struct plan_set *set = read_set(bandit_document);
+    const struct plan *p = plan_set_at(set, 0);
+    const char *const *names;
+    int phases[4] = {0}, chosen = 0;
+    for (int u = 0; u < 1000; u++) {
+        struct decision spin = decided(p, "spin", u, "DE"), hello = decided(p, "hello", u, "DE");
+        if (spin.phase)
+            phases[plan_phase_number(spin.phase)]++;
+        ck_assert_int_eq(hello.reason, REASON_VARIANT);
+        if (!hello.model)
+            continue;
+        ck_assert_int_eq(plan_model_id(hello.model), 6);
+        ck_assert_int_eq(plan_model_version(hello.model), 2);
+        ck_assert_uint_eq(hello.vector.n, 2);
+        /* amount 7 is 0.75: scores 1/(1+e^1.75) and 1/(1+e^1.03125); 1/(2+40.5 x 0.114795) = 0.150394 */
+        ck_assert_int_eq(hello.vector.list[0].ppm, 157386);
+        chosen++;
+    }
+    ck_assert_int_gt(phases[1], 20);
+    ck_assert_int_gt(phases[2], 300); /* their epoch began before the third did */
+    ck_assert_int_gt(phases[3], 300);
+    ck_assert_int_gt(chosen, 900);
+    ck_assert_uint_eq(plan_experiment_features(plan_experiment_find(p, "hello", 5), &names), 2);
+    ck_assert_str_eq(names[0], "amount");
+    ck_assert_uint_eq(plan_experiment_features(plan_experiment_find(p, "spin", 4), &names), 0);
+    plan_set_unref(set);
+}
+END_TEST
+
+static void quarantined(const char *old, const char *new, const char *why)
+{
+    quarantined_in(model_document, old, new, why);
+}
+
+static void refused(const char *old, const char *new, const char *why)
+{
+    quarantined_in(bandit_document, old, new, why);
+}
+
+START_TEST(one_bad_part_of_a_bandit_is_quarantined)
+{
+    refused("\"kind\":\"bandit\"", "\"kind\":\"bandits\"", "spin: kind must be one of the known words");
+    refused("\"assign\":\"unit\"", "\"assign\":\"units\"", "spin: assign must be one of the known words");
+    refused("\"from_us\":800", "\"from_us\":null",
+            "spin: from_us must be microseconds since 1970, a whole number");
+    refused("\"kind\":\"one_hot\"", "\"kind\":\"one\"", "hello: kind must be one of the known words");
+    refused("[\"DE\",\"FR\"]}", "[\"DE\",7]}", "hello: values of a feature must be texts");
+    refused("[\"amount\",\"country\"]", "[\"amount\"]",
+            "hello: \"of\" of an interaction must be the names of two features");
+    refused("\"low\":[0]", "\"low\":[]",
+            "hello: centre, scale, low and high of a model must be lists of one length");
+    refused("\"gamma\":40.5", "\"gamma\":\"40\"", "hello: gamma must be a number");
+    refused("\"weights\":{", "\"weight\":{", "hello: weights must be an object of lists, by variant");
+    refused("[-2,0,", "[-2,\"0\",", "hello: weights must be numbers");
+    refused("\"safe\":\"control\"", "\"safe\":null", "hello: safe must be a string");
+}
+END_TEST
 
 START_TEST(one_bad_part_is_quarantined)
 {
@@ -147,15 +209,15 @@ START_TEST(one_bad_part_is_quarantined)
 }
 END_TEST
 
-START_TEST(every_byte_changed)
+static void change_bytes(const char *text, size_t len)
 {
     static const char replacements[] = {'"', '}', '9', '\0'};
-    size_t len = sizeof model_document - 1, read = 0;
+    size_t read = 0;
     char *changed = malloc(len);
     for (size_t i = 0; i < len; i++)
         for (size_t k = 0; k < sizeof replacements; k++) {
             struct plan_set *s;
-            memcpy(changed, model_document, len);
+            memcpy(changed, text, len);
             changed[i] = replacements[k];
             if (plan_set_from_json(changed, len, &s, NULL) != 0)
                 continue;
@@ -166,6 +228,17 @@ START_TEST(every_byte_changed)
         }
     free(changed);
     ck_assert_uint_gt(read, len / 2);
+}
+
+START_TEST(every_byte_changed)
+{
+    change_bytes(model_document, sizeof model_document - 1);
+}
+END_TEST
+
+START_TEST(every_byte_of_a_bandit_changed)
+{
+    change_bytes(bandit_document, sizeof bandit_document - 1);
 }
 END_TEST
 
@@ -201,12 +274,15 @@ static void replace_values(json_t *value, json_t *root, size_t *n)
 
 START_TEST(every_value_of_every_type)
 {
-    json_t *root = json_loads(model_document, 0, NULL);
-    size_t n = 0;
-    ck_assert_ptr_nonnull(root);
-    replace_values(root, root, &n);
-    ck_assert_uint_gt(n, 1000);
-    json_decref(root);
+    static const char *const documents[] = {model_document, bandit_document};
+    for (int i = 0; i < 2; i++) {
+        json_t *root = json_loads(documents[i], 0, NULL);
+        size_t n = 0;
+        ck_assert_ptr_nonnull(root);
+        replace_values(root, root, &n);
+        ck_assert_uint_gt(n, 800);
+        json_decref(root);
+    }
 }
 END_TEST
 
@@ -238,8 +314,11 @@ int main(void)
 {
     TCase *tc = tcase_create("plan_model");
     tcase_add_test(tc, the_model_is_read);
+    tcase_add_test(tc, bandits_are_read);
     tcase_add_test(tc, one_bad_part_is_quarantined);
+    tcase_add_test(tc, one_bad_part_of_a_bandit_is_quarantined);
     tcase_add_test(tc, every_byte_changed);
+    tcase_add_test(tc, every_byte_of_a_bandit_changed);
     tcase_add_test(tc, every_value_of_every_type);
     tcase_add_test(tc, a_million_entries);
     return run_case("plan_model", tc);

@@ -146,8 +146,8 @@ START_TEST(a_document_is_handed_out)
             int n = snprintf(id, sizeof id, "u-%d", user);
             subject_init(&sa, id, (size_t)n, NULL);
             subject_init(&sb, id, (size_t)n, NULL);
-            decide(p, plan_flag_at(p, i), &sa, 200, 0, &a);
-            decide(out, plan_flag_at(out, i), &sb, 200, 0, &b);
+            decide(p, plan_flag_at(p, i), &sa, NULL, 200, 0, &a);
+            decide(out, plan_flag_at(out, i), &sb, NULL, 200, 0, &b);
             ck_assert_int_eq(a.reason, b.reason);
             ck_assert_str_eq(a.variant_name, b.variant_name);
             ck_assert_mem_eq(&a.unit, &b.unit, sizeof a.unit);

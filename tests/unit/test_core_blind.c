@@ -35,7 +35,7 @@ static struct decision decided(const struct plan *p, const char *user, int64_t n
     struct decision d;
     subject_init(&s, user, strlen(user), NULL);
     s.trace = trace;
-    decide(p, plan_flag_find(p, "f", 1), &s, now_us, blind_us, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NULL, now_us, blind_us, &d);
     return d;
 }
 
@@ -133,17 +133,17 @@ START_TEST(a_token_does_not_help_and_an_override_does)
     struct experiment_def *x = allowing(S);
     x->sticky = true;
     struct plan *p = plan_of(x);
-    char token[TOKEN_TEXT + 1];
+    char token[TOKEN_TEXT_MAX + 1];
     struct decision d = decided(p, "c-1", 0, 0, NULL);
-    ck_assert(token_of_decision(p, &d, 0, token));
+    ck_assert(token_of_decision(p, &d, NULL, 0, token));
     struct attr_field f = {"cohortTokens", 12, {.type = ATTR_STRING, .u.string = {token, strlen(token)}}};
     struct attr attributes = {.type = ATTR_OBJECT, .u.object = {&f, 1}};
     struct subject s;
     subject_init(&s, "c-1", 3, &attributes);
-    decide(p, plan_flag_at(p, 0), &s, 0, 0, &d);
+    decide(p, plan_flag_at(p, 0), &s, NULL, 0, 0, &d);
     ck_assert_int_eq(d.reason, REASON_STICKY);
     subject_init(&s, "c-1", 3, &attributes);
-    decide(p, plan_flag_at(p, 0), &s, 0, 2 * S, &d);
+    decide(p, plan_flag_at(p, 0), &s, NULL, 0, 2 * S, &d);
     ck_assert_int_eq(d.reason, REASON_GUARD_BLIND);
     struct override_def o = {
         .has_unit = true, .unit = d.unit, .variant = "control", .expires_us = PLAN_NEVER};

@@ -27,7 +27,7 @@ static struct decision decided(const struct plan *p, const char *user, const str
     struct subject s;
     struct decision d;
     subject_init(&s, user, user ? strlen(user) : 0, attributes);
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NULL, 0, 0, &d);
     return d;
 }
 
@@ -296,7 +296,7 @@ START_TEST(reason_unit_missing)
     ck_assert_int_eq(d.reason, REASON_VARIANT);
     struct subject s;
     subject_init(&s, "a\0b", 3, NULL);
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NULL, 0, 0, &d);
     check_fallback(&d, REASON_UNIT_MISSING);
     plan_unref(p);
 }
@@ -566,18 +566,33 @@ END_TEST
 START_TEST(every_reason_has_its_words)
 {
     static const char *const ofrep[REASON_COUNT] = {
-        [REASON_DEFAULT] = "DEFAULT",      [REASON_FORCED] = "TARGETING_MATCH",
-        [REASON_ROLLOUT] = "SPLIT",        [REASON_VARIANT] = "SPLIT",
-        [REASON_ARCHIVED] = "DISABLED",    [REASON_NOT_STARTED] = "DISABLED",
-        [REASON_STOPPED] = "DISABLED",     [REASON_GUARD_STOP] = "DISABLED",
-        [REASON_TARGETING] = "DEFAULT",    [REASON_NOT_IN_TRAFFIC] = "DEFAULT",
-        [REASON_UNIT_MISSING] = "DEFAULT", [REASON_QUARANTINED] = "DISABLED",
-        [REASON_SCHEDULED] = "DISABLED",   [REASON_PAUSED] = "DISABLED",
-        [REASON_ENDED] = "DISABLED",       [REASON_OVERRIDE] = "TARGETING_MATCH",
-        [REASON_HOLDOUT] = "DEFAULT",      [REASON_PREREQUISITE] = "DEFAULT",
-        [REASON_NOT_IN_LAYER] = "DEFAULT", [REASON_ARM_DROPPED] = "DEFAULT",
-        [REASON_SHIPPED] = "SPLIT",        [REASON_HOLDBACK] = "SPLIT",
-        [REASON_STICKY] = "SPLIT",         [REASON_GUARD_BLIND] = "DISABLED",
+        [REASON_DEFAULT] = "DEFAULT",
+        [REASON_FORCED] = "TARGETING_MATCH",
+        [REASON_ROLLOUT] = "SPLIT",
+        [REASON_VARIANT] = "SPLIT",
+        [REASON_ARCHIVED] = "DISABLED",
+        [REASON_NOT_STARTED] = "DISABLED",
+        [REASON_STOPPED] = "DISABLED",
+        [REASON_GUARD_STOP] = "DISABLED",
+        [REASON_TARGETING] = "DEFAULT",
+        [REASON_NOT_IN_TRAFFIC] = "DEFAULT",
+        [REASON_UNIT_MISSING] = "DEFAULT",
+        [REASON_QUARANTINED] = "DISABLED",
+        [REASON_SCHEDULED] = "DISABLED",
+        [REASON_PAUSED] = "DISABLED",
+        [REASON_ENDED] = "DISABLED",
+        [REASON_OVERRIDE] = "TARGETING_MATCH",
+        [REASON_HOLDOUT] = "DEFAULT",
+        [REASON_PREREQUISITE] = "DEFAULT",
+        [REASON_NOT_IN_LAYER] = "DEFAULT",
+        [REASON_ARM_DROPPED] = "DEFAULT",
+        [REASON_SHIPPED] = "SPLIT",
+        [REASON_HOLDBACK] = "SPLIT",
+        [REASON_STICKY] = "SPLIT",
+        [REASON_GUARD_BLIND] = "DISABLED",
+        [REASON_LOW_CONFIDENCE] = "DEFAULT",
+        [REASON_OUT_OF_RANGE] = "DEFAULT",
+        [REASON_ATTRIBUTE_MISSING] = "DEFAULT",
     };
     for (int r = 0; r < REASON_COUNT; r++) {
         ck_assert_str_eq(decide_reason_ofrep((enum reason)r), ofrep[r]);

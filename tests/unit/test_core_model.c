@@ -25,7 +25,7 @@ static struct decision decided_at(const struct plan *p, const char *flag, int us
     char id[16];
     snprintf(id, sizeof id, "c-%d", user);
     subject_init(&s, id, strlen(id), NULL);
-    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, now, 0, &d);
+    decide(p, plan_flag_find(p, flag, strlen(flag)), &s, NULL, now, 0, &d);
     return d;
 }
 
@@ -269,19 +269,20 @@ START_TEST(skipped_draws_change_nothing)
         struct subject s;
         struct decision a = decided(p, "f", i), b;
         char id[16];
+        const struct occasion o = {.now_us = 1000};
         struct lot quick, full;
         snprintf(id, sizeof id, "c-%d", i);
         subject_init(&s, id, strlen(id), NULL);
         s.trace = trace;
         trace->n = 0;
-        decide(p, a.flag, &s, 1000, 0, &b);
+        decide(p, a.flag, &s, NULL, 1000, 0, &b);
         if (a.reason != b.reason || a.phase != b.phase || a.variant != b.variant ||
             a.propensity_ppm != b.propensity_ppm || a.inclusion_ppm != b.inclusion_ppm)
             ck_abort_msg("%s", id);
-        enum drawn x = plan_draw(a.experiment, &a.unit, -1, false, &quick),
-                   y = plan_draw(a.experiment, &a.unit, -1, true, &full);
-        if (x != y || quick.arm != full.arm || quick.phase != full.phase || quick.traffic_slot != -1 ||
-            full.traffic_slot != (int32_t)slot_by(a.experiment->salt, &a.unit) ||
+        enum drawn x = plan_draw(a.experiment, &a.unit, -1, false, &o, &quick),
+                   y = plan_draw(a.experiment, &a.unit, -1, true, &o, &full);
+        if (x != y || quick.variant != full.variant || quick.phase != full.phase ||
+            quick.traffic_slot != -1 || full.traffic_slot != (int32_t)slot_by(a.experiment->salt, &a.unit) ||
             full.variant_slot != quick.variant_slot)
             ck_abort_msg("%s", id);
     }
@@ -598,10 +599,10 @@ START_TEST(a_segment_is_overridden)
     struct decision d;
     const char *names[2];
     subject_init(&s, "c-1", 3, country(&f, &object, "DE"));
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NULL, 0, 0, &d);
     is(&d, REASON_OVERRIDE);
     subject_init(&s, "c-1", 3, country(&f, &object, "FR"));
-    decide(p, plan_flag_find(p, "f", 1), &s, 0, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NULL, 0, 0, &d);
     is(&d, REASON_GUARD_STOP);
     ck_assert_uint_eq(decide_inputs(plan_flag_find(p, "f", 1), names, 2), 1);
     ck_assert_str_eq(names[0], "country");

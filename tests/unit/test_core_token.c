@@ -34,7 +34,7 @@ static struct decision decided(const struct plan *p, const struct attr *tokens, 
     s.trace = trace;
     if (trace)
         trace->n = 0;
-    decide(p, plan_flag_find(p, "f", 1), &s, NOW, 0, &d);
+    decide(p, plan_flag_find(p, "f", 1), &s, NULL, NOW, 0, &d);
     return d;
 }
 
@@ -47,7 +47,7 @@ START_TEST(a_token_is_read_as_made)
 {
     struct plan *p = sticky_plan(fixture_experiment(1, "cta"));
     struct token t = {.experiment_id = 7, .phase_id = 2147483647, .variant_id = 1, .issued_us = NOW}, back;
-    char out[TOKEN_TEXT + 1];
+    char out[TOKEN_TEXT_MAX + 1];
     memset(t.unit.bytes, 0xA5, 16);
     token_make(p, &t, out);
     ck_assert_uint_eq(strlen(out), TOKEN_TEXT);
@@ -59,7 +59,7 @@ START_TEST(a_token_is_read_as_made)
     ck_assert_mem_eq(&back.unit, &t.unit, 16);
     /* Every other text of this length is refused, whatever character changed. */
     for (size_t i = 0; i < TOKEN_TEXT; i++) {
-        char changed[TOKEN_TEXT + 1];
+        char changed[TOKEN_TEXT_MAX + 1];
         memcpy(changed, out, sizeof changed);
         changed[i] = changed[i] == 'A' ? 'B' : 'A';
         ck_assert_msg(!token_check(p, changed, TOKEN_TEXT, &back), "%zu", i);
@@ -79,7 +79,7 @@ START_TEST(a_token_is_read_as_made)
 END_TEST
 
 static void token_for(const struct plan *p, const struct decision *d, int32_t experiment, const char *variant,
-                      int64_t issued, char out[TOKEN_TEXT + 1])
+                      int64_t issued, char out[TOKEN_TEXT_MAX + 1])
 {
     struct token t = {.experiment_id = experiment,
                       .phase_id = 101,
@@ -94,9 +94,9 @@ START_TEST(who_has_a_token_stays)
     struct plan *p = sticky_plan(fixture_experiment(1, "cta"));
     struct decision d = decided(p, NULL, NULL);
     const char *other = strcmp(d.variant_name, "control") == 0 ? "treatment" : "control";
-    char own[TOKEN_TEXT + 1], token[TOKEN_TEXT + 1];
+    char own[TOKEN_TEXT_MAX + 1], token[TOKEN_TEXT_MAX + 1];
     ck_assert_int_eq(d.reason, REASON_VARIANT);
-    ck_assert(token_of_decision(p, &d, NOW, own));
+    ck_assert(token_of_decision(p, &d, NULL, NOW, own));
     token_for(p, &d, 1, other, NOW - 1, token);
     struct attr texts[] = {text("junk"), {.type = ATTR_NUMBER}, text(token)};
     struct attr list = {.type = ATTR_ARRAY, .u.array = {texts, 3}};
@@ -107,7 +107,7 @@ START_TEST(who_has_a_token_stays)
     ck_assert_int_eq(plan_phase_id(s.phase), 101);
     ck_assert_int_eq(s.propensity_ppm, 500000);
     ck_assert_int_eq(s.inclusion_ppm, 1000000);
-    ck_assert(token_of_decision(p, &s, NOW, own));
+    ck_assert(token_of_decision(p, &s, NULL, NOW, own));
     plan_unref(p);
 }
 END_TEST
@@ -119,8 +119,8 @@ START_TEST(what_a_token_outlasts)
     static const struct slot_range none[] = {{0, SLOTS, 0}};
     struct plan *first = sticky_plan(fixture_experiment(1, "cta"));
     struct decision d = decided(first, NULL, NULL);
-    char token[TOKEN_TEXT + 1], again[TOKEN_TEXT + 1];
-    token_of_decision(first, &d, NOW - 5, token);
+    char token[TOKEN_TEXT_MAX + 1], again[TOKEN_TEXT_MAX + 1];
+    token_of_decision(first, &d, NULL, NOW - 5, token);
     struct attr t = text(token);
     for (int k = 0; k < 6; k++) {
         struct plan_builder *b = fixture_builder();
@@ -150,7 +150,7 @@ START_TEST(what_a_token_outlasts)
             /* The new iteration's results must not meet who was drawn by the old one. */
             ck_assert((k == 2) == (s.phase == NULL));
             ck_assert((k == 2) == (s.propensity_ppm == -1 && s.inclusion_ppm == -1));
-            ck_assert((k != 2) == token_of_decision(p, &s, NOW, again));
+            ck_assert((k != 2) == token_of_decision(p, &s, NULL, NOW, again));
         } else {
             ck_assert_str_ne(decide_reason_name(s.reason), "STICKY");
         }
@@ -176,7 +176,7 @@ START_TEST(tokens_that_are_ignored_say_why)
     struct plan *p = sticky_plan(fixture_experiment(1, "cta"));
     struct trace *trace = calloc(1, sizeof *trace);
     struct decision d = decided(p, NULL, trace), foreign = d;
-    char token[TOKEN_TEXT + 1] = "", words[200];
+    char token[TOKEN_TEXT_MAX + 1] = "", words[200];
     struct attr t = {.type = ATTR_STRING, .u.string = {token, TOKEN_TEXT}};
     ck_assert_str_eq(step(trace, TRACE_TOKEN, words, sizeof words), "");
     foreign.unit.bytes[0] ^= 1;

@@ -65,6 +65,7 @@ static struct record decision(void)
     r.u.decision.plan_version = 1LL << 40;
     r.u.decision.inputs = text("");
     r.u.decision.holdout_id = 12;
+    r.u.decision.eligible = text("");
     return r;
 }
 
@@ -83,8 +84,17 @@ static struct record dead_letter(void)
     return r;
 }
 
-static struct record (*const makers[])(void) = {exposure, outcome, decision, dead_letter};
-enum { KINDS = 4 };
+/* Of a contextual bandit. */
+static struct record chosen(void)
+{
+    struct record r = decision();
+    r.u.decision.model_id = 77;
+    r.u.decision.eligible = text("{\"17\":300000,\"18\":700000}");
+    return r;
+}
+
+static struct record (*const makers[])(void) = {exposure, outcome, decision, dead_letter, chosen};
+enum { KINDS = 5 };
 
 static size_t write_one(int i, uint8_t *out, size_t cap)
 {
@@ -131,6 +141,8 @@ static void check_decision(const struct record_decision *a, const struct record_
     ck_assert_int_eq(a->plan_version, b->plan_version);
     check_text(a->inputs, b->inputs);
     ck_assert_int_eq(a->holdout_id, b->holdout_id);
+    ck_assert_int_eq(a->model_id, b->model_id);
+    check_text(a->eligible, b->eligible);
 }
 
 static void check_dead_letter(const struct record_dead_letter *a, const struct record_dead_letter *b)
@@ -173,7 +185,7 @@ START_TEST(every_kind_comes_back_as_written)
     for (int i = 0; i < KINDS; i++)
         ck_assert_int_eq(record_read(&p, bytes + n, &r[i]), 1);
     ck_assert_int_eq(record_read(&p, bytes + n, &none), 0);
-    struct record x = exposure(), o = outcome(), d = decision(), l = dead_letter();
+    struct record x = exposure(), o = outcome(), d = decision(), l = dead_letter(), c = chosen();
     ck_assert_int_eq(r[0].kind, RECORD_EXPOSURE);
     check_exposure(&r[0].u.exposure, &x.u.exposure);
     ck_assert_int_eq(r[1].kind, RECORD_OUTCOME);
@@ -182,6 +194,7 @@ START_TEST(every_kind_comes_back_as_written)
     check_decision(&r[2].u.decision, &d.u.decision);
     ck_assert_int_eq(r[3].kind, RECORD_DEAD_LETTER);
     check_dead_letter(&r[3].u.dead_letter, &l.u.dead_letter);
+    check_decision(&r[4].u.decision, &c.u.decision);
 }
 END_TEST
 
@@ -229,6 +242,22 @@ START_TEST(the_format_does_not_move)
     size_t n = record_write(&r, got, sizeof got);
     ck_assert_uint_eq(n, sizeof want);
     ck_assert_mem_eq(got, want, sizeof want);
+}
+END_TEST
+
+/* As a cohortd wrote it that knew no models; and one without a model is still written so. */
+START_TEST(a_decision_of_version_2_is_read)
+{
+    uint8_t bytes[512], again[512];
+    struct record d = decision(), c = chosen(), got;
+    size_t n = record_write(&d, bytes, sizeof bytes), longer = record_write(&c, again, sizeof again);
+    ck_assert_uint_eq(bytes[5], 2);
+    ck_assert_uint_eq(again[5], 3);
+    ck_assert_uint_eq(longer, n + 4 + 4 + c.u.decision.eligible.len);
+    ck_assert_mem_eq(again + 6, bytes + 6, n - 6);
+    again[5] = 2; /* says it is older and has more */
+    const uint8_t *p = again;
+    ck_assert_int_eq(record_read(&p, again + longer, &got), ERR_DAMAGED);
 }
 END_TEST
 
@@ -298,6 +327,7 @@ int main(void)
     tcase_add_test(c, every_kind_comes_back_as_written);
     tcase_add_test(c, the_format_does_not_move);
     tcase_add_test(c, an_exposure_of_an_older_version_is_read);
+    tcase_add_test(c, a_decision_of_version_2_is_read);
     tcase_add_test(c, a_decision_of_version_1_is_read);
     tcase_add_test(c, every_truncation_is_refused);
     tcase_add_test(c, no_flipped_bit_reads_too_far);

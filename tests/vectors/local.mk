@@ -27,3 +27,10 @@ TESTS += tests/vectors/open_bandit
 tests_vectors_open_bandit_SOURCES = tests/vectors/open_bandit.c
 tests_vectors_open_bandit_CFLAGS = $(AM_CFLAGS) $(ZLIB_CFLAGS)
 tests_vectors_open_bandit_LDADD = libstats.a $(ZLIB_LIBS) -lm
+# Its cases are worked out by the script beside it, without any of cohortd's code.
+check_PROGRAMS += tests/vectors/assignment_bandit
+TESTS += tests/vectors/assignment_bandit
+EXTRA_DIST += tests/vectors/assignment_bandit.json tests/vectors/assignment_bandit.py
+tests_vectors_assignment_bandit_SOURCES = tests/vectors/assignment_bandit.c
+tests_vectors_assignment_bandit_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+tests_vectors_assignment_bandit_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS)
