@@ -7,12 +7,11 @@ from typing import Any, Dict, List, Optional
 
 from ._backoff import Backoff, retry_after
 from ._clock import Clock
-from ._events import Event
+from ._events import BATCH_BYTES, BATCH_MOST, Event
 from ._http import Answer, Transport, Unreachable
 from ._queue import Queue
 from ._say import Once
 
-BATCH_MOST, BATCH_BYTES = 500, 1 << 20
 # Refusals that are about the key or the address, not about the events: those wait for somebody to mend it.
 WAITS = {401, 403, 404, 405, 407, 408, 425, 429}
 

@@ -11,6 +11,7 @@ from ._clock import rfc3339
 
 OUTCOMES, EXPOSURES = "/v1/outcomes", "/v1/exposures"
 EVENT_MOST = 32 << 10  # bytes of one event
+BATCH_MOST, BATCH_BYTES = 500, 1 << 20  # of one request
 ATTRIBUTES_MOST, UNITS_MOST, RAW_ID_MOST = 50, 8, 512
 VALUE_MOST = 9.2e12
 _UNIT_TYPE = re.compile(r"[a-z][a-z0-9_]{0,31}")

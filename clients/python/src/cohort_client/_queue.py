@@ -12,7 +12,7 @@ import weakref
 from collections import deque
 from typing import Deque, Dict, Iterable, List, Optional, Set
 
-from ._events import EXPOSURES, OUTCOMES, Event
+from ._events import BATCH_MOST, EXPOSURES, OUTCOMES, Event
 from ._journal import Journal
 from ._say import Once
 
@@ -52,7 +52,9 @@ class Queue:
             if self._journal:
                 self._journal.add(e)
             self._bound()
-            self.changed.notify_all()
+            n = len(self)
+            if n == 1 or n >= BATCH_MOST:  # between them the sender waits for company, and need not be told
+                self.changed.notify_all()
 
     def _oldest(self) -> Optional[Deque[Event]]:
         filled = [q for q in self._waiting.values() if q]
