@@ -147,6 +147,10 @@ COHORT_API const char *cohort_string(struct cohort_client *c, struct cohort_cont
 COHORT_API const char *cohort_object(struct cohort_client *c, struct cohort_context *x, const char *flag,
                                      const char *absent);
 
+/* A value of any type as JSON text. */
+COHORT_API const char *cohort_json(struct cohort_client *c, struct cohort_context *x, const char *flag,
+                                   const char *absent);
+
 /* How the last value of a context came about. Members may be added at the end. Texts are never NULL but for
  * the two of errors, and live until the context is evaluated again or freed. */
 struct cohort_details {

@@ -174,3 +174,11 @@ const char *cohort_object(struct cohort_client *c, struct cohort_context *x, con
     served(c, x);
     return value;
 }
+
+const char *cohort_json(struct cohort_client *c, struct cohort_context *x, const char *flag,
+                        const char *absent)
+{
+    const char *json = evaluate(c, x, flag);
+    served(c, x);
+    return json ? json : absent;
+}

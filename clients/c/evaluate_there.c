@@ -32,24 +32,30 @@ static void give_call(struct cohort_client *c, struct http *h)
         http_free(h);
 }
 
-/* After a failure the server is left alone for a while, and defaults are served at once: a program whose
- * every flag waits for the timeout stands still. */
+/* Of calls that were under way together one counts. */
+static void note_failure(struct cohort_client *c, long retry_after_s)
+{
+    int64_t now = clock_monotonic_us();
+    struct backoff *b = &c->away;
+    if (now < atomic_load(&c->not_before_us) && retry_after_s <= 0)
+        return;
+    if (++b->failures < FAILURES_UNTIL_PAUSE && retry_after_s <= 0)
+        return;
+    struct backoff pause = *b;
+    pause.failures = b->failures > FAILURES_UNTIL_PAUSE ? b->failures - FAILURES_UNTIL_PAUSE : 0;
+    atomic_store(&c->not_before_us, now + backoff_next_us(&pause, retry_after_s, client_random()));
+}
+
+/* After failures the server is left alone for a while, and defaults are served at once: a program whose every
+ * flag waits for the timeout stands still. */
 static void note_result(struct cohort_client *c, const struct http_answer *a)
 {
-    bool failed = a->status == 0 || a->status == 429 || a->status >= 500;
     pthread_mutex_lock(&c->calls_lock);
-    if (!failed) {
+    if (a->status == 0 || a->status == 429 || a->status >= 500) {
+        note_failure(c, a->retry_after_s);
+    } else {
         c->away.failures = 0;
         atomic_store(&c->not_before_us, 0);
-    } else if (a->retry_after_s > 0 || c->away.failures + 1 >= FAILURES_UNTIL_PAUSE) {
-        unsigned before = c->away.failures;
-        struct backoff b = c->away;
-        b.failures = before + 1 >= FAILURES_UNTIL_PAUSE ? before + 1 - FAILURES_UNTIL_PAUSE : 0;
-        int64_t wait_us = backoff_next_us(&b, a->retry_after_s, client_random());
-        c->away.failures = before + 1;
-        atomic_store(&c->not_before_us, clock_monotonic_us() + wait_us);
-    } else {
-        c->away.failures++;
     }
     pthread_mutex_unlock(&c->calls_lock);
 }

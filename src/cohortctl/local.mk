@@ -45,8 +45,8 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/report.c src/cohortctl/report.h \
 	src/cohortctl/request.c src/cohortctl/request.h \
 	src/cohortctl/sim_events.c src/cohortctl/sim_events.h \
-	src/cohortctl/sim_http.c src/cohortctl/sim_http.h \
 	src/cohortctl/sim_model.c src/cohortctl/sim_model.h \
+	src/cohortctl/sim_players.c src/cohortctl/sim_players.h \
 	src/cohortctl/sim_run.c src/cohortctl/sim_run.h \
 	src/cohortctl/sim_tally.c src/cohortctl/sim_tally.h \
 	src/cohortctl/suggest.c src/cohortctl/suggest.h \
@@ -58,10 +58,10 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/verify_report.c \
 	src/cohortctl/verify_units.c \
 	src/cohortctl/verify_values.c
-libcohortctl_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZLIB_CFLAGS)
+libcohortctl_a_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/clients/c $(CURL_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(ZLIB_CFLAGS)
 
 bin_PROGRAMS += cohortctl
 cohortctl_SOURCES = src/cohortctl/main.c
 cohortctl_CFLAGS = $(libcohortctl_a_CFLAGS)
-cohortctl_LDADD = libcohortctl.a libstore.a libcodec.a libbase.a libcore.a libstats.a \
+cohortctl_LDADD = libcohortctl.a clients/c/libcohort-client.a libstore.a libcodec.a libbase.a libcore.a libstats.a \
 	$(CURL_LIBS) $(PQ_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(ZLIB_LIBS) $(EVENT_LIBS) -lm

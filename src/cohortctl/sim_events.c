@@ -1,114 +1,257 @@
 #include "cohortctl/sim_events.h"
 
-#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "codec/json_in.h"
+#include "cohort_client.h"
 
-#define BATCH_EVENTS 500     /* a server takes 1,000 */
-#define BATCH_WAIT_US 100000 /* an event waits so long for company */
-#define RETRY_US 500000
+#define QUEUE_MAX 100000000 /* nothing is dropped here */
+#define BATCH_EVENTS 500
+#define FLUSH_MS 100
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 2000
 
-void sim_events_free(struct sim_events *s)
+/* One that has not happened yet. */
+struct later {
+    int64_t due_us; /* on the monotonic clock */
+    bool twice;
+    char *name, *customer;
+};
+
+struct sim_events {
+    const char *url, *key;
+    struct cohort_client *client;
+    char file[64];        /* "" without crashes */
+    pthread_mutex_t lock; /* of the heap */
+    struct later *heap;   /* the earliest first */
+    size_t n, cap;
+    uint64_t reported, twice, crashes, retries_before;
+    atomic_ulong rejected;
+    atomic_bool refused;
+    char trouble[400];
+};
+
+/* On the client's thread. */
+static void on_trouble(void *arg, const struct cohort_trouble *t)
 {
-    buffer_free(&s->pending);
-    for (int i = 0; i < SIM_BATCHES; i++)
-        buffer_free(&s->batches[i].text);
+    struct sim_events *s = arg;
+    if (t->kind == COHORT_TROUBLE_REFUSED)
+        atomic_fetch_add(&s->rejected, 1);
+    if (t->kind != COHORT_TROUBLE_KEY || atomic_load(&s->refused))
+        return;
+    snprintf(s->trouble, sizeof s->trouble, "%s", t->text);
+    atomic_store(&s->refused, true);
 }
 
-void sim_events_add(struct sim_events *s, const char *name, const char *customer, int64_t wall_us,
-                    int64_t now_us)
+static int open_client(struct sim_events *s, struct error *e)
 {
-    uint8_t id[16];
-    char uuid[37], when[28];
-    uuid7(wall_us, id);
-    uuid_format(id, uuid);
-    time_format(wall_us, when);
-    if (s->n_pending++ == 0)
-        s->since_us = now_us;
-    buffer_printf(&s->pending, "%s{\"id\":\"%s\",\"name\":\"%s\",\"units\":{\"user\":\"%s\"},\"ts\":\"%s\"}",
-                  s->pending.len ? "," : "", uuid, name, customer, when);
-}
-
-static struct sim_batch *free_batch(struct sim_events *s)
-{
-    for (int i = 0; i < SIM_BATCHES; i++)
-        if (s->batches[i].n == 0)
-            return &s->batches[i];
-    return NULL;
-}
-
-static int post(struct sim_batch *b, struct sim_http *h, struct sim_tag tag, const char *key, struct error *e)
-{
-    struct buffer body = {0};
-    buffer_add_str(&body, "[");
-    buffer_add(&body, b->text.data, b->text.len);
-    buffer_add(&body, "]", 2);
-    int rc = body.failed
-                 ? error_set(e, ERR_NOMEM, "", "out of memory")
-                 : sim_http_start(h, tag, "/v1/outcomes", key, (const char *)body.data, body.len - 1, e);
-    buffer_free(&body);
-    return rc;
-}
-
-int sim_events_send(struct sim_events *s, struct sim_http *h, int kind, const char *key, int64_t now_us,
-                    bool flush, struct error *e)
-{
-    struct sim_batch *b = free_batch(s);
-    bool due = flush || s->n_pending >= BATCH_EVENTS || now_us - s->since_us >= BATCH_WAIT_US;
-    if (s->n_pending == 0 || !b || !due || now_us < s->retry_us || sim_http_room(h) == 0)
+    struct cohort_error why;
+    struct cohort_options o = cohort_options(s->url, s->key);
+    o.timeout_ms = 30000;
+    o.queue_max = QUEUE_MAX;
+    o.batch_max = BATCH_EVENTS;
+    o.flush_ms = FLUSH_MS;
+    o.backoff_min_ms = BACKOFF_MIN_MS;
+    o.backoff_max_ms = BACKOFF_MAX_MS;
+    o.queue_file = s->file[0] ? s->file : NULL;
+    o.on_trouble = on_trouble;
+    o.arg = s;
+    if (cohort_open(&s->client, &o, &why) == COHORT_OK)
         return 0;
-    buffer_free(&b->text);
-    b->text = s->pending;
-    b->n = s->n_pending;
-    s->pending = (struct buffer){0};
-    s->n_pending = 0;
-    return post(b, h, (struct sim_tag){kind, (uint64_t)(b - s->batches)}, key, e);
+    return error_set(e, ERR_INVALID, "", "%s", why.text);
 }
 
-/* Back in front of what waits. An event keeps its id and time, so that a second arrival changes nothing. */
-static void put_back(struct sim_events *s, struct sim_batch *b, int64_t now_us)
+int sim_events_open(struct sim_events **out, const char *url, const char *key, bool crashes, struct error *e)
 {
-    if (s->pending.len > 0) {
-        buffer_add_str(&b->text, ",");
-        buffer_add(&b->text, s->pending.data, s->pending.len);
-    }
-    buffer_free(&s->pending);
-    s->pending = b->text;
-    s->n_pending += b->n;
-    s->since_us = now_us;
-    s->retry_us = now_us + RETRY_US;
-    *b = (struct sim_batch){.n = 0};
-}
-
-int sim_events_answer(struct sim_events *s, uint64_t number, long status, const char *text, size_t len,
-                      int64_t now_us, struct sim_tally *t, struct error *e)
-{
-    struct sim_batch *b = &s->batches[number];
-    if (status == 0 || status == 429 || status >= 500) {
-        put_back(s, b, now_us);
-        return 0;
-    }
-    json_t *answer = json_loadb(text, len, 0, NULL);
-    const char *why = json_string_value(json_object_get(answer, "detail"));
+    struct sim_events *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_set(e, ERR_NOMEM, "", "out of memory");
+    s->url = url;
+    s->key = key;
+    pthread_mutex_init(&s->lock, NULL);
     int rc = 0;
-    if (status == 202) {
-        t->accepted += (uint64_t)json_integer_value(json_object_get(answer, "accepted"));
-        t->rejected += (uint64_t)json_integer_value(json_object_get(answer, "rejected"));
-    } else {
-        rc = error_set(e, ERR_INVALID, "/v1/outcomes", "answered %ld: %s", status,
-                       why ? why : "no reason given");
+    if (crashes) {
+        strcpy(s->file, "/tmp/cohortctl-events.XXXXXX");
+        int fd = mkstemp(s->file);
+        if (fd >= 0)
+            close(fd);
+        else
+            rc = error_set(e, ERR_IO, s->file, "the events' file can't be made");
     }
-    json_decref(answer);
-    b->n = 0;
+    if (rc == 0)
+        rc = open_client(s, e);
+    if (rc < 0)
+        sim_events_close(s);
+    else
+        *out = s;
     return rc;
 }
 
-unsigned sim_events_open(const struct sim_events *s)
+static void free_later(struct later *v)
 {
-    unsigned n = s->n_pending;
-    for (int i = 0; i < SIM_BATCHES; i++)
-        n += s->batches[i].n;
-    return n;
+    free(v->name);
+    free(v->customer);
+}
+
+void sim_events_close(struct sim_events *s)
+{
+    if (!s)
+        return;
+    cohort_close(s->client, 0);
+    for (size_t i = 0; i < s->n; i++)
+        free_later(&s->heap[i]);
+    if (s->file[0])
+        unlink(s->file);
+    pthread_mutex_destroy(&s->lock);
+    free(s->heap);
+    free(s);
+}
+
+/* --- the heap --- */
+
+static void swap(struct sim_events *s, size_t a, size_t b)
+{
+    struct later v = s->heap[a];
+    s->heap[a] = s->heap[b];
+    s->heap[b] = v;
+}
+
+static int put(struct sim_events *s, struct later v)
+{
+    if (s->n == s->cap) {
+        size_t cap = s->cap ? 2 * s->cap : 256;
+        struct later *more = realloc(s->heap, cap * sizeof *more);
+        if (!more)
+            return ERR_NOMEM;
+        s->heap = more;
+        s->cap = cap;
+    }
+    s->heap[s->n] = v;
+    for (size_t i = s->n++; i > 0 && s->heap[i].due_us < s->heap[(i - 1) / 2].due_us; i = (i - 1) / 2)
+        swap(s, i, (i - 1) / 2);
+    return 0;
+}
+
+static bool take(struct sim_events *s, int64_t now_us, struct later *out)
+{
+    if (s->n == 0 || s->heap[0].due_us > now_us)
+        return false;
+    *out = s->heap[0];
+    s->heap[0] = s->heap[--s->n];
+    for (size_t i = 0;;) {
+        size_t least = i, left = 2 * i + 1, right = left + 1;
+        if (left < s->n && s->heap[left].due_us < s->heap[least].due_us)
+            least = left;
+        if (right < s->n && s->heap[right].due_us < s->heap[least].due_us)
+            least = right;
+        if (least == i)
+            return true;
+        swap(s, i, least);
+        i = least;
+    }
+}
+
+int sim_events_add(struct sim_events *s, const char *name, const char *customer, int64_t delay_us, bool twice,
+                   struct error *e)
+{
+    struct later v = {.due_us = clock_monotonic_us() + delay_us,
+                      .twice = twice,
+                      .name = strdup(name),
+                      .customer = strdup(customer)};
+    int rc = ERR_NOMEM;
+    if (v.name && v.customer) {
+        pthread_mutex_lock(&s->lock);
+        rc = put(s, v);
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (rc == 0)
+        return 0;
+    free_later(&v);
+    return error_set(e, ERR_NOMEM, "", "out of memory");
+}
+
+/* --- reporting --- */
+
+static bool report(struct sim_events *s, const struct later *v)
+{
+    uint8_t bytes[16];
+    char id[37];
+    int64_t now_us = clock_wall_us();
+    struct cohort_context *who = cohort_context_new(v->customer);
+    uuid7(now_us, bytes);
+    uuid_format(bytes, id);
+    const struct cohort_outcome o = {.size = sizeof o, .name = v->name, .id = id, .ts_us = now_us};
+    bool ok = who && cohort_track_outcome(s->client, who, &o) == COHORT_OK;
+    s->reported += ok;
+    if (ok && v->twice) {
+        ok = cohort_track_outcome(s->client, who, &o) == COHORT_OK;
+        s->reported += ok;
+        s->twice += ok;
+    }
+    cohort_context_free(who);
+    return ok;
+}
+
+int sim_events_run(struct sim_events *s, bool all, struct error *e)
+{
+    struct later v;
+    int64_t now_us = all ? INT64_MAX : clock_monotonic_us();
+    for (bool ok = true;;) {
+        pthread_mutex_lock(&s->lock);
+        bool due = take(s, now_us, &v);
+        pthread_mutex_unlock(&s->lock);
+        if (!due)
+            return 0;
+        ok = report(s, &v);
+        free_later(&v);
+        if (!ok)
+            return error_set(e, ERR_NOMEM, "", "out of memory");
+    }
+}
+
+static uint64_t retries(const struct sim_events *s)
+{
+    struct cohort_stats stats = {.size = sizeof stats};
+    cohort_stats(s->client, &stats);
+    return s->retries_before + stats.failures;
+}
+
+int sim_events_crash(struct sim_events *s, struct error *e)
+{
+    s->retries_before = retries(s);
+    cohort_close(s->client, 0);
+    s->client = NULL;
+    s->crashes++;
+    return open_client(s, e);
+}
+
+bool sim_events_flush(struct sim_events *s, unsigned ms)
+{
+    return cohort_flush(s->client, ms) == COHORT_OK;
+}
+
+void sim_events_counts(struct sim_events *s, struct sim_events_counts *out)
+{
+    struct cohort_stats stats = {.size = sizeof stats};
+    cohort_stats(s->client, &stats);
+    uint64_t rejected = atomic_load(&s->rejected);
+    pthread_mutex_lock(&s->lock);
+    *out = (struct sim_events_counts){.accepted = s->reported - stats.waiting - rejected,
+                                      .rejected = rejected,
+                                      .waiting = stats.waiting + s->n,
+                                      .twice = s->twice,
+                                      .retries = retries(s),
+                                      .crashes = s->crashes};
+    pthread_mutex_unlock(&s->lock);
+}
+
+const char *sim_events_trouble(const struct sim_events *s)
+{
+    return atomic_load(&s->refused) ? s->trouble : NULL;
 }

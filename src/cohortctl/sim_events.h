@@ -1,44 +1,45 @@
-/* The simulated customers' events: gathered, sent in batches, sent again when the server could not take them.
- */
+/* The simulated customers' events on their way to the server, through libcohort-client: some happen later,
+ * some are reported twice, and the program that reports them can crash. */
 #ifndef COHORT_COHORTCTL_SIM_EVENTS_H
 #define COHORT_COHORTCTL_SIM_EVENTS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
-#include "cohortctl/sim_http.h"
-#include "cohortctl/sim_tally.h"
+#include "core/error.h"
 
-#define SIM_BATCHES 4 /* in flight at most */
+struct sim_events;
 
-/* Zero-initialised is empty. */
-struct sim_events {
-    struct buffer pending; /* JSON objects with commas between */
-    unsigned n_pending;
-    int64_t since_us; /* of the oldest pending one, monotonic */
-    int64_t retry_us; /* nothing is sent before */
-    struct sim_batch {
-        struct buffer text;
-        unsigned n; /* events; 0: this place is free */
-    } batches[SIM_BATCHES];
+struct sim_events_counts {
+    uint64_t accepted, rejected; /* of those reported, those reported twice counted twice */
+    uint64_t waiting;            /* not happened yet, or not answered yet */
+    uint64_t twice, retries, crashes;
 };
 
-void sim_events_free(struct sim_events *s);
+/* url and key: of the server; both must outlive it. crashes: whether sim_events_crash will be called: events
+ * then wait in a file of the system's temporary directory. */
+int sim_events_open(struct sim_events **out, const char *url, const char *key, bool crashes, struct error *e);
+/* What was not sent is lost. NULL is fine. */
+void sim_events_close(struct sim_events *s);
 
-/* One outcome of that customer, now. */
-void sim_events_add(struct sim_events *s, const char *name, const char *customer, int64_t wall_us,
-                    int64_t now_us);
+/* An outcome of that customer, delay_us from now; twice: it is reported two times, as a program might that
+ * tried again by itself. Any thread. */
+int sim_events_add(struct sim_events *s, const char *name, const char *customer, int64_t delay_us, bool twice,
+                   struct error *e);
 
-/* Sends a batch when one is due (or `flush`) and there is a place; kind: of the call's tag. */
-int sim_events_send(struct sim_events *s, struct sim_http *h, int kind, const char *key, int64_t now_us,
-                    bool flush, struct error *e);
+/* Reports what has happened by now. all: does not wait for the rest to happen. */
+int sim_events_run(struct sim_events *s, bool all, struct error *e);
 
-/* A batch's answer: counts it, or keeps the batch for another try. An error when the key is refused. */
-int sim_events_answer(struct sim_events *s, uint64_t number, long status, const char *text, size_t len,
-                      int64_t now_us, struct sim_tally *t, struct error *e);
+/* The reporting program ends, whatever it was doing, and another begins with what was left. */
+int sim_events_crash(struct sim_events *s, struct error *e);
 
-/* Events that are not answered yet. */
-unsigned sim_events_open(const struct sim_events *s);
+/* Sends what was reported; false: not all of it is answered within that time. */
+bool sim_events_flush(struct sim_events *s, unsigned ms);
+
+void sim_events_counts(struct sim_events *s, struct sim_events_counts *out);
+
+/* NULL, or the server's words when it refuses the key. */
+const char *sim_events_trouble(const struct sim_events *s);
 
 #endif

@@ -1,5 +1,6 @@
 #include "cohortctl/sim_model.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "cohortctl/values.h"
@@ -83,12 +84,27 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* Of [0, 1): the customer's own number for that metric and purpose. */
+static double draw(const struct sim_model *m, uint64_t customer, size_t metric, uint64_t purpose)
+{
+    return (double)(mix(mix(mix(m->seed) ^ customer) ^ (metric + (purpose << 32))) >> 11) * 0x1p-53;
+}
+
+int64_t sim_model_delay_us(const struct sim_model *m, uint64_t customer, size_t metric, double mean_s)
+{
+    return (int64_t)(-log1p(-draw(m, customer, metric, 1)) * mean_s * 1e6);
+}
+
+bool sim_model_twice(const struct sim_model *m, uint64_t customer, size_t metric, double share)
+{
+    return draw(m, customer, metric, 2) < share;
+}
+
 bool sim_model_happens(const struct sim_model *m, uint64_t customer, const char *variant, size_t metric)
 {
     double p = m->metrics[metric].base;
     for (size_t i = 0; i < m->n_effects && variant; i++)
         if (m->effects[i].metric == metric && strcmp(m->effects[i].variant, variant) == 0)
             p *= m->effects[i].multiplier;
-    uint64_t r = mix(mix(mix(m->seed) ^ customer) ^ metric);
-    return (double)(r >> 11) * 0x1p-53 < p;
+    return draw(m, customer, metric, 0) < p;
 }

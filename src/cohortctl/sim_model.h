@@ -33,6 +33,11 @@ struct sim_model {
 int sim_model_init(struct sim_model *m, uint64_t seed, const struct cli_list *base,
                    const struct cli_list *effects, struct error *e);
 
+/* How long after the answer it happens: exponentially distributed, microseconds. */
+int64_t sim_model_delay_us(const struct sim_model *m, uint64_t customer, size_t metric, double mean_s);
+/* Whether it is reported twice, by that share of all. */
+bool sim_model_twice(const struct sim_model *m, uint64_t customer, size_t metric, double share);
+
 /* Whether customer (from 1), having been served variant (NULL: the fallback), does what the metric counts. */
 bool sim_model_happens(const struct sim_model *m, uint64_t customer, const char *variant, size_t metric);
 

@@ -1,61 +1,55 @@
 #include "cohortctl/sim_run.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cohortctl/client.h"
 #include "cohortctl/sim_events.h"
-#include "cohortctl/sim_http.h"
+#include "cohortctl/sim_players.h"
 #include "cohortctl/table.h"
 
 #define SECOND_US INT64_C(1000000)
 #define POLL_US (SECOND_US / 2)
+#define STEP_US 5000
 #define LINE_US (SECOND_US / 5)        /* of the live line on a terminal */
 #define LINE_RARELY_US (5 * SECOND_US) /* in a file */
-#define FAILURES_MAX 50                /* in a row */
-#define GIVE_UP_US (30 * SECOND_US)    /* without an answer about the last events */
+#define GIVE_UP_US (10 * SECOND_US)    /* without a single answer */
+#define EVENTS_MS 30000                /* for the answers about the last events */
 
 #define SERVED_US (5 * SECOND_US) /* a flag committed just now is served within a second */
 #define TRY_US (SECOND_US / 10)
 
-enum kind { EVALUATE, REPORT, POLL };
-
 struct sim {
     const struct sim_plan *plan;
-    struct sim_tally *tally;
-    struct sim_http *http;
-    struct sim_events events;
-    int64_t start_us, poll_us, line_us;
-    uint64_t started;
-    unsigned evaluating, failures_in_row;
-    bool polling, terminal;
+    struct sim_tally *tally; /* under lock while there are players */
+    struct sim_events *events;
+    struct client *reader; /* of the experiment; the main thread's */
+    pthread_mutex_t lock;  /* of all below */
+    pthread_cond_t turn;
+    int64_t start_us, poll_us, line_us, answered_us;
+    uint64_t started, crashes;
+    unsigned busy;
+    bool terminal;
     bool ready;         /* a customer was answered: the flag is served */
     int64_t not_before; /* no customer is sent before */
     struct error error; /* the first one; code 0: none */
 };
-
-static void customer_id(const struct sim *s, uint64_t number, char *out, size_t cap)
-{
-    snprintf(out, cap, "%s%06" PRIu64, s->plan->prefix, number);
-}
 
 static double elapsed(const struct sim *s)
 {
     return (double)(clock_monotonic_us() - s->start_us) / (double)SECOND_US;
 }
 
-static const char *text_of(const json_t *o, const char *member)
-{
-    return json_string_value(json_object_get(o, member));
-}
-
 /* The first customer that was sent back because the experiment had stopped. */
 static void note_stop(struct sim *s, const char *reason)
 {
     struct sim_tally *t = s->tally;
-    if (t->stopped || !reason || (strcmp(reason, "GUARD_STOP") != 0 && strcmp(reason, "STOPPED") != 0))
+    if (t->stopped || (strcmp(reason, "GUARD_STOP") != 0 && strcmp(reason, "STOPPED") != 0))
         return;
     t->stopped = true;
     t->stop_customers = t->customers;
@@ -67,120 +61,131 @@ static void note_stop(struct sim *s, const char *reason)
 /* Lives on: what the customer does with what it was served. */
 static void act(struct sim *s, uint64_t number, const char *variant)
 {
-    const struct sim_model *m = &s->plan->model;
+    const struct sim_plan *p = s->plan;
+    const struct sim_model *m = &p->model;
     struct sim_arm *arm = sim_tally_arm(s->tally, variant);
     char id[SIM_NAME_MAX + 32];
     if (!arm) {
-        error_set(&s->error, ERR_LIMIT, s->plan->flag, "served more than %d variants", SIM_VARIANTS_MAX);
+        error_set(&s->error, ERR_LIMIT, p->flag, "served more than %d variants", SIM_VARIANTS_MAX);
         return;
     }
-    customer_id(s, number, id, sizeof id);
+    sim_customer_id(p->prefix, number, id, sizeof id);
     arm->customers++;
     s->tally->customers++;
     for (size_t i = 0; i < m->n_metrics; i++)
         if (sim_model_happens(m, number, variant, i)) {
-            sim_events_add(&s->events, m->metrics[i].name, id, clock_wall_us(), clock_monotonic_us());
+            sim_events_add(s->events, m->metrics[i].name, id, sim_model_delay_us(m, number, i, p->delay_s),
+                           sim_model_twice(m, number, i, p->twice), &s->error);
             arm->events[i]++;
         }
 }
 
 /* The first customer asks again while a flag made just now is on its way to the server. */
-static bool ask_again(struct sim *s, long status)
+static bool ask_again(struct sim *s, const char *error)
 {
-    if (s->ready || status != 404 || clock_monotonic_us() - s->start_us > SERVED_US)
+    if (s->ready || strcmp(error, "FLAG_NOT_FOUND") != 0 || clock_monotonic_us() - s->start_us > SERVED_US)
         return false;
     s->started = 0;
     s->not_before = clock_monotonic_us() + TRY_US;
     return true;
 }
 
-static void evaluated(struct sim *s, uint64_t number, long status, const char *text, size_t len)
+/* A server that is away comes back; one that says no will say it again. */
+static void no_answer(struct sim *s, const struct cohort_details *d)
 {
-    json_t *answer = status > 0 ? json_loadb(text, len, 0, NULL) : NULL;
-    const json_t *metadata = json_object_get(answer, "metadata");
-    const char *reason = text_of(metadata, "reason"), *why = text_of(answer, "errorDetails");
-    s->evaluating--;
-    if (status == 200 && reason) {
-        bool drawn = strcmp(reason, "VARIANT") == 0;
+    int64_t now = clock_monotonic_us();
+    if (strcmp(d->error, "GENERAL") != 0) {
+        error_set(&s->error, ERR_INVALID, s->plan->flag, "the server answered: %s", d->error_text);
+        return;
+    }
+    s->tally->failed++;
+    s->not_before = now + TRY_US;
+    if (now - s->answered_us > GIVE_UP_US)
+        error_set(&s->error, ERR_UNAVAILABLE, s->plan->url, "nobody got an answer for %d s: %s",
+                  (int)(GIVE_UP_US / SECOND_US), d->error_text);
+}
+
+static void answered(void *arg, uint64_t number, const struct cohort_details *d)
+{
+    struct sim *s = arg;
+    pthread_mutex_lock(&s->lock);
+    s->busy--;
+    if (!d->error) {
         if (!s->ready)
             s->start_us = clock_monotonic_us();
         s->ready = true;
-        s->failures_in_row = 0;
-        note_stop(s, reason);
-        act(s, number, drawn ? text_of(answer, "variant") : NULL);
-    } else if (ask_again(s, status)) {
-        s->failures_in_row = 0;
-    } else if (status >= 400 && status < 500 && status != 429) {
-        error_set(&s->error, ERR_INVALID, s->plan->flag, "the server answered %ld: %s", status,
-                  why ? why : "no reason given");
-    } else {
-        s->tally->failed++;
-        if (++s->failures_in_row == FAILURES_MAX)
-            error_set(&s->error, ERR_UNAVAILABLE, s->plan->url, "%u customers in a row got no answer: %s",
-                      s->failures_in_row, status > 0 ? "it is overloaded" : text);
+        s->answered_us = clock_monotonic_us();
+        note_stop(s, d->reason);
+        act(s, number, strcmp(d->reason, "VARIANT") == 0 ? d->variant : NULL);
+    } else if (!ask_again(s, d->error) && s->error.code == 0) {
+        no_answer(s, d);
     }
-    json_decref(answer);
-}
-
-static void polled(struct sim *s, long status, const char *text, size_t len)
-{
-    json_t *answer = status == 200 ? json_loadb(text, len, 0, NULL) : NULL;
-    json_t *stop = json_object_get(answer, "stop");
-    s->polling = false;
-    if (json_is_object(stop) && !s->tally->stop)
-        s->tally->stop = json_incref(stop);
-    json_decref(answer);
-}
-
-static void done(void *arg, struct sim_tag tag, long status, const char *text, size_t len)
-{
-    struct sim *s = arg;
-    if (tag.kind == EVALUATE)
-        evaluated(s, tag.number, status, text, len);
-    else if (tag.kind == POLL)
-        polled(s, status, text, len);
-    else if (s->error.code == 0)
-        sim_events_answer(&s->events, tag.number, status, text, len, clock_monotonic_us(), s->tally,
-                          &s->error);
+    pthread_cond_broadcast(&s->turn);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* How many customers should have come by now. */
 static uint64_t due(const struct sim *s)
 {
     const struct sim_plan *p = s->plan;
+    if (clock_monotonic_us() < s->not_before)
+        return 0;
     if (!s->ready)
-        return clock_monotonic_us() >= s->not_before ? 1 : 0;
+        return 1;
     double so_far = p->rate > 0 ? elapsed(s) * p->rate + 1 : (double)p->customers;
     return so_far < (double)p->customers ? (uint64_t)so_far : (uint64_t)p->customers;
 }
 
-static int start_customers(struct sim *s, struct error *e)
+static bool over(const struct sim *s)
 {
-    char path[400], id[SIM_NAME_MAX + 32], body[512];
-    uint64_t until = due(s);
-    snprintf(path, sizeof path, "/ofrep/v1/evaluate/flags/%s", s->plan->flag);
-    while (s->started < until && s->evaluating < s->plan->connections) {
-        customer_id(s, ++s->started, id, sizeof id);
-        int n = snprintf(body, sizeof body, "{\"context\":{\"targetingKey\":\"%s\"}}", id);
-        int rc = sim_http_start(s->http, (struct sim_tag){EVALUATE, s->started}, path, s->plan->client_key,
-                                body, (size_t)n, e);
-        if (rc < 0)
-            return rc;
-        s->evaluating++;
-    }
-    return 0;
+    return s->error.code != 0 || (s->started >= (uint64_t)s->plan->customers && s->busy == 0);
 }
 
-static int start_poll(struct sim *s, struct error *e)
+/* Until a customer is due, or one has been answered, which may be what the others wait for. */
+static void wait_turn(struct sim *s)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_nsec += 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000;
+    }
+    pthread_cond_timedwait(&s->turn, &s->lock, &t);
+}
+
+static uint64_t next(void *arg)
+{
+    struct sim *s = arg;
+    uint64_t number = 0;
+    pthread_mutex_lock(&s->lock);
+    while (!over(s) && s->started >= due(s))
+        wait_turn(s);
+    if (!over(s)) {
+        number = ++s->started;
+        s->busy++;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return number;
+}
+
+/* Whether the experiment has stopped, and why. Not being told is no reason to end. */
+static void poll(struct sim *s)
 {
     char path[400];
+    json_t *doc = NULL;
+    struct error ignored;
     int64_t now = clock_monotonic_us();
-    if (s->polling || s->tally->stop || now < s->poll_us)
-        return 0;
-    s->polling = true;
+    if (s->tally->stop || now < s->poll_us)
+        return;
     s->poll_us = now + POLL_US;
     snprintf(path, sizeof path, "/v1/experiments/%s", s->plan->experiment);
-    return sim_http_start(s->http, (struct sim_tag){POLL, 0}, path, s->plan->read_key, NULL, 0, e);
+    if (client_json(s->reader, "GET", path, NULL, &doc, &ignored) != 0)
+        return;
+    json_t *stop = json_object_get(doc, "stop");
+    if (json_is_object(stop))
+        s->tally->stop = json_incref(stop);
+    json_decref(doc);
 }
 
 /* A line that wraps could not be written over. */
@@ -219,56 +224,122 @@ static void show_stop(struct sim *s, bool *shown)
             s->tally->stop_seconds, s->tally->stop_reason, s->terminal ? "\033[K" : "");
 }
 
-static int step(struct sim *s, bool flush, struct error *e)
+/* The reporting program ends at equal distances over the customers. */
+static bool crash_due(const struct sim *s)
 {
-    int rc = flush ? 0 : start_customers(s, e);
-    if (rc == 0)
-        rc = start_poll(s, e);
-    if (rc == 0)
-        rc =
-            sim_events_send(&s->events, s->http, REPORT, s->plan->events_key, clock_monotonic_us(), flush, e);
-    if (rc == 0)
-        rc = sim_http_run(s->http, 5, e);
-    if (rc == 0 && s->error.code != 0) {
-        *e = s->error;
-        rc = e->code;
-    }
+    const struct sim_plan *p = s->plan;
+    return s->crashes < (uint64_t)p->crashes &&
+           s->tally->customers * (uint64_t)(p->crashes + 1) >= (s->crashes + 1) * (uint64_t)p->customers;
+}
+
+static int report(struct sim *s, struct error *e)
+{
+    const char *trouble;
+    pthread_mutex_lock(&s->lock);
+    bool crash = crash_due(s);
+    s->crashes += crash;
+    pthread_mutex_unlock(&s->lock);
+    int rc = sim_events_run(s->events, false, e);
+    if (rc == 0 && crash)
+        rc = sim_events_crash(s->events, e);
+    if (rc == 0 && (trouble = sim_events_trouble(s->events)) != NULL)
+        rc = error_set(e, ERR_INVALID, "/v1/outcomes", "the server answered: %s", trouble);
+    return rc;
+}
+
+/* What only the main thread does, while the players play. */
+static int step(struct sim *s, bool *shown, struct error *e)
+{
+    struct sim_events_counts counts;
+    int rc = report(s, e);
+    poll(s);
+    sim_events_counts(s->events, &counts);
+    pthread_mutex_lock(&s->lock);
+    s->tally->accepted = counts.accepted;
+    s->tally->rejected = counts.rejected;
+    show_stop(s, shown);
+    show_line(s, false);
+    if (rc < 0 && s->error.code == 0)
+        s->error = *e;
+    pthread_mutex_unlock(&s->lock);
     return rc;
 }
 
 static int play(struct sim *s, struct error *e)
 {
-    bool shown = false;
+    const struct timespec pause = {0, STEP_US * 1000};
+    bool shown = false, done = false;
     int rc = 0;
-    while (rc == 0 && (s->started < (uint64_t)s->plan->customers || s->evaluating > 0)) {
-        rc = step(s, false, e);
-        show_stop(s, &shown);
-        show_line(s, false);
+    while (!done) {
+        rc = step(s, &shown, e);
+        pthread_mutex_lock(&s->lock);
+        done = over(s);
+        pthread_mutex_unlock(&s->lock);
+        if (!done)
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
     s->tally->seconds = elapsed(s);
-    if (rc == 0)
-        show_line(s, true);
-    int64_t until = clock_monotonic_us() + GIVE_UP_US;
-    while (rc == 0 && (sim_events_open(&s->events) > 0 || s->polling)) {
-        rc = step(s, true, e);
-        if (rc == 0 && clock_monotonic_us() > until)
-            rc = error_set(e, ERR_UNAVAILABLE, s->plan->url, "%u events were not accepted within 30 s",
-                           sim_events_open(&s->events));
+    if (s->error.code != 0) {
+        *e = s->error;
+        return e->code;
     }
+    show_line(s, true);
     return rc;
 }
 
-int sim_run(const struct sim_plan *p, struct sim_tally *t, struct error *e)
+/* What is still to happen, and to be answered. */
+static int finish(struct sim *s, struct error *e)
 {
-    struct sim s = {.plan = p, .tally = t, .terminal = isatty(STDERR_FILENO) == 1};
+    const struct timespec pause = {0, STEP_US * 1000};
+    struct sim_events_counts counts;
+    struct sim_tally *t = s->tally;
+    int rc = sim_events_run(s->events, false, e);
+    for (sim_events_counts(s->events, &counts); rc == 0 && counts.waiting > 0;
+         sim_events_counts(s->events, &counts)) {
+        int64_t from = clock_monotonic_us();
+        while (rc == 0 && !sim_events_flush(s->events, 50) &&
+               clock_monotonic_us() - from < EVENTS_MS * INT64_C(1000))
+            rc = report(s, e);
+        rc = rc < 0 ? rc : report(s, e);
+        if (rc == 0 && clock_monotonic_us() - from >= EVENTS_MS * INT64_C(1000))
+            rc = error_set(e, ERR_UNAVAILABLE, s->plan->url,
+                           "%" PRIu64 " events were not accepted within 30 s", counts.waiting);
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+    }
+    t->accepted = counts.accepted;
+    t->rejected = counts.rejected;
+    t->twice = counts.twice;
+    t->retries = counts.retries;
+    t->crashes = counts.crashes;
+    s->poll_us = 0;
+    poll(s);
+    return rc;
+}
+
+int sim_run(const struct sim_plan *p, struct client *reader, struct sim_tally *t, struct error *e)
+{
+    struct sim s = {.plan = p, .tally = t, .reader = reader, .terminal = isatty(STDERR_FILENO) == 1};
+    const struct sim_players_calls calls = {&s, next, answered};
+    struct sim_players *players = NULL;
     *t = (struct sim_tally){.wanted = (uint64_t)p->customers};
-    int rc = sim_http_new(&s.http, p->url, (unsigned)p->connections + SIM_BATCHES + 1, done, &s, e);
+    int rc = sim_events_open(&s.events, p->url, p->events_key, p->crashes > 0, e);
     if (rc < 0)
         return rc;
-    s.start_us = clock_monotonic_us();
+    pthread_mutex_init(&s.lock, NULL);
+    pthread_cond_init(&s.turn, NULL);
+    s.start_us = s.answered_us = clock_monotonic_us();
     s.line_us = s.start_us + LINE_US;
-    rc = play(&s, e);
-    sim_http_free(s.http);
-    sim_events_free(&s.events);
+    rc = sim_players_start(&players, (unsigned)p->connections, p->url, p->client_key, p->flag, p->prefix,
+                           &calls, e);
+    if (rc < 0)
+        s.error = *e;
+    else
+        rc = play(&s, e);
+    sim_players_end(players);
+    if (rc == 0)
+        rc = finish(&s, e);
+    sim_events_close(s.events);
+    pthread_cond_destroy(&s.turn);
+    pthread_mutex_destroy(&s.lock);
     return rc;
 }

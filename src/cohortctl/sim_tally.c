@@ -82,6 +82,12 @@ int sim_tally_print(const struct sim_tally *t, const struct sim_model *m, FILE *
     fprintf(out, "; %s events accepted", table_thousands((long long)t->accepted, a));
     if (t->rejected > 0)
         fprintf(out, ", %s rejected", table_thousands((long long)t->rejected, a));
+    if (t->twice > 0)
+        fprintf(out, "; %s were reported twice", table_thousands((long long)t->twice, a));
+    if (t->retries > 0)
+        fprintf(out, "; %s requests had to be sent again", table_thousands((long long)t->retries, a));
+    if (t->crashes > 0)
+        fprintf(out, "; %s crashes of the reporter", table_thousands((long long)t->crashes, a));
     fputs("\n", out);
     int rc = print_arms(t, m, out);
     if (t->stopped)
@@ -114,8 +120,10 @@ json_t *sim_tally_json(const struct sim_tally *t, const struct sim_model *m)
     if (t->stopped)
         first = json_pack("{s:I, s:f, s:s}", "customers", (json_int_t)t->stop_customers, "seconds",
                           t->stop_seconds, "reason", t->stop_reason);
-    return json_pack("{s:I, s:I, s:f, s:I, s:I, s:o, s:o, s:O?}", "customers", (json_int_t)t->customers,
-                     "failed", (json_int_t)t->failed, "seconds", t->seconds, "accepted",
-                     (json_int_t)t->accepted, "rejected", (json_int_t)t->rejected, "served", arms_json(t, m),
-                     "fallback_since", first, "stop", t->stop);
+    return json_pack("{s:I, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:O?}", "customers",
+                     (json_int_t)t->customers, "failed", (json_int_t)t->failed, "seconds", t->seconds,
+                     "accepted", (json_int_t)t->accepted, "rejected", (json_int_t)t->rejected, "twice",
+                     (json_int_t)t->twice, "retries", (json_int_t)t->retries, "crashes",
+                     (json_int_t)t->crashes, "served", arms_json(t, m), "fallback_since", first, "stop",
+                     t->stop);
 }

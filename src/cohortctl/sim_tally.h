@@ -12,6 +12,7 @@
 struct sim_tally {
     uint64_t wanted, customers, failed; /* asked for, answered, not answered */
     uint64_t accepted, rejected;        /* events */
+    uint64_t twice, retries, crashes; /* events reported twice; requests that failed; reporters that ended */
     struct sim_arm {
         char name[SIM_NAME_MAX + 1]; /* "(fallback)" for customers without a variant */
         uint64_t customers, events[SIM_METRICS_MAX];

@@ -24,3 +24,10 @@ tests_bench_plan_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
 
 # The roll-up beside counting everything again.
 EXTRA_DIST += tests/bench/rollup.sh tests/bench/rollup.sql
+
+# Local decisions beside HTTP and beside another SDK: make tests/bench/local_decisions, in a build with -O2.
+EXTRA_PROGRAMS += tests/bench/local_decisions
+EXTRA_DIST += tests/bench/local_decisions.py tests/bench/local_decisions.mjs
+tests_bench_local_decisions_SOURCES = tests/bench/local_decisions.c
+tests_bench_local_decisions_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/clients/c
+tests_bench_local_decisions_LDADD = clients/c/libcohort-client.a $(client_libs)

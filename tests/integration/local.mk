@@ -18,7 +18,7 @@ tests_integration_draws_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
 tests_integration_draws_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
 api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integration/definitions.py \
 	tests/integration/stops.py tests/integration/assignments.py tests/integration/ramps.py
-api_tests += tests/integration/clients.py
+api_tests += tests/integration/clients.py tests/integration/simulate.py
 api_tests += tests/integration/alone.py
 api_tests += tests/integration/trouble.py
 api_tests += tests/integration/webhooks.py tests/integration/segments.py

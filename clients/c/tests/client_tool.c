@@ -89,6 +89,8 @@ static json_t *value_of(const json_t *in, const char *flag)
             cohort_integer(client, who, flag, json_integer_value(json_object_get(in, "absent"))));
     if (strcmp(type, "number") == 0)
         return json_real(cohort_number(client, who, flag, json_number_value(json_object_get(in, "absent"))));
+    if (strcmp(type, "json") == 0)
+        return json_string(cohort_json(client, who, flag, absent));
     return json_string(strcmp(type, "string") == 0 ? cohort_string(client, who, flag, absent)
                                                    : cohort_object(client, who, flag, absent));
 }

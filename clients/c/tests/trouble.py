@@ -30,6 +30,9 @@ def types(c):
                                    ("quoted", "", "a \"b\" \\ \u00e9\n")):
             got = client.value(flag, absent)
             c.equal(f"{flag} as {type(absent).__name__}", (got["value"], got["error"], got["is_absent"]), (want, None, False))
+        for flag, want in (("on", True), ("text", "hello"), ("price", 5.0), ("layout", {"a": [1, 2]})):
+            client("context", user="c-1")
+            c.equal(f"{flag} as JSON", json.loads(client("value", type="json", flag=flag, absent="null")["value"]), want)
         got = client.value("layout", {"none": 1})
         c.equal("an object", json.loads(got["value"]), {"a": [1, 2]})
         c.equal("details are typed", (got["phase"], got["propensity"], got["inclusion"], got["variant"], got["reason"],
@@ -189,7 +192,7 @@ def certificates(c):
         return
     info = json.loads(line)
     for what, ca in (("of nobody we trust", None), ("for another name", info["ca"])):
-        with Client(info["url"], **QUICK, **({"ca_file": ca} if ca else {})) as client:
+        with Client(info["url"], **{**QUICK, "timeout_ms": 20000}, **({"ca_file": ca} if ca else {})) as client:
             got = client.value("text", "mine")
             client("track", name="event-0")
             until(lambda: client("stats")["failures"] >= 2, "tries")
