@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { test } from 'node:test';
 
 import { backoff, cohortMetadata, exposureFields, outcomeFields, PACE, retryAfter, ServerClock, unitsOf, UuidMaker }
   from '@cohortd/client-core';
 
-const random = (bytes) => globalThis.crypto.getRandomValues(bytes);
+const random = (bytes) => webcrypto.getRandomValues(bytes);
 
 test('ids are UUIDs of version 7 with the time in front', () => {
   const id = new UuidMaker(random).make(0x0199_a3f0_7c1e);

@@ -1,18 +1,20 @@
 // The queue in virtual time: what is sent when, what is kept, dropped and counted.
 import assert from 'node:assert/strict';
-import { mock, test } from 'node:test';
+import { webcrypto } from 'node:crypto';
+import { test } from 'node:test';
 
 import { EventQueue, MemoryStore, Say, ServerClock, UuidMaker } from '@cohortd/client-core';
 
 import { listener } from '../harness.mjs';
+import { enter, leave, pass } from '../virtual.mjs';
 
 const DOWN = { kind: 'wait', retryAfterMs: undefined, why: 'ECONNREFUSED' };
 const TAKEN = { kind: 'answered', refused: new Map() };
 
 /** A queue whose server answers what `answer(events, n)` returns; `sent` has every attempt. */
 function queue(t, answer, options = {}) {
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_790_000_000_000 });
-  t.after(() => mock.timers.reset());
+  enter(1_790_000_000_000);
+  t.after(leave);
   const sent = [];
   const log = listener();
   const q = new EventQueue({
@@ -24,7 +26,7 @@ function queue(t, answer, options = {}) {
       },
     },
     clock: new ServerClock(),
-    uuids: new UuidMaker((bytes) => globalThis.crypto.getRandomValues(bytes)),
+    uuids: new UuidMaker((bytes) => webcrypto.getRandomValues(bytes)),
     say: new Say(log),
     chance: () => 0.5,
     maxQueued: 1000,
@@ -38,14 +40,6 @@ function queue(t, answer, options = {}) {
 }
 
 const outcome = (n) => ({ name: 'buy', units: { user: `c-${n}` } });
-
-/** Lets virtual time go on in steps, and promises settle after each. */
-async function pass(ms, step = 250) {
-  for (let gone = 0; gone < ms; gone += step) {
-    mock.timers.tick(Math.min(step, ms - gone));
-    for (let i = 0; i < 20; i++) await null;
-  }
-}
 
 test('events wait for others and go in one batch, oldest first', async (t) => {
   const { q, sent } = queue(t, () => TAKEN);
@@ -61,7 +55,7 @@ test('a full batch does not wait; exposures go before outcomes', async (t) => {
   const { q, sent } = queue(t, () => TAKEN, { maxBatch: 10 });
   for (let i = 0; i < 9; i++) q.add('outcomes', outcome(i));
   q.add('exposures', { experiment: 'cta' });
-  await pass(0.5, 0.5);
+  await pass(0);
   assert.deepEqual(sent.map((s) => [s.kind, s.bodies.length]), [['exposures', 1], ['outcomes', 9]]);
 });
 
@@ -69,7 +63,7 @@ test('down for an hour: about one attempt a minute, nothing lost, the same bytes
   let up = false;
   const { q, sent, said } = queue(t, () => (up ? TAKEN : DOWN));
   for (let i = 0; i < 30; i++) q.add('outcomes', outcome(i));
-  await pass(3_600_000, 500);
+  await pass(3_600_000);
   assert.ok(sent.length > 60 && sent.length < 100, `${sent.length} attempts`);
   assert.equal(q.stats.queued, 30);
   assert.equal(new Set(sent.map((s) => s.bodies.join())).size, 1);

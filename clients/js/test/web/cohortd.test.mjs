@@ -83,6 +83,19 @@ test('the prefetch is no exposure; using a value is one, however often, over rel
   assert.deepEqual(await exposuresOf('w-3'), [['seen', variant, '1']], 'only what was used');
 });
 
+test('in a tab that stays open, half an hour later it is reported again', async () => {
+  await start(home, { ...options, exposures: 'manual' }, { targetingKey: 'w-13' });
+  const use = () => home.evaluate(() => window.client.getStringValue('seen', 'x', { hooks: [window.provider.exposureHook] }));
+  await use();
+  await stats(home, 's.accepted === 1');
+  await home.evaluate(() => ((now) => (Date.now = () => now() + 1_799_000))(Date.now));
+  await use();
+  assert.equal((await stats(home, 'true')).queued, 0);
+  await home.evaluate(() => ((now) => (Date.now = () => now() + 2_000))(Date.now));
+  await use();
+  assert.equal((await stats(home, 'true')).queued, 1);
+});
+
 test('under a holdout: an exposure to it too, in both arms', async () => {
   for (const id of ['h-1', 'h-2', 'h-3', 'h-4', 'h-5', 'h-6']) {
     await start(home, options, { targetingKey: id });
