@@ -123,17 +123,17 @@ static double rates_run(struct rng *r, const void *arg)
     const struct rates *w = arg;
     static struct contrast_state c;
     struct bandit b;
-    double e = 1;
+    double e = 1, base = w->base;
     bandit_init(&b, ARMS, 0.01);
     start(&c, &b, w);
     for (int events = 0; events < w->events;) {
         int arm = bandit_pull(&b, r);
-        double base = w->base * pow(w->drift, (double)events / w->events);
         bool event = uniform(r) < base * w->ratio[arm];
         bandit_reward(&b, arm, event);
         c.n[arm]++;
         c.seen[arm] += event;
-        events += event;
+        if (event)
+            base = w->base * pow(w->drift, (double)++events / w->events);
         if (event && (arm == 0 || arm == w->watched)) {
             struct evt_phase *p = &c.phase[c.phases - 1];
             *(arm ? &p->treatment : &p->control) += 1;

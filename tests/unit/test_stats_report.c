@@ -130,6 +130,7 @@ int main(void)
 {
     Suite *s = suite_create("report");
     TCase *t = tcase_create("report");
+    tcase_set_timeout(t, 120); /* sanitizers and a busy machine are slow */
     tcase_add_test(t, few_events_have_a_risk_ratio_and_no_interval);
     tcase_add_test(t, behind_the_gate_it_is_asympcs);
     tcase_add_test(t, phases_are_never_pooled);
