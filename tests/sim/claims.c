@@ -15,9 +15,9 @@
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
-static const char *const mutants[] = {"pooled-phases",   "exposure-time", "two-variants-left-out",
-                                      "repeated-events", "asympcs-stops", "pooled-wald",
-                                      "immature-rewards"};
+static const char *const mutants[] = {"pooled-phases",    "exposure-time",       "two-variants-left-out",
+                                      "repeated-events",  "asympcs-stops",       "pooled-wald",
+                                      "immature-rewards", "clipped-propensities"};
 
 static void all_rows(struct sim *s)
 {
@@ -28,6 +28,7 @@ static void all_rows(struct sim *s)
     drift_rows(s);
     adapted_rows(s);
     regret_rows(s);
+    contextual_rows(s);
 }
 
 /* The wrong statistic must fail a row; few runs show it. */

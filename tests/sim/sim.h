@@ -60,5 +60,6 @@ void counts_rows(struct sim *s);
 void drift_rows(struct sim *s);
 void adapted_rows(struct sim *s);
 void regret_rows(struct sim *s);
+void contextual_rows(struct sim *s);
 
 #endif
