@@ -5,7 +5,7 @@
 #define ARMS 2                          /* that share alpha in a difference */
 #define LN_MAX_RATIO 115.12925464970228 /* ln 1e50 */
 
-static const struct mixture usual = {2, 0.01, 0.35};
+static const struct mixture usual = {2, 0.01, 0.3};
 
 double adaptive_plug_in(const struct arm_sums *earlier, size_t phases)
 {

@@ -105,7 +105,7 @@ struct mixture_interval {
 struct mixture_interval mixture_interval_with(const struct evt_phase *phases, size_t n, double alpha,
                                               const struct mixture *mixture);
 
-/* The one that results use: with t = -2, -1.99 … 2 and sd 0.35. Arms of a bandit seldom differ by more than
+/* The one that results use: with t = -2, -1.99 … 2 and sd 0.3. Arms of a bandit seldom differ by more than
  * twice, so that ratios up to about that are bet on, in steps that are fine enough for a million events. */
 struct mixture_interval mixture_interval(const struct evt_phase *phases, size_t n, double alpha);
 

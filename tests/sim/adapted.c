@@ -96,7 +96,7 @@ static void start(struct contrast_state *c, const struct bandit *b, const struct
     double whole = 0;
     memset(c, 0, sizeof *c);
     for (int j = 0; j < POINTS; j++) {
-        double z = point(j) / 0.35;
+        double z = point(j) / 0.3;
         c->bet[j] = 1;
         whole += c->weight[j] = exp(-0.5 * z * z);
     }
