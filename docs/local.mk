@@ -4,7 +4,7 @@
 dist_man_MANS += docs/cohortd.8
 dist_pkgdata_DATA += docs/cohortd.conf.sample
 
-EXTRA_DIST += docs/statistics.md
+EXTRA_DIST += docs/statistics.md docs/bandits.md
 
 # cohortctl and the demo
 dist_man_MANS += docs/cohortctl.1

@@ -34,10 +34,9 @@ SQL_MIGRATIONS = \
 	sql/migrations/0060_webhooks.sql \
 	sql/migrations/0064_results.sql \
 	sql/migrations/0066_holdout_lift.sql \
+	sql/migrations/0068_decision_model.sql \
 	sql/migrations/0070_bandits.sql \
 	sql/migrations/0071_bandit_looks.sql
-	sql/migrations/0068_decision_model.sql \
-	sql/migrations/0070_bandits.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \

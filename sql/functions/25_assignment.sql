@@ -46,10 +46,41 @@ create or replace function cohort.draw_word(salt bytea, unit uuid, n int) return
     as $$ select ('x' || substr(encode(sha256(salt || uuid_send(unit)), 'hex'), n * 8 + 1, 8))::bit(32)::bigint $$;
 comment on function cohort.draw_word(bytea, uuid, int) is 'Word n of a draw, 0 to 7: draw_word(salt, unit, 0) is w0';
 
+create or replace function cohort.decision_word(salt bytea, unit uuid, decision uuid, n int) returns bigint
+    language sql immutable strict parallel safe
+    as $$ select ('x' || substr(encode(sha256(salt || uuid_send(unit) || uuid_send(decision)), 'hex'), n * 8 + 1, 8))::bit(32)::bigint $$;
+comment on function cohort.decision_word(bytea, uuid, uuid, int) is
+    'Word n of the draw of one decision, where each is drawn anew: decision_word(salt, unit, decision, 1) is w1';
+
 create or replace function cohort.slot(w bigint) returns int
     language sql immutable strict parallel safe
     as $$ select ((w * 1000000) >> 32)::int $$;
 comment on function cohort.slot(bigint) is 'The slot of a word, 0 to 999999';
+
+-- A bandit's unit changes its phase where one of its epochs begins: they are stick_s long, and w3 of its draw with the
+-- experiment's salt says where they are cut.
+create or replace function cohort.unit_epoch(salt bytea, unit uuid, stick_s int, at timestamptz) returns timestamptz
+    language sql immutable parallel safe
+    as $$ select case when coalesce(stick_s, 0) = 0 then at
+                      else at - mod(mod(extract(epoch from at) * 1000000 - floor(cohort.draw_word(salt, unit, 3)::numeric * stick_s * 1000000 / 4294967296),
+                                        stick_s * 1000000::numeric) + stick_s * 1000000::numeric, stick_s * 1000000::numeric)::bigint * interval '1 microsecond' end $$;
+comment on function cohort.unit_epoch(bytea, uuid, int, timestamptz) is 'When the epoch of a bandit''s unit began that a time lies in; without stick_s the time itself';
+
+create or replace function cohort.time_phase_of(experiment_id int, unit uuid, at timestamptz) returns int
+    language plpgsql stable parallel safe as $$
+declare
+    began timestamptz;
+begin
+    select cohort.unit_epoch(i.salt, unit, b.stick_s, at) into began
+      from cohort.experiment_iteration i
+      join cohort.bandit b on b.environment = i.environment and b.experiment = i.experiment and b.assign = 'unit'
+     where i.experiment_id = time_phase_of.experiment_id;
+    return coalesce((select p.id from cohort.phase p where p.experiment_id = time_phase_of.experiment_id and p.kind = 'time' and p.starts_at <= began
+                      order by p.number desc limit 1),
+                    case when began is not null then cohort.first_time_phase(experiment_id) end);
+end $$;
+comment on function cohort.time_phase_of(int, uuid, timestamptz) is
+    'The time phase that draws for a bandit''s unit at a time: the one in force when its epoch began, or the first; null where each decision is drawn';
 
 -- The probability of taking part: the holdouts' shares (holdout_ppm), times the layer's slots it owns, times the traffic
 -- that is open, rounded down after each.
@@ -65,7 +96,8 @@ comment on function cohort.inclusion_ppm(cohort.experiment) is
 
 -- Inlined into the query that calls it: a join over many units is one plan. "offset 0" keeps its steps in order, each
 -- draw made once: the planner, once it has statistics of these small tables, would draw for every phase there is.
-create or replace function cohort.expected_assignment(experiment text, unit uuid)
+drop function if exists cohort.expected_assignment(text, uuid);
+create or replace function cohort.expected_assignment(experiment text, unit uuid, at timestamptz default now())
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
     as $$ select p.number, v.key, v.share_ppm, cohort.inclusion_ppm(x.e)
@@ -79,16 +111,19 @@ create or replace function cohort.expected_assignment(experiment text, unit uuid
                  -- A holdout's arm is drawn by the same word as an experiment's traffic, w0 of its own salt.
                  (select q.id, q.number, case x.kind when 'holdout' then x.traffic_slot
                                                      else cohort.slot(cohort.draw_word(q.salt, $2, 1)) end as variant_slot
-                    from cohort.phase q left join cohort.phase_closed c on c.phase_id = q.id
+                    from cohort.phase q
+                    left join cohort.phase_closed c on c.phase_id = case q.kind when 'time' then cohort.first_time_phase(x.id) else q.id end
                    where q.experiment_id = x.id and q.traffic_slots @> x.traffic_slot
+                     and (q.kind = 'traffic' or q.id = cohort.time_phase_of(x.id, $2, $3))
                      and not coalesce(c.slots @> x.traffic_slot, false) offset 0) p
            cross join lateral
                  (select w.key, pv.share_ppm from cohort.phase_variant pv join cohort.variant w on w.id = pv.variant_id
                    where pv.phase_id = p.id and pv.slots @> p.variant_slot and w.dropped_at is null offset 0) v $$;
-comment on function cohort.expected_assignment(text, uuid) is
-    'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Targeting and status aside';
+comment on function cohort.expected_assignment(text, uuid, timestamptz) is
+    'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Of a bandit, what it draws at that time; no row where it draws each decision, the reserved slice aside. Targeting and status aside';
 
-create or replace function cohort.drawn_assignment(experiment_id int, unit uuid)
+drop function if exists cohort.drawn_assignment(int, uuid);
+create or replace function cohort.drawn_assignment(experiment_id int, unit uuid, at timestamptz default now())
     returns table(phase_id int, phase int, variant_id int, variant text, propensity int)
     language sql stable parallel safe rows 1
     as $$ select p.id, p.number, v.id, v.key, pv.share_ppm
@@ -96,12 +131,13 @@ create or replace function cohort.drawn_assignment(experiment_id int, unit uuid)
             join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
            cross join lateral (select x.id, x.number, x.salt from cohort.phase x
                                 where x.experiment_id = i.experiment_id
-                                  and x.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0)) offset 0) p
+                                  and x.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0))
+                                  and (x.kind = 'traffic' or x.id = cohort.time_phase_of($1, $2, $3)) offset 0) p
            cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
                                 where x.phase_id = p.id
                                   and x.slots @> cohort.slot(case e.kind when 'holdout' then cohort.draw_word(i.salt, $2, 0)
                                                                          else cohort.draw_word(p.salt, $2, 1) end) offset 0) pv
             join cohort.variant v on v.id = pv.variant_id
            where i.experiment_id = $1 $$;
-comment on function cohort.drawn_assignment(int, uuid) is
-    'The phase and variant that an iteration, by the id its events carry, draws for a unit, whatever was closed, dropped or ended since: to check what was recorded';
+comment on function cohort.drawn_assignment(int, uuid, timestamptz) is
+    'The phase and variant that an iteration, by the id its events carry, draws for a unit, whatever was closed, dropped or ended since: to check what was recorded. Of a bandit, what it draws at that time';

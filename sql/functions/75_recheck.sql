@@ -8,6 +8,7 @@ select i.environment, i.experiment, i.iteration, x.unit_id, x.first_ts, v.key as
        d.variant as expected_variant, d.phase as expected_phase,
        case when x.origin = 2 then 'imported'
             when x.propensity is null then 'forced'
+            when p.model_id is not null then 'model'
             when d.variant_id is null then 'not drawn'
             when x.variant_id <> d.variant_id then 'variant'
             when x.phase_id <> d.phase_id then 'phase'
@@ -29,8 +30,11 @@ select i.environment, i.experiment, i.iteration, x.unit_id, x.first_ts, v.key as
   left join lateral (
         select h.id as phase_id, h.number as phase, pv.variant_id, w.key as variant, pv.share_ppm as propensity
           from (select cohort.slot(cohort.draw_word(n.salt, x.unit_id, 0)) as slot offset 0) a
-          join cohort.phase h on h.experiment_id = i.experiment_id and h.traffic_slots @> a.slot
-         cross join lateral (select cohort.slot(cohort.draw_word(h.salt, x.unit_id, 1)) as slot offset 0) b
+          -- Which time phase a unit was in depends on when it asked, which an exposure need not say: cohortctl replay looks at that.
+          join cohort.phase h on h.experiment_id = i.experiment_id and h.traffic_slots @> a.slot and (h.kind = 'traffic' or h.id = x.phase_id)
+          left join cohort.bandit r on h.kind = 'time' and r.environment = i.environment and r.experiment = i.experiment and r.assign = 'decision'
+         cross join lateral (select cohort.slot(case when r.assign is null then cohort.draw_word(h.salt, x.unit_id, 1)
+                                                     else cohort.decision_word(h.salt, x.unit_id, x.decision_id, 1) end) as slot offset 0) b
           join cohort.phase_variant pv on pv.phase_id = h.id and pv.slots @> b.slot
           join cohort.variant w on w.id = pv.variant_id) d on true
   left join lateral (select c.reason from cohort.decision c
@@ -48,7 +52,7 @@ comment on column cohort.assignments_expected.recorded_phase is 'The number of t
 comment on column cohort.assignments_expected.expected_variant is 'The variant that is drawn for it; null: none';
 comment on column cohort.assignments_expected.expected_phase is 'The number of the phase that owns its traffic slot; null: none';
 comment on column cohort.assignments_expected.finding is
-    'same; what differs: variant, phase, propensity, layer (its slot of the layer isn''t the experiment''s) or not drawn; sticky: the same, by a token; forced and imported ones aren''t drawn';
+    'same; what differs: variant, phase, propensity, layer (its slot of the layer isn''t the experiment''s) or not drawn; sticky: the same, by a token; forced and imported ones aren''t drawn, and those of a model (model) are drawn from its probabilities';
 
 create function cohort.recheck(experiment text)
     returns table (unit_id uuid, iteration int, recorded_variant text, recorded_phase int, expected_variant text, expected_phase int, kind text)
@@ -59,7 +63,7 @@ begin
     return query select a.unit_id, a.iteration, a.recorded_variant, a.recorded_phase, a.expected_variant, a.expected_phase, a.finding
                    from cohort.assignments_expected a
                   where a.environment = cohort.current_environment() and a.experiment = $1
-                    and a.finding not in ('same', 'sticky', 'forced', 'imported');
+                    and a.finding not in ('same', 'sticky', 'forced', 'imported', 'model');
 end $$;
 comment on function cohort.recheck(text) is
     'Computes every recorded assignment of an experiment again, in all its iterations, and lists what differs: no row is as it should be. recheck_counts() says how many were looked at';
@@ -68,8 +72,8 @@ create function cohort.recheck_counts(experiment text, out checked bigint, out d
     language plpgsql stable set jit = off as $$
 begin
     perform cohort.experiment_id_of($1);
-    select count(*) filter (where a.finding not in ('sticky', 'forced', 'imported')),
-           count(*) filter (where a.finding not in ('same', 'sticky', 'forced', 'imported')),
+    select count(*) filter (where a.finding not in ('sticky', 'forced', 'imported', 'model')),
+           count(*) filter (where a.finding not in ('same', 'sticky', 'forced', 'imported', 'model')),
            count(*) filter (where a.finding = 'forced'), count(*) filter (where a.finding = 'sticky'),
            count(*) filter (where a.finding = 'imported')
       into checked, different, forced, sticky, imported

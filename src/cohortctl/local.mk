@@ -17,6 +17,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/cmd_preview.c \
 	src/cohortctl/cmd_psql.c \
 	src/cohortctl/cmd_rehearse.c \
+	src/cohortctl/cmd_replay.c \
 	src/cohortctl/cmd_results.c \
 	src/cohortctl/cmd_show.c \
 	src/cohortctl/cmd_simulate.c \
@@ -42,6 +43,7 @@ libcohortctl_a_SOURCES = \
 	src/cohortctl/path.c src/cohortctl/path.h \
 	src/cohortctl/rehearse.c src/cohortctl/rehearse.h \
 	src/cohortctl/rehearse_values.c \
+	src/cohortctl/replay.c src/cohortctl/replay.h \
 	src/cohortctl/report.c src/cohortctl/report.h \
 	src/cohortctl/request.c src/cohortctl/request.h \
 	src/cohortctl/sim_events.c src/cohortctl/sim_events.h \

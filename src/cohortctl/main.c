@@ -37,6 +37,7 @@ static const struct command {
     {"plan", command_plan, "METRIC --effect 5%", "units and days an effect needs"},
     {"rehearse", command_rehearse, "KEY", "its guardrails on your own past traffic"},
     {"verify-stop", command_verify_stop, "KEY|ID", "compute a stop or verdict again, from the draws on"},
+    {"replay", command_replay, "KEY", "compute logged decisions again"},
     {"evaluate", command_evaluate, "FLAG ID", "what a customer gets now, and why"},
     {"preview", command_preview, "FLAG ID", "the same step by step, recorded nowhere"},
     {"layers", command_layers, "", "all layers"},

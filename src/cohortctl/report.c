@@ -206,6 +206,20 @@ static void print_cuped(FILE *out, const json_t *cuped, double factor)
     print_folded(out, 6, line);
 }
 
+/* Of a bandit: the same in the traffic that keeps equal shares. */
+static void print_uniform(FILE *out, const json_t *slice)
+{
+    char n[32], of[32], line[300];
+    if (!json_is_object(slice))
+        return;
+    snprintf(line, sizeof line, "in the reserved slice, %s units against %s: %s",
+             table_thousands((long long)number_of(slice, "units"), n),
+             table_thousands((long long)number_of(slice, "control_units"), of), text_of(slice, "method"));
+    print_folded(out, 6, line);
+    print_range(out, "its lift", json_object_get(slice, "lift"), 100, "%+.3g %%");
+    print_range(out, "its risk ratio", json_object_get(slice, "risk_ratio"), 1, "%.3g ×");
+}
+
 /* What a table has no room for. */
 static void print_details(FILE *out, const json_t *metric, const json_t *v)
 {
@@ -225,6 +239,7 @@ static void print_details(FILE *out, const json_t *metric, const json_t *v)
     print_cuped(out, json_object_get(v, "cuped"), is_binary(metric) ? 100 : 1);
     if (strcmp(text_of(gate, "words"), "open") != 0)
         print_folded(out, 6, text_of(gate, "words"));
+    print_uniform(out, json_object_get(v, "uniform"));
 }
 
 static int print_metric(const json_t *metric, bool fixed, FILE *out)
@@ -282,6 +297,38 @@ static int print_metrics(const json_t *doc, bool fixed, FILE *out)
         fputs("\n* fixed horizon, 95 %: for one look at the end. It may never stop an experiment.\n", out);
     else if (json_array_size(metrics) > 0)
         fputs("\nIntervals (95 %), p and E hold however often you look.\n", out);
+    return rc;
+}
+
+/* Shares now, and the rewards that led to them. */
+static int print_bandit(const json_t *doc, FILE *out)
+{
+    static const char *const head[] = {"variant", "share %", "rewards", "mean"};
+    const json_t *bandit = json_object_get(doc, "bandit"), *arm;
+    char line[700];
+    size_t i;
+    if (!json_is_object(bandit))
+        return 0;
+    struct table *t = table_new("lrrr");
+    if (!t)
+        return ERR_NOMEM;
+    fprintf(out, "\nshares in phase %.0f, by matured %s\n", number_of(bandit, "phase"),
+            text_of(bandit, "reward"));
+    add_head(t, head, 4);
+    json_array_foreach(json_object_get(bandit, "arms"), i, arm)
+    {
+        table_add(t, "%s", text_of(arm, "variant"));
+        add_number(t, "%.1f", number_of(arm, "share_ppm") / 1e4);
+        add_count(t, number_of(arm, "rewards"));
+        add_number(t, "%.5g", number_of(arm, "mean"));
+    }
+    int rc = table_print(t, out, 2);
+    table_free(t);
+    if (*text_of(bandit, "updated_at")) {
+        snprintf(line, sizeof line, "updated %s: %s", text_of(bandit, "updated_at"),
+                 text_of(bandit, "update"));
+        print_folded(out, 2, line);
+    }
     return rc;
 }
 
@@ -420,7 +467,9 @@ int report_results(const json_t *doc, bool fixed, FILE *out, struct error *e)
     if (!*warning && *text_of(doc, "decision"))
         print_folded(out, 0, text_of(doc, "decision"));
     print_ratio(doc, fixed, out);
-    int rc = print_metrics(doc, fixed, out);
+    int rc = print_bandit(doc, out);
+    if (rc == 0)
+        rc = print_metrics(doc, fixed, out);
     if (rc == 0)
         rc = print_segments(doc, out);
     if (rc == 0 && !fixed)

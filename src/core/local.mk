@@ -29,6 +29,7 @@ libcore_a_SOURCES = \
 	src/core/plan_model.c \
 	src/core/plan_phase.c \
 	src/core/plan_relations.c \
+	src/core/plan_replay.c src/core/plan_replay.h \
 	src/core/plan_reported.c \
 	src/core/plan_set.c src/core/plan_set.h \
 	src/core/plan_stops.c src/core/plan_stops.h \
