@@ -83,15 +83,19 @@ def define(s):
         {"key": "out", "share_ppm": 500000, "gives": "nothing"}], "scope": "tag", "scope_key": "q4"})
     assert a.status == 200, a
     s.post("/v1/holdouts/all_q4/start")
-    for key, changes in (("cta", {}), ("seen", {"exposure": "reported"}), ("held", {"tags": ["q4"]}), ("checkout_cta", {})):
+    for key, changes in (("cta", {}), ("seen", {"exposure": "reported"}), ("held", {"tags": ["q4"]}), ("checkout_cta", {}),
+                         ("stays", {"sticky": True, "exposure": "reported"})):
         a = s.put(f"/v1/experiments/{key}", experiment(guardrails=[], **changes))
         assert a.status == 200, a
         assert s.post(f"/v1/experiments/{key}/start").status == 200
 
+    a = s.post("/v1/overrides", {"experiment": "seen", "unit": "forced", "variant": "treatment"})
+    assert a.status < 300, a
+
     def served():
         bulk = s.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "w"}}, "client").json["flags"]
         reasons = {f["key"]: f["metadata"]["reason"] for f in bulk}
-        return len(reasons) == 10 and reasons["checkout_cta"] == reasons["seen"] == "VARIANT" and any(
+        return len(reasons) == 11 and reasons["checkout_cta"] == reasons["seen"] == "VARIANT" and any(
             "holdouts" in f["metadata"] for f in bulk)
 
     s.until(served, "the definitions are served")

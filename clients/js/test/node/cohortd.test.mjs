@@ -53,6 +53,19 @@ test('where exposures are reported: none by asking, one by the hook', async () =
   assert.deepEqual([provider.stats().rejected, log.said], [0, []]);
 });
 
+test('an override is no exposure; a sticky variant is one, with the token that keeps it', async () => {
+  const hooks = [provider.exposureHook];
+  const forced = { targetingKey: 'forced' };
+  await until(async () => (await client.getStringDetails('seen', 'x', forced)).flagMetadata.reason === 'OVERRIDE', 'the override is served');
+  await client.getStringDetails('seen', 'x', forced, { hooks });
+  const first = await client.getStringDetails('stays', 'x', { targetingKey: 'n-8' });
+  const cohortTokens = cohortMetadata(first).token;
+  const again = await client.getStringDetails('stays', 'x', { targetingKey: 'n-8', cohortTokens }, { hooks });
+  assert.deepEqual([again.flagMetadata.reason, again.variant], ['STICKY', first.variant]);
+  await until(async () => (await exposuresOf('n-8')).length > 0, 'the exposure');
+  assert.deepEqual([provider.stats().rejected, await exposuresOf('forced')], [0, []]);
+});
+
 test('track: a trusted outcome with its value, id and time', async () => {
   client.track('buy', { targetingKey: 'n-6' }, { value: 12.5, plan: 'pro' });
   client.track('unsubscribe', { targetingKey: 'n-6' });

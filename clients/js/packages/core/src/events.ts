@@ -50,8 +50,8 @@ export function outcomeFields(name: string, units: Units, details: Readonly<Reco
 }
 
 /**
- * The exposures that using a decided value is: one to the experiment whose variant it is, and one to each holdout that was asked,
- * whatever its arm. Context attributes go along because an experiment's segments are taken from them.
+ * The exposures that using a decided value is: one to the experiment that drew its variant (an override or what was shipped has no
+ * phase), and one to each holdout that was asked, whatever its arm. Context attributes go along because an experiment's segments are taken from them.
  */
 export function exposureFields(m: CohortMetadata, units: Units, context: Context): EventFields[] {
   const attributes = attributesOf(context, ['targetingKey', 'cohortTokens', ...Object.keys(units)]);
@@ -62,13 +62,8 @@ export function exposureFields(m: CohortMetadata, units: Units, context: Context
     ...(attributes === undefined ? {} : { attributes }),
   };
   const out: EventFields[] = [];
-  if (m.experiment !== undefined && m.variant !== undefined && m.phase !== undefined && drawn(m.reason))
+  if (m.experiment !== undefined && m.variant !== undefined && m.phase !== undefined)
     out.push({ experiment: m.experiment, variant: m.variant, phase: m.phase, ...(m.token === undefined ? {} : { token: m.token }), ...more });
   for (const [experiment, variant] of m.holdouts) out.push({ experiment, variant, phase: 1, ...more });
   return out;
-}
-
-/** Overridden and shipped values count in no result. */
-function drawn(reason: string | undefined): boolean {
-  return reason === 'VARIANT' || reason === 'STICKY';
 }

@@ -2,7 +2,8 @@
 export type CohortReason =
   | 'VARIANT' | 'FORCED' | 'ROLLOUT' | 'DEFAULT' | 'STICKY' | 'OVERRIDE' | 'SHIPPED' | 'HOLDBACK' | 'NOT_STARTED' | 'SCHEDULED'
   | 'PAUSED' | 'STOPPED' | 'ENDED' | 'ARCHIVED' | 'GUARD_STOP' | 'GUARD_BLIND' | 'TARGETING' | 'PREREQUISITE' | 'NOT_IN_LAYER'
-  | 'NOT_IN_TRAFFIC' | 'HOLDOUT' | 'ARM_DROPPED' | 'UNIT_MISSING' | 'QUARANTINED';
+  | 'NOT_IN_TRAFFIC' | 'HOLDOUT' | 'ARM_DROPPED' | 'UNIT_MISSING' | 'QUARANTINED' | 'LOW_CONFIDENCE' | 'OUT_OF_RANGE'
+  | 'ATTRIBUTE_MISSING';
 
 /** What cohortd says about a decision, beside the value. */
 export interface CohortMetadata {
