@@ -33,7 +33,7 @@ export function start(page, options, context) {
     window.said = [];
     const note = (...args) => window.said.push(args.join(' '));
     const logger = { warn: note, error: note, info: note, debug() {} };
-    window.provider = new CohortWebProvider({ flushIntervalMs: 20, logger, ...options });
+    window.provider = new CohortWebProvider({ flushIntervalMs: 20, backoffMinMs: 200, logger, ...options });
     window.client = OpenFeature.getClient();
     await OpenFeature.setProviderAndWait(window.provider, context).catch(() => {});
     return window.client.providerStatus;

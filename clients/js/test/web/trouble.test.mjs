@@ -107,7 +107,7 @@ test('429 without Retry-After: the client\'s own pause', async () => {
   const began = Date.now();
   await track(1);
   await stats(home, 's.accepted === 1 && s.retries === 1');
-  assert.ok(Date.now() - began >= 500);
+  assert.ok(Date.now() - began >= 100, 'half of 200 ms at least');
 });
 
 test('429 at the start: the default; it asks again after the time it was told', async () => {
