@@ -29,6 +29,7 @@ struct cohort_context {
     struct buffer texts;   /* what details point to, after a request */
     char token[TOKEN_TEXT_MAX + 1];
     char decision[37];
+    char event_token[200]; /* what a client key shows with the units' events; "" none */
     char error_text[300];
 };
 

@@ -103,6 +103,8 @@ static const char *tell(struct cohort_context *x, const json_t *doc)
     if (x->texts.failed || (value && !json_is_null(value) && !had_value))
         return evaluate_fail(x, "GENERAL", "out of memory");
     const char *texts = (const char *)x->texts.data;
+    const char *event_token = text_of(metadata, "eventToken", "");
+    snprintf(x->event_token, sizeof x->event_token, "%s", event_token);
     x->unit_type = texts + at[4];
     x->details = (struct cohort_details){
         .phase = (int)number_of(metadata, "phase", 0),

@@ -18,6 +18,13 @@ static void add_text(struct buffer *out, const char *name, const char *value)
     context_value(&text, out);
 }
 
+/* Asked of client keys by servers that take only events of units that were asked about. */
+static void add_event_token(const struct cohort_context *x, struct buffer *out)
+{
+    if (x->event_token[0])
+        add_text(out, "event_token", x->event_token);
+}
+
 static int push(struct cohort_client *c, char kind, const char *id, int64_t ts_us, struct buffer *members)
 {
     char made[37];
@@ -88,6 +95,7 @@ int cohort_track_outcome(struct cohort_client *c, const struct cohort_context *x
     add_text(&members, "name", o.name);
     buffer_add_str(&members, ",");
     context_units(x, NULL, &members);
+    add_event_token(x, &members);
     int code = add_rest(&o, &members);
     if (code != COHORT_OK) {
         buffer_free(&members);
@@ -145,6 +153,7 @@ static int push_exposure(struct cohort_client *c, const struct cohort_context *x
     add_text(&members, "variant", e->variant);
     buffer_printf(&members, ",\"phase\":%d,", e->phase);
     context_units(x, e->unit_type, &members);
+    add_event_token(x, &members);
     if (e->decision_id[0])
         add_text(&members, "decision", e->decision_id);
     if (e->token[0])

@@ -22,6 +22,10 @@ def document(s, key="events", tag=None):
     return s.get("/v1/plan-document", key, headers={"If-None-Match": tag} if tag else None)
 
 
+def secret(s):
+    return bytes.fromhex(s.value("select encode(hash_key, 'hex') from cohort.secret where environment = 'production'"))
+
+
 def plan_document(s, c):
     a = document(s)
     c.check("a server's key gets the document", a.status == 200 and a.json["format"] == 1
@@ -77,12 +81,16 @@ def tokens(s, c):
     tag = bulk.headers["etag"]
     c.equal("its ETag stays while the token does", s.post("/ofrep/v1/evaluate/flags", body, "client",
                                                          headers={"If-None-Match": tag}).status, 304)
+    own = hmac.digest(secret(s), b"cohortd event token 1", "sha256")
+    old = struct.pack(">BI", 1, int(time.time()) - 1) + uuid.UUID(s.value("select cohort.unit_id('user', 't-1')")).bytes
+    expired = base64.urlsafe_b64encode(old + hmac.digest(own, old, "sha256")[:16]).decode().rstrip("=")
     raw = bytearray(base64.urlsafe_b64decode(token + "=="))
     raw[2] ^= 1  # another expiry
     forged = base64.urlsafe_b64encode(bytes(raw)).decode().rstrip("=")
     cases = (("without a token", event("t-1"), "token_missing"), ("with a number for it", event("t-1", event_token=5), "bad_field"),
              ("with a changed one", event("t-1", event_token=forged), "token_forged"),
              ("with junk", event("t-1", event_token="junk"), "token_forged"),
+             ("with one whose time is over", event("t-1", event_token=expired), "token_expired"),
              ("with a sticky token's text", event("t-1", event_token="A" * 71), "token_forged"),
              ("of another unit", event("t-2", event_token=token), "token_other_unit"),
              ("of a unit not asked about", event("t-1", units={"user": "t-1", "device": "d-2"}, event_token=both), "token_other_unit"))
@@ -96,16 +104,15 @@ def tokens(s, c):
                "client").json["results"]
     c.check("exposures are held to the same", r[0]["status"] == "accepted" and r[1].get("code") == "token_missing", r)
     c.equal("servers need none", s.outcome("unsubscribe", "t-1")["status"], "accepted")
-    s.until(lambda: int(s.value("select count(*) from cohort.dead_letter where reason like 'token_%'")) == 7, "their dead letters")
+    s.until(lambda: int(s.value("select count(*) from cohort.dead_letter where reason like 'token_%'")) == 8, "their dead letters")
 
 
 def sticky_token(s, experiment_key, user, variant):
     """As the server would sign it (core/token.h)."""
-    key = bytes.fromhex(s.value("select encode(hash_key, 'hex') from cohort.secret where environment = 'production'"))
     ids = s.sql("select x.id, p.id, v.id, cohort.unit_id('user', '%s') from cohort.experiment x join cohort.phase p on p.experiment = x.key"
                 " join cohort.variant v on v.experiment = x.key and v.key = '%s' where x.key = '%s'" % (user, variant, experiment_key))[0]
     signed = struct.pack(">BIII16sQ", 1, *map(int, ids[:3]), uuid.UUID(ids[3]).bytes, int(time.time() * 1e6))
-    own = hmac.digest(key, b"cohortd sticky token 1", "sha256")
+    own = hmac.digest(secret(s), b"cohortd sticky token 1", "sha256")
     return base64.urlsafe_b64encode(signed + hmac.digest(own, signed, "sha256")[:16]).decode().rstrip("=")
 
 

@@ -247,6 +247,53 @@ def files(c):
             c.check("a file that can't be made is said at once", got["code"] == -4 and "No such file" in got["text"], got)
 
 
+def long_files(c):
+    """The file is written anew when most of it is about events that left, and can't be written at all on a full disk."""
+    with tempfile.TemporaryDirectory(prefix="cohort-client.", dir="/tmp") as folder, TroubleServer() as s:
+        path = os.path.join(folder, "queue")
+        s.script({"status": 503, "times": None})
+        first = Client(s.url, queue_file=path, queue_max=150, batch_max=10, backoff_min_ms=3600000, backoff_max_ms=3600000)
+        first("context", user="c-1" * 100)
+        largest = 0
+        for i in range(20000):
+            first("track", name=f"event-{i}")
+            if i % 500 == 0:
+                largest = max(largest, os.path.getsize(path))
+        c.check("20,000 events of half a kilobyte, 150 of which wait: the file stays below 5 MB", largest < 5 << 20, largest)
+        waiting = first("stats")["waiting"]
+        first.kill()
+        s.script()
+        with Client(s.url, queue_file=path, **QUICK) as second:
+            second("context", user="c-1")
+            c.equal("and has all that waited", (second("flush", ms=10000)["code"], len(s.stored)), (0, waiting))
+            second.end()
+        c.equal("the newest", {int(e["name"][6:]) for e in s.stored.values()} >= set(range(19850, 20000)), True)
+    with TroubleServer() as s, Client(s.url, queue_file="/dev/full", **QUICK) as client:
+        client("context", user="c-1")
+        client("track", name="event-0")
+        client("track", name="event-1")
+        c.equal("a full disk is said once, and the events are sent all the same", (client("flush", ms=10000)["code"], len(s.stored), client.kinds()),
+                (0, 2, ["file"]))
+        client.end()
+
+
+def client_keys(c):
+    """The event token of an answer goes with the context's events."""
+    with TroubleServer() as s, Client(s.url, key="ck_client_x", **QUICK) as client:
+        s.script({"status": 200, "body": {"key": "text", "reason": "SPLIT", "variant": "b", "value": "x", "metadata": {
+            "experiment": "text", "phase": 1, "reason": "VARIANT", "eventToken": "signed"}}})
+        client.value("text", "d")
+        client("track", name="event-0")
+        client("expose")
+        client("flush", ms=10000)
+        c.equal("with outcome and exposure", [e.get("event_token") for e in s.stored.values()], ["signed"] * 2)
+        client("context", user="c-2")
+        client("track", name="event-1")
+        client("flush", ms=10000)
+        c.check("and nobody else's", "event_token" not in list(s.stored.values())[-1])
+        client.end()
+
+
 def options(c):
     for bad, word in (({"url": "flags.example"}, "url"), ({"url": "http://x/?a=b"}, "url"), ({"key": ""}, "key"), ({"key": "a\r\nb: c"}, "key"),
                       ({"batch_max": 1001}, "batch_max"), ({"backoff_min_ms": 5, "backoff_max_ms": 2}, "backoff_max_ms"),
@@ -258,7 +305,7 @@ def options(c):
 
 def main():
     c = Checks()
-    for part in (options, types, errors, away, spared, keys_and_addresses, refusals, full, certificates, clocks, files):
+    for part in (options, types, errors, away, spared, keys_and_addresses, refusals, full, certificates, clocks, files, long_files, client_keys):
         part(c)
     c.done()
 
