@@ -52,6 +52,13 @@ create or replace function cohort.decision_word(salt bytea, unit uuid, decision 
 comment on function cohort.decision_word(bytea, uuid, uuid, int) is
     'Word n of the draw of one decision, where each is drawn anew: decision_word(salt, unit, decision, 1) is w1';
 
+create or replace function cohort.vector_variant(eligible jsonb, slot int) returns int
+    language sql immutable strict parallel safe
+    as $$ select v.id from (select k::int as id, sum(ppm::int) over (order by k::int) as upto from jsonb_each_text($1) x(k, ppm)) v
+           where $2 < v.upto order by v.id limit 1 $$;
+comment on function cohort.vector_variant(jsonb, int) is
+    'The variant.id that owns a slot by the probabilities of decision.eligible: the first whose sum in the order of ids is above it';
+
 create or replace function cohort.slot(w bigint) returns int
     language sql immutable strict parallel safe
     as $$ select ((w * 1000000) >> 32)::int $$;
@@ -65,6 +72,13 @@ create or replace function cohort.unit_epoch(salt bytea, unit uuid, stick_s int,
                       else at - mod(mod(extract(epoch from at) * 1000000 - floor(cohort.draw_word(salt, unit, 3)::numeric * stick_s * 1000000 / 4294967296),
                                         stick_s * 1000000::numeric) + stick_s * 1000000::numeric, stick_s * 1000000::numeric)::bigint * interval '1 microsecond' end $$;
 comment on function cohort.unit_epoch(bytea, uuid, int, timestamptz) is 'When the epoch of a bandit''s unit began that a time lies in; without stick_s the time itself';
+
+create or replace function cohort.phase_in_force(experiment_id int, at timestamptz) returns int
+    language sql stable parallel safe
+    as $$ select coalesce((select p.id from cohort.phase p where p.experiment_id = $1 and p.kind = 'time' and p.starts_at <= $2
+                            order by p.number desc limit 1), cohort.first_time_phase($1)) $$;
+comment on function cohort.phase_in_force(int, timestamptz) is
+    'The time phase in force at a time: the latest that has begun, or before all of them the first; null: there is none';
 
 create or replace function cohort.time_phase_of(experiment_id int, unit uuid, at timestamptz) returns int
     language plpgsql stable parallel safe as $$
@@ -97,47 +111,56 @@ comment on function cohort.inclusion_ppm(cohort.experiment) is
 -- Inlined into the query that calls it: a join over many units is one plan. "offset 0" keeps its steps in order, each
 -- draw made once: the planner, once it has statistics of these small tables, would draw for every phase there is.
 drop function if exists cohort.expected_assignment(text, uuid);
-create or replace function cohort.expected_assignment(experiment text, unit uuid, at timestamptz default now())
+drop function if exists cohort.expected_assignment(text, uuid, timestamptz);
+create or replace function cohort.expected_assignment(experiment text, unit uuid, at timestamptz default now(), decision uuid default null)
     returns table(phase int, variant text, propensity int, inclusion int)
     language sql stable parallel safe rows 1
     as $$ select p.number, v.key, v.share_ppm, cohort.inclusion_ppm(x.e)
-            from (select e, e.id, e.kind, cohort.slot(cohort.draw_word(e.salt, $2, 0)) as traffic_slot
+            from (select e, e.id, e.kind, b.assign, cohort.slot(cohort.draw_word(e.salt, $2, 0)) as traffic_slot
                     from cohort.experiment e
+                    left join cohort.bandit b on b.environment = e.environment and b.experiment = e.key
                     left join cohort.layer l on l.environment = e.environment and l.key = e.layer
                     left join cohort.layer_slots ls on ls.environment = e.environment and ls.experiment = e.key
                    where e.environment = cohort.current_environment() and e.key = $1
                      and (e.layer is null or ls.slots @> cohort.slot(cohort.draw_word(l.salt, $2, 0))) offset 0) x
            cross join lateral
                  -- A holdout's arm is drawn by the same word as an experiment's traffic, w0 of its own salt.
-                 (select q.id, q.number, case x.kind when 'holdout' then x.traffic_slot
-                                                     else cohort.slot(cohort.draw_word(q.salt, $2, 1)) end as variant_slot
+                 (select q.id, q.number, case when x.kind = 'holdout' then x.traffic_slot
+                                        when q.kind = 'time' and x.assign = 'decision' then cohort.slot(cohort.decision_word(q.salt, $2, $4, 1))
+                                        else cohort.slot(cohort.draw_word(q.salt, $2, 1)) end as variant_slot
                     from cohort.phase q
                     left join cohort.phase_closed c on c.phase_id = case q.kind when 'time' then cohort.first_time_phase(x.id) else q.id end
                    where q.experiment_id = x.id and q.traffic_slots @> x.traffic_slot
-                     and (q.kind = 'traffic' or q.id = cohort.time_phase_of(x.id, $2, $3))
+                     and (q.kind = 'traffic' or q.model_id is null
+                              and q.id = case x.assign when 'unit' then cohort.time_phase_of(x.id, $2, $3) else cohort.phase_in_force(x.id, $3) end)
                      and not coalesce(c.slots @> x.traffic_slot, false) offset 0) p
            cross join lateral
                  (select w.key, pv.share_ppm from cohort.phase_variant pv join cohort.variant w on w.id = pv.variant_id
                    where pv.phase_id = p.id and pv.slots @> p.variant_slot and w.dropped_at is null offset 0) v $$;
-comment on function cohort.expected_assignment(text, uuid, timestamptz) is
-    'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Of a bandit, what it draws at that time; no row where it draws each decision, the reserved slice aside. Targeting and status aside';
+comment on function cohort.expected_assignment(text, uuid, timestamptz, uuid) is
+    'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Of a bandit, what it draws at that time, and where it draws each decision, for the decision of that id; no row where one is needed and not named, or where a model decides. Targeting and status aside';
 
 drop function if exists cohort.drawn_assignment(int, uuid);
-create or replace function cohort.drawn_assignment(experiment_id int, unit uuid, at timestamptz default now())
+drop function if exists cohort.drawn_assignment(int, uuid, timestamptz);
+create or replace function cohort.drawn_assignment(experiment_id int, unit uuid, at timestamptz default now(), decision uuid default null)
     returns table(phase_id int, phase int, variant_id int, variant text, propensity int)
     language sql stable parallel safe rows 1
     as $$ select p.id, p.number, v.id, v.key, pv.share_ppm
             from cohort.experiment_iteration i
             join cohort.experiment e on e.environment = i.environment and e.key = i.experiment
-           cross join lateral (select x.id, x.number, x.salt from cohort.phase x
+            left join cohort.bandit b on b.environment = e.environment and b.experiment = e.key
+           cross join lateral (select x.id, x.number, x.salt, x.kind from cohort.phase x
                                 where x.experiment_id = i.experiment_id
                                   and x.traffic_slots @> cohort.slot(cohort.draw_word(i.salt, $2, 0))
-                                  and (x.kind = 'traffic' or x.id = cohort.time_phase_of($1, $2, $3)) offset 0) p
+                                  and (x.kind = 'traffic' or x.model_id is null
+                                           and x.id = case b.assign when 'unit' then cohort.time_phase_of($1, $2, $3)
+                                                                    else cohort.phase_in_force($1, $3) end) offset 0) p
            cross join lateral (select x.variant_id, x.share_ppm from cohort.phase_variant x
                                 where x.phase_id = p.id
-                                  and x.slots @> cohort.slot(case e.kind when 'holdout' then cohort.draw_word(i.salt, $2, 0)
-                                                                         else cohort.draw_word(p.salt, $2, 1) end) offset 0) pv
+                                  and x.slots @> cohort.slot(case when e.kind = 'holdout' then cohort.draw_word(i.salt, $2, 0)
+                                                                  when p.kind = 'time' and b.assign = 'decision' then cohort.decision_word(p.salt, $2, $4, 1)
+                                                                  else cohort.draw_word(p.salt, $2, 1) end) offset 0) pv
             join cohort.variant v on v.id = pv.variant_id
            where i.experiment_id = $1 $$;
-comment on function cohort.drawn_assignment(int, uuid, timestamptz) is
-    'The phase and variant that an iteration, by the id its events carry, draws for a unit, whatever was closed, dropped or ended since: to check what was recorded. Of a bandit, what it draws at that time';
+comment on function cohort.drawn_assignment(int, uuid, timestamptz, uuid) is
+    'The phase and variant that an iteration, by the id its events carry, draws for a unit, whatever was closed, dropped or ended since: to check what was recorded. Of a bandit, what it draws at that time, and where it draws each decision, for the decision of that id';

@@ -73,14 +73,15 @@ create view cohort.decisions as
 select d.unit_id, d.ts, f.environment, f.key as flag, e.experiment, e.iteration, v.key as variant, p.number as phase, d.reason,
        k.key as counterfactual, d.propensity / 1000000.0 as propensity, d.inclusion / 1000000.0 as inclusion,
        h.experiment as holdout, case d.mode when 0 then 'single' when 1 then 'bulk' when 2 then 'read' end as mode, d.plan_version, d.inputs, d.eligible,
-       d.decision_id, d.batch_id
+       m.version as model, d.decision_id, d.batch_id
   from cohort.decision d
   left join cohort.flag f on f.id = d.flag_id
   left join cohort.every_iteration e on e.experiment_id = d.experiment_id
   left join cohort.every_iteration h on h.experiment_id = d.holdout_id
   left join cohort.variant v on v.id = d.variant_id
   left join cohort.variant k on k.id = d.counterfactual_variant_id
-  left join cohort.phase p on p.id = d.phase_id;
+  left join cohort.phase p on p.id = d.phase_id
+  left join cohort.model m on m.id = d.model_id;
 comment on view cohort.decisions is 'What was served to whom, and why. Ask for a range of ts: days are stored apart';
 comment on column cohort.decisions.unit_id is 'The unit';
 comment on column cohort.decisions.ts is 'When it was decided';
@@ -98,7 +99,8 @@ comment on column cohort.decisions.holdout is 'The holdout that kept the unit ou
 comment on column cohort.decisions.mode is 'single; bulk (a prefetch, never an exposure); read (asked for without enrolling)';
 comment on column cohort.decisions.plan_version is 'The version of the definitions that decided';
 comment on column cohort.decisions.inputs is 'The attributes that targeting used';
-comment on column cohort.decisions.eligible is 'The variants that could have been served; null: all of the phase';
+comment on column cohort.decisions.eligible is 'The probabilities a model drew from, in parts per million by variant.id; null: the shares of the phase';
+comment on column cohort.decisions.model is 'The version of the model that decided; null: none did';
 comment on column cohort.decisions.decision_id is 'The id the answer carried';
 comment on column cohort.decisions.batch_id is 'The batch that brought it';
 

@@ -59,7 +59,8 @@ create or replace function cohort.dead_letter_exposures(l cohort.dead_letter) re
       from cohort.experiment e
      cross join lateral (select (l.body -> 'units' ->> e.unit_type)::uuid as unit
                           where cohort.is_uuid(l.body -> 'units' ->> e.unit_type)) u
-     cross join lateral cohort.expected_assignment(e.key, u.unit, coalesce(cohort.time_of(l.body ->> 'ts'), now())) a
+     cross join lateral cohort.expected_assignment(e.key, u.unit, coalesce(cohort.time_of(l.body ->> 'ts'), now()),
+             (case when cohort.is_uuid(l.body ->> 'decision') then l.body ->> 'decision' end)::uuid) a
       join cohort.variant v on v.environment = e.environment and v.experiment = e.key and v.key = a.variant
       join cohort.phase p on p.experiment_id = e.id and p.number = a.phase
      where e.environment = cohort.current_environment() and e.key = l.body ->> 'experiment'

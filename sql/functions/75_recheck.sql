@@ -8,7 +8,7 @@ select i.environment, i.experiment, i.iteration, x.unit_id, x.first_ts, v.key as
        d.variant as expected_variant, d.phase as expected_phase,
        case when x.origin = 2 then 'imported'
             when x.propensity is null then 'forced'
-            when p.model_id is not null then 'model'
+            when p.model_id is not null and d.variant_id is null then 'model'
             when d.variant_id is null then 'not drawn'
             when x.variant_id <> d.variant_id then 'variant'
             when x.phase_id <> d.phase_id then 'phase'
@@ -35,7 +35,15 @@ select i.environment, i.experiment, i.iteration, x.unit_id, x.first_ts, v.key as
           left join cohort.bandit r on h.kind = 'time' and r.environment = i.environment and r.experiment = i.experiment and r.assign = 'decision'
          cross join lateral (select cohort.slot(case when r.assign is null then cohort.draw_word(h.salt, x.unit_id, 1)
                                                      else cohort.decision_word(h.salt, x.unit_id, x.decision_id, 1) end) as slot offset 0) b
-          join cohort.phase_variant pv on pv.phase_id = h.id and pv.slots @> b.slot
+          -- What a model drew from is in the log of decisions; a report of an exposure may come later than its decision.
+          left join lateral (select c.eligible from cohort.decision c
+                              where h.model_id is not null and c.unit_id = x.unit_id and c.decision_id = x.decision_id
+                                and (c.ts = x.first_ts or x.origin = 1) limit 1) k on true
+         cross join lateral (select v.variant_id, v.share_ppm from cohort.phase_variant v
+                              where h.model_id is null and v.phase_id = h.id and v.slots @> b.slot
+                             union all
+                             select m.id, (k.eligible ->> m.id::text)::int from (select cohort.vector_variant(k.eligible, b.slot) as id) m
+                              where h.model_id is not null) pv
           join cohort.variant w on w.id = pv.variant_id) d on true
   left join lateral (select c.reason from cohort.decision c
                       where e.sticky and c.unit_id = x.unit_id and c.decision_id = x.decision_id and c.ts = x.first_ts
@@ -52,7 +60,7 @@ comment on column cohort.assignments_expected.recorded_phase is 'The number of t
 comment on column cohort.assignments_expected.expected_variant is 'The variant that is drawn for it; null: none';
 comment on column cohort.assignments_expected.expected_phase is 'The number of the phase that owns its traffic slot; null: none';
 comment on column cohort.assignments_expected.finding is
-    'same; what differs: variant, phase, propensity, layer (its slot of the layer isn''t the experiment''s) or not drawn; sticky: the same, by a token; forced and imported ones aren''t drawn, and those of a model (model) are drawn from its probabilities';
+    'same; what differs: variant, phase, propensity, layer (its slot of the layer isn''t the experiment''s) or not drawn; sticky: the same, by a token; forced and imported ones aren''t drawn, and those of a model whose decision is in the log no more (model) can''t be drawn again';
 
 create function cohort.recheck(experiment text)
     returns table (unit_id uuid, iteration int, recorded_variant text, recorded_phase int, expected_variant text, expected_phase int, kind text)

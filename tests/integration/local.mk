@@ -20,7 +20,7 @@ api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integra
 	tests/integration/stops.py tests/integration/assignments.py tests/integration/ramps.py
 api_tests += tests/integration/clients.py tests/integration/simulate.py
 api_tests += tests/integration/alone.py
-api_tests += tests/integration/bandits.py
+api_tests += tests/integration/bandits.py tests/integration/bandit_draws.py
 api_tests += tests/integration/trouble.py
 api_tests += tests/integration/webhooks.py tests/integration/segments.py
 api_tests += tests/integration/rest.py tests/integration/previews.py tests/integration/openapi.py
