@@ -238,7 +238,7 @@ void report_judge(const struct report_rule *rule, const struct report_arms *arms
     out->gate = gate_judge(across_kind_of(rule->kind), arms->treatment, arms->control, arms->phases);
     say_what_for(rule->kind, arms, out);
     judge_values(rule, arms, out);
-    if (rule->kind == REPORT_BINARY && out->missing != STAT_BAD_SUMS &&
+    if (rule->kind == REPORT_BINARY && !rule->no_marks && out->missing != STAT_BAD_SUMS &&
         event_marks(rule, arms, out, &marks)) {
         out->method = REPORT_EVT;
         out->ln_e = marks;

@@ -21,6 +21,7 @@ struct report_rule {
     double n_star;   /* planned units of both arms, > 0 */
     double quantile; /* which one, in (0, 1); for REPORT_QUANTILE */
     bool cuped;      /* the covariate is stored: adjust too; not for ratios and quantiles */
+    bool no_marks;   /* leave out EVT's bounds: of a bandit they are computed otherwise (adaptive.h) */
 };
 
 /* treatment[k], control[k] and q[k] (evt.h) of the same phase. For a ratio sum is the numerator, sum_d the

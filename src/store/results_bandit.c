@@ -104,7 +104,9 @@ int results_adapt(const struct result_input *in, const struct result_metric *m, 
     }
     score(a, slice, &t, &c);
     adapt_mean(&m->rule, &t, &c, &j->report);
+    /* What holds for a horizon, or by a covariate, takes the shares as given. */
     j->report.cuped.known = j->report.has_cuped_interval = false;
+    j->report.fixed = (struct fixed_result){0};
     j->method = "√e-weighted AIPW of both arms over phases, union bound; anytime-valid after adaptation";
     if (m->rule.kind == REPORT_BINARY) {
         j->method = "EVT over phases, mixture likelihood ratio; anytime-valid after adaptation";

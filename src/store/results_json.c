@@ -456,7 +456,9 @@ static int judge_all(const struct result_input *in, struct result_judged *judged
             j->treatment = &in->variants[k];
             result_arms(in, m, 0, j->treatment->id, control->id, a.t, a.c, a.q);
             struct report_arms arms = {a.t, a.c, a.q, m->phases};
-            report_judge(&m->rule, &arms, &j->report);
+            struct report_rule rule = m->rule;
+            rule.no_marks = results_adaptive(in);
+            report_judge(&rule, &arms, &j->report);
             if (results_adaptive(in))
                 good = results_adapt(in, m, &arms, j) == ERR_OK;
         }

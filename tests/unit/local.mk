@@ -98,6 +98,13 @@ tests_unit_spool_faults_snapshot_CFLAGS = $(spool_faults_cflags) -DSNAPSHOT_MUTA
 tests_unit_spool_faults_snapshot_LDADD = $(spool_crash_libs)
 
 # what a stop says
+check_PROGRAMS += tests/unit/test_bandit_update
+TESTS += tests/unit/test_bandit_update
+tests_unit_test_bandit_update_SOURCES = tests/unit/test_bandit_update.c
+tests_unit_test_bandit_update_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(PQ_CFLAGS)
+tests_unit_test_bandit_update_LDADD = libstore.a libcodec.a libbase.a libcore.a libstats.a $(CHECK_LIBS) $(PQ_LIBS) \
+	$(JANSSON_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) -lm
+
 check_PROGRAMS += tests/unit/test_evidence
 TESTS += tests/unit/test_evidence
 tests_unit_test_evidence_SOURCES = tests/unit/test_evidence.c

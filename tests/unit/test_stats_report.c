@@ -105,8 +105,12 @@ START_TEST(no_sums_give_nan)
         struct arm_sums a[2][2];
         struct bucket_count b = {(int)(seed % 800) - 400, (int64_t)fmin(1e15, fabs(nasty(&seed)))};
         double q[] = {nasty(&seed), 0.5};
-        struct report_rule rule = {(enum report_kind)(i % 5), i % 7 ? 0.05 : nasty(&seed),
-                                   i % 11 ? 20000 : nasty(&seed), 0.5, i % 2 == 0};
+        struct report_rule rule = {(enum report_kind)(i % 5),
+                                   i % 7 ? 0.05 : nasty(&seed),
+                                   i % 11 ? 20000 : nasty(&seed),
+                                   0.5,
+                                   i % 2 == 0,
+                                   i % 3 == 0};
         for (int k = 0; k < 4; k++)
             a[k / 2][k % 2] =
                 (struct arm_sums){nasty(&seed), nasty(&seed), nasty(&seed), nasty(&seed), nasty(&seed),
