@@ -156,12 +156,13 @@ static void leave(struct queue *q, struct queue_event *v)
     q->bytes -= v->len;
     on_disk(q, journal_remove(q->journal, v->id));
     free(v);
-    if (q->n == 0)
-        journal_empty(q->journal);
-    else
+    if (q->n > 0) {
         write_anew(q);
-    if (q->n == 0)
+    } else {
+        journal_empty(q->journal);
+        say_over(q->say, COHORT_TROUBLE_FULL);
         pthread_cond_broadcast(&q->empty);
+    }
 }
 
 /* Those on their way don't count: an answer will come for them. */

@@ -102,7 +102,6 @@ static void read_answer(struct sender *s)
     client_heard(c, a, json_is_array(results), "events can't be sent");
     if (json_is_array(results)) {
         s->backoff.failures = 0;
-        say_over(&c->say, COHORT_TROUBLE_FULL);
         settle(s, results);
     } else if (a->status == 400 || a->status == 413) {
         s->backoff.failures = 0;
