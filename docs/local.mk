@@ -10,4 +10,4 @@ EXTRA_DIST += docs/statistics.md docs/bandits.md
 dist_man_MANS += docs/cohortctl.1
 EXTRA_DIST += docs/demo/demo.sh docs/demo/demo.sql docs/demo/stopped.svg quickstart run-tests .ci/run .ci/packages.sh
 EXTRA_DIST += README.md docs/http-api.md docs/sql.md docs/operations.md
-EXTRA_DIST += docs/assignment.md
+EXTRA_DIST += docs/assignment.md docs/contextual.md

@@ -36,7 +36,9 @@ SQL_MIGRATIONS = \
 	sql/migrations/0066_holdout_lift.sql \
 	sql/migrations/0068_decision_model.sql \
 	sql/migrations/0070_bandits.sql \
-	sql/migrations/0071_bandit_looks.sql
+	sql/migrations/0071_bandit_looks.sql \
+	sql/migrations/0080_rewards.sql \
+	sql/migrations/0082_challengers.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \
@@ -83,10 +85,12 @@ SQL_FUNCTIONS = \
 	sql/functions/43_ingest.sql \
 	sql/functions/44_leader.sql \
 	sql/functions/45_rollup_collect.sql \
+	sql/functions/46_rewards.sql \
 	sql/functions/46_rollup_count.sql \
 	sql/functions/47_rollup.sql \
 	sql/functions/48_ingest_lift.sql \
 	sql/functions/48_recount.sql \
+	sql/functions/48_recount_rewards.sql \
 	sql/functions/48_result_cell.sql \
 	sql/functions/49_retention.sql \
 	sql/functions/50_guardrails.sql \
@@ -114,6 +118,8 @@ SQL_FUNCTIONS = \
 	sql/functions/78_webhooks.sql \
 	sql/functions/80_rest.sql \
 	sql/functions/82_bandit_updates.sql \
+	sql/functions/83_models.sql \
+	sql/functions/84_challengers.sql \
 	sql/functions/84_replay.sql \
 	sql/functions/90_roles.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

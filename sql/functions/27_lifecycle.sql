@@ -74,6 +74,10 @@ begin
             perform open_time_phase(e, last_shares(e), clock_timestamp() + phase_lead(), (last_phase(e.id)).model_id);
         end if;
         perform note_change(e, format('arm %s dropped', command ->> 'variant'), reason);
+    when 'use_model' then
+        perform note_change(e, use_model_now(e, (command ->> 'version')::int, reason), reason);
+    when 'promote_challenger' then
+        perform note_change(e, promote_challenger_now(e, command ->> 'challenger', (command ->> 'epoch')::bigint, reason), reason);
     else
         null;
     end case;

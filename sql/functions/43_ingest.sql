@@ -343,7 +343,9 @@ begin
 end $$;
 comment on function cohort.ingest_outcomes(bigint, uuid) is 'Part of ingest(): stores the staged outcomes';
 
-create or replace function cohort.ingest_decisions(batch bigint, out stored int, out duplicates int)
+drop function if exists cohort.ingest_decisions(bigint);
+create or replace function cohort.ingest_decisions(batch bigint, out stored int, out duplicates int, out from_ts timestamptz,
+        out to_ts timestamptz)
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
     if exists (select from pg_attribute a where a.attrelid = 'pg_temp.stage_decision'::regclass and a.attname = 'model_id') then
@@ -366,7 +368,7 @@ begin
         on conflict (unit_id, decision_id, ts) do nothing;
     end if;
     get diagnostics stored = row_count;
-    duplicates := (select count(*) from pg_temp.stage_decision) - stored;
+    select count(*) - stored, min(ts), max(ts) into duplicates, from_ts, to_ts from pg_temp.stage_decision;
 end $$;
 comment on function cohort.ingest_decisions(bigint) is 'Part of ingest(): stores the staged decisions';
 
@@ -447,10 +449,11 @@ begin
         duplicates := e.duplicates + o.duplicates + d.duplicates;
         insert into cohort.ingest_batch (batch_id, spool_id, first_group, last_group, exposures, outcomes, decisions,
                                          dead_letters, conflicts, duplicate_exposures, duplicate_outcomes,
-                                         duplicate_decisions, replaced, outcomes_from, outcomes_to, exposures_to)
+                                         duplicate_decisions, replaced, outcomes_from, outcomes_to, exposures_to, decisions_from,
+                                         decisions_to)
         overriding system value
         values (batch_id, $1, $3, $4, e.stored, o.stored, d.stored, dead, conflicts, e.duplicates, o.duplicates,
-                d.duplicates, e.replaced, o.from_ts, o.to_ts, e.to_ts)
+                d.duplicates, e.replaced, o.from_ts, o.to_ts, e.to_ts, d.from_ts, d.to_ts)
         returning * into b;
         s := cohort.ingest_totals(spool, node, first_group, last_group, accepted, b);
     end if;

@@ -265,12 +265,14 @@ create or replace function cohort.rollup_collect(this_pass bigint, as_of timesta
     language plpgsql set search_path = cohort, pg_temp set enable_seqscan = off set jit = off
     set plan_cache_mode = force_custom_plan as $$
 #variable_conflict use_column
+declare
+    rewarded boolean := exists (select from cohort.reward_source);
 begin
     with picked as (
         update cohort.ingest_batch b set applied_at = as_of, applied_pass = this_pass
          where b.batch_id = any (array(
                    select w.batch_id
-                     from (select u.batch_id, coalesce(sum(u.exposures + u.outcomes) over (
+                     from (select u.batch_id, coalesce(sum(u.exposures + u.outcomes + case when rewarded then u.decisions else 0 end) over (
                                       order by u.batch_id rows between unbounded preceding and 1 preceding), 0) as before
                              from (select * from cohort.ingest_batch where applied_at is null
                                     order by batch_id limit max_batches) u) w

@@ -192,6 +192,7 @@ begin
     perform cohort.rollup_values();
     perform cohort.rollup_store();
     perform cohort.rollup_track(this_pass);
+    perform cohort.rollup_rewards(s.ids, this_pass, moment);
     update cohort.leader_state l set heartbeat = clock_timestamp(), as_of = moment,
            unsummarised = l.unsummarised + s.rows returning l.unsummarised into behind;
     if behind >= 20000 and cohort.rollup_summarise(coalesce(s.outcomes_from, moment), coalesce(s.outcomes_to, moment)) then

@@ -179,6 +179,9 @@ begin
             perform cohort.rebuild_metric(experiment, metric);
             n := n + 1;
         end loop;
+        if exists (select from cohort.reward_source w where w.experiment_id = experiment) then
+            perform cohort.rebuild_rewards(experiment, true);
+        end if;
     end loop;
     return n;
 end $$;

@@ -141,6 +141,52 @@ end $$;
 comment on function cohort.prune_batches(date, int) is
     'Part of drop_partitions(): deletes batches and maturities that no kept row needs to be counted again; totals are in cohort.spool';
 
+-- Decisions in whose windows nothing kept can lie: their rewards stand, and stay in the sums.
+create or replace function cohort.prune_rewards(max_rows int) returns bigint
+    language plpgsql set search_path = cohort, pg_temp set jit = off as $$
+declare
+    edge timestamptz := cohort.reward_kept_from();
+    n bigint;
+begin
+    if edge = '-infinity' or not exists (select from cohort.reward_source) then
+        return 0;
+    end if;
+    with gone as materialized (
+        delete from cohort.decision_reward d
+         where d.ctid = any (array(select x.ctid from cohort.decision_reward x
+                                     join cohort.reward_source s on s.experiment_id = x.experiment_id
+                                     join cohort.metric m on m.id = s.metric_id
+                                    where x.ts < edge and x.ts < edge - make_interval(secs => m.window_end_s) and x.ts <= s.matured_to
+                                    limit max_rows))
+        returning d.*
+    ), stat as (
+        update cohort.reward_stat s
+           set gone_decisions = s.gone_decisions + g.decisions, gone_events = s.gone_events + g.events, gone_sum = s.gone_sum + g.sum,
+               gone_sum_sq = s.gone_sum_sq + g.sum_sq
+          from (select experiment_id, phase_id, variant_id, count(*) as decisions, count(*) filter (where gone.n > 0) as events,
+                       sum(value) as sum, sum(value * value) as sum_sq from gone group by 1, 2, 3) g
+         where s.experiment_id = g.experiment_id and s.phase_id = g.phase_id and s.variant_id = g.variant_id
+    ), part as (
+        update cohort.reward_cluster s
+           set gone_decisions = s.gone_decisions + g.decisions, gone_h = s.gone_h + g.h, gone_hw = s.gone_hw + g.hw, gone_hwy = s.gone_hwy + g.hwy
+          from (select d.experiment_id, v.variant_id, p.kind = 'traffic' as slice, cohort.reward_group(d.unit_id) as cluster,
+                       count(*) filter (where v.variant_id = d.variant_id) as decisions, sum(h.h) as h,
+                       coalesce(sum(q.hw) filter (where v.variant_id = d.variant_id), 0) as hw,
+                       coalesce(sum(q.hwy) filter (where v.variant_id = d.variant_id), 0) as hwy
+                  from gone d
+                  join cohort.reward_source r on r.experiment_id = d.experiment_id
+                  join cohort.phase p on p.id = d.phase_id
+                  join cohort.phase_variant v on v.phase_id = d.phase_id and v.share_ppm > 0
+                 cross join lateral (select cohort.reward_weight(r.adaptive, p.kind, v.share_ppm) as h) h
+                 cross join lateral cohort.reward_parts(h.h, d.propensity, d.value) q
+                 where not d.safe group by 1, 2, 3, 4) g
+         where s.experiment_id = g.experiment_id and s.variant_id = g.variant_id and s.slice = g.slice and s.cluster = g.cluster)
+    select count(*) into n from gone;
+    return n;
+end $$;
+comment on function cohort.prune_rewards(int) is
+    'Part of drop_partitions(): deletes the rows of decisions whose windows lie wholly in days that are kept no longer; their sums stay';
+
 create or replace function cohort.drop_partitions(epoch bigint, days int, max_rows int default 4000)
     returns table (what text, why text)
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -157,6 +203,7 @@ begin
         return;
     end if;
     perform cohort.prune_batches((select min(d.day) from cohort.partition_days('outcome') d), max_rows);
+    perform cohort.prune_rewards(max_rows);
     select * into p from cohort.partition_dropped x where x.dropped_at is null order by x.day, x.parent limit 1;
     if not found then
         select x.parent, x.day into next_day

@@ -117,7 +117,8 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
        case when a.kind <> 'binary' then cohort.bucket_text(a.experiment_id, a.metric_id, a.metric_version, p.id, a.control_id) end
            as control_buckets
   from cohort.guardrail_arm a
-  join cohort.phase p on p.experiment_id = a.experiment_id
+  -- Where a model decides, arms differ in who gets them: those units are not compared. The reserved slice and the warm-up are.
+  join cohort.phase p on p.experiment_id = a.experiment_id and p.model_id is null
   join cohort.phase_variant tv on tv.phase_id = p.id and tv.variant_id = a.treatment_id and tv.share_ppm > 0
   join cohort.phase_variant cv on cv.phase_id = p.id and cv.variant_id = a.control_id and cv.share_ppm > 0
   left join cohort.metric_stat ts

@@ -211,7 +211,7 @@ create or replace function cohort.srm_cells(experiment_id int)
      cross join lateral cohort.result_variants($1) v
       left join cohort.phase_variant pv on pv.phase_id = p.id and pv.variant_id = v.id
       left join cohort.exposure_stat u on u.experiment_id = $1 and u.phase_id = p.id and u.variant_id = v.id
-     where i.experiment_id = $1
+     where i.experiment_id = $1 and p.model_id is null
     union all
     select p.id, v.id, coalesce(pv.share_ppm, 0), false, coalesce(u.units, 0)
       from cohort.lift_pair l
@@ -221,7 +221,7 @@ create or replace function cohort.srm_cells(experiment_id int)
       left join cohort.exposure_stat u on u.experiment_id = $1 and u.phase_id = p.id and u.variant_id = v.id
      where l.id = $1
 $$;
-comment on function cohort.srm_cells(int) is 'Units and shares of each phase and variant, for the sample ratio; of a lift_pair those of the holdout''s arms';
+comment on function cohort.srm_cells(int) is 'Units and shares of each phase and variant, for the sample ratio, but for phases in which a model decides; of a lift_pair those of the holdout''s arms';
 
 drop function if exists cohort.srm(text);
 create or replace function cohort.srm(key text, iteration int default null)

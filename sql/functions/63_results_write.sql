@@ -98,7 +98,7 @@ create or replace function cohort.report_cells(experiment_id int)
                        and b.phase_id = c.phase_id and b.variant_id = c.variant_id and b.segment = c.segment) x)
       from cohort.result_metrics($1) m
       join cohort.metric_stat c on c.experiment_id = $1 and c.metric_id = m.id and c.metric_version = m.version
-      join cohort.phase p on p.id = c.phase_id
+      join cohort.phase p on p.id = c.phase_id and p.model_id is null -- a model gives arms to different people
       left join cohort.phase_variant pv on pv.phase_id = c.phase_id and pv.variant_id = c.variant_id
       left join cohort.segment_value g on g.id = c.segment
      order by c.metric_id, c.segment, c.phase_id, c.variant_id

@@ -10,6 +10,7 @@ create or replace function cohort.audit_key(object text, r jsonb) returns text
     language sql immutable
     as $$ select case object
         when 'variant' then concat_ws('/', r ->> 'experiment', r ->> 'key')
+        when 'challenger' then concat_ws('/', r ->> 'experiment', r ->> 'key')
         when 'guardrail' then concat_ws('/', r ->> 'experiment', r ->> 'metric', r ->> 'action')
         when 'phase' then concat_ws('/', r ->> 'experiment', r ->> 'number')
         when 'ramp_step' then concat_ws('/', r ->> 'experiment', r ->> 'number')
@@ -70,7 +71,7 @@ begin
     foreach t in array array['environment', 'secret', 'flag', 'flag_rule', 'experiment', 'variant', 'phase', 'phase_variant',
         'phase_closed', 'metric', 'guardrail', 'api_key', 'condition_operator', 'experiment_metric', 'stop_condition', 'frozen_cap', 'ramp_step', 'layer',
         'layer_slots', 'holdout', 'segment', 'override', 'prerequisite', 'team', 'team_member', 'stop_event', 'pause_event', 'webhook',
-        'bandit', 'contextual', 'model'] loop
+        'bandit', 'contextual', 'model', 'challenger'] loop
         if to_regclass('cohort.' || quote_ident(t)) is not null then
             execute format('create or replace trigger zy_audit after insert or update or delete on cohort.%I
                 for each row execute function cohort.audit_write()', t);

@@ -121,7 +121,7 @@ begin
             ('flag_rule', 'flag'), ('variant', 'experiment'), ('guardrail', 'experiment'), ('override', 'experiment'),
             ('prerequisite', 'experiment'), ('ramp_step', 'experiment'), ('holdout', 'experiment'),
             ('experiment_metric', 'experiment'), ('stop_condition', 'experiment'), ('bandit', 'experiment'),
-            ('contextual', 'experiment')) x(name, place)
+            ('contextual', 'experiment'), ('challenger', 'experiment')) x(name, place)
     loop
         mine := case t.place when 'team' then 'cohort.may_edit(environment, team)'
                              else format('cohort.may_edit(environment, cohort.%s_team(environment, %I))', t.place, t.place) end;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cohortd/learner.h"
 #include "cohortd/link.h"
 #include "cohortd/thread.h"
 #include "cohortd/webhooks.h"
@@ -33,6 +34,7 @@ struct control {
     struct leader_watch watch;    /* the monitor's thread's */
     atomic_int_least64_t leading; /* the epoch this node leads with, 0: it does not */
     struct webhooks *webhooks;
+    struct learner_thread *learner;
     pthread_mutex_t lock;
     bool prepared;              /* under lock */
     struct first_contact first; /* under lock */
@@ -334,6 +336,8 @@ int control_start(struct control **out, const struct control_options *o, struct 
     c->monitor_runs = code == ERR_OK;
     if (code == ERR_OK)
         code = webhooks_start(&c->webhooks, o->database.conninfo, leading_epoch, c, e);
+    if (code == ERR_OK)
+        code = learner_start(&c->learner, o->database.conninfo, leading_epoch, c, e);
     if (code != ERR_OK) {
         control_stop(c);
         return code;
@@ -354,6 +358,7 @@ void control_stop(struct control *c)
     if (c->monitor_runs)
         pthread_join(c->monitor_thread, NULL);
     webhooks_stop(c->webhooks);
+    learner_stop(c->learner);
     link_fini(&c->definitions);
     link_fini(&c->preparing);
     link_fini(&c->monitor);

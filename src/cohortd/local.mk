@@ -11,6 +11,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/help.c \
 	src/cohortd/keeper.c src/cohortd/keeper.h \
 	src/cohortd/keys.c src/cohortd/keys.h \
+	src/cohortd/learner.c src/cohortd/learner.h \
 	src/cohortd/link.c src/cohortd/link.h \
 	src/cohortd/listen.c src/cohortd/listen.h \
 	src/cohortd/options.c src/cohortd/options.h \

@@ -45,3 +45,11 @@ libstore_a_SOURCES += \
 	src/store/results_json.c src/store/results_private.h \
 	src/store/results_read.c \
 	src/store/results_words.c
+
+# What the leader learns from the log.
+libstore_a_SOURCES += \
+	src/store/learn.c src/store/learn.h \
+	src/store/learn_policies.c src/store/learn_train.c \
+	src/store/policy.c src/store/policy.h \
+	src/store/policy_value.c src/store/policy_value.h \
+	src/store/train_fit.c src/store/train_read.c src/store/train.h

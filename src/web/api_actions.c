@@ -28,6 +28,8 @@ static const struct action {
     {"clone", {{"key", TEXT, true}}},
     {"restart", {{"changes", OBJECT, false}}},
     {"promote", {{"from", TEXT, true}}},
+    {"promote_challenger", {{"challenger", TEXT, true}}},
+    {"use_model", {{"version", NUMBER, false}}},
 };
 
 static const struct field reason = {"reason", TEXT, false};

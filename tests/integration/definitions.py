@@ -119,11 +119,13 @@ ROLES = {
     "GET /v1/openapi.json": ANYONE,
 }
 ROLES.update({f"POST /v1/experiments/{{key}}/{action}": EDIT for action in (
-    "start", "stop", "pause", "resume", "ramp", "grow", "drop_arm", "ship", "restart", "archive", "clone", "validate")})
+    "start", "stop", "pause", "resume", "ramp", "grow", "drop_arm", "ship", "restart", "archive", "clone", "validate",
+    "promote_challenger", "use_model")})
 ROLES.update({f"POST /v1/holdouts/{{key}}/{action}": EDIT for action in ("start", "stop", "archive")})
 ROLES["GET /v1/holdouts/{key}/results"] = READ
 ROLES["GET /v1/holdouts/{key}/results/series"] = READ
-for part in ("variants", "guardrails"):
+ROLES["GET /v1/experiments/{key}/models"] = READ
+for part in ("variants", "guardrails", "challengers"):
     ROLES.update({f"GET /v1/experiments/{{key}}/{part}": READ, f"PUT /v1/experiments/{{key}}/{part}": EDIT})
 for things in ("experiments", "holdouts", "layers", "segments", "metrics", "flags", "overrides", "environments", "teams"):
     admin = things in ("environments", "teams")

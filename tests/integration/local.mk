@@ -88,3 +88,7 @@ TESTS += tests/integration/sql_governance.sh
 EXTRA_DIST += tests/integration/sql_governance.sh tests/integration/sql/governance_roles.sql \
 	tests/integration/sql/governance_teams.sql tests/integration/sql/governance_recheck.sql \
 	tests/integration/sql/governance_patch.sql
+# Rewards of decisions, models, challengers and promotion.
+TESTS += tests/integration/sql_contextual.sh
+api_tests += tests/integration/contextual.py
+EXTRA_DIST += tests/integration/sql_contextual.sh tests/integration/sql/context_rewards.sql

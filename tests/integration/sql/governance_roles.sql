@@ -10,7 +10,7 @@ create temp table allowed (name text, product text, analyst text);
 insert into allowed values
 ('experiment', 'SIUD', 'S'), ('variant', 'SIUD', 'S'), ('guardrail', 'SIUD', 'S'), ('flag', 'SIUD', 'S'), ('flag_rule', 'SIUD', 'S'),
 ('layer', 'SIUD', 'S'), ('segment', 'SIUD', 'S'), ('override', 'SIUD', 'S'), ('prerequisite', 'SIUD', 'S'), ('ramp_step', 'SIUD', 'S'),
-('holdout', 'SIUD', 'S'), ('bandit', 'SIUD', 'S'), ('contextual', 'SIUD', 'S'), ('metric', 'SIUD', 'S'), ('experiment_metric', 'SIUD', 'S'), ('stop_condition', 'SIUD', 'S'),
+('holdout', 'SIUD', 'S'), ('bandit', 'SIUD', 'S'), ('contextual', 'SIUD', 'S'), ('challenger', 'SID', 'S'), ('metric', 'SIUD', 'S'), ('experiment_metric', 'SIUD', 'S'), ('stop_condition', 'SIUD', 'S'),
 ('secret', '', ''), ('api_key', '', ''), ('definition_turn', '', '');
 
 create temp view seen as
