@@ -144,6 +144,28 @@ def back(s, c):
             and s.value(f"select held from cohort.bandit where experiment = '{KEY}'") == "f")
 
 
+def by_units(s, c):
+    """An A/B test: half of it is the log of what everybody would do with one variant."""
+    s.put("/v1/experiments/half", {"variants": [{"key": "control", "share_ppm": 500000, "value": "a", "control": True},
+                                                {"key": "b", "share_ppm": 500000, "value": "b"}], "metrics": [{"metric": "click", "role": "primary"}]})
+    s.post("/v1/experiments/half/start", {})
+    a = s.put("/v1/experiments/half/challengers", [{"key": "b", "policy": {"kind": "variant", "variant": "b"}}])
+    c.check("an A/B test has challengers, too", a.status == 200, a)
+    s.until(lambda: s.evaluate("half", "h-0")["reason"] == "SPLIT", "the A/B test is served")
+    served = {f"h-{i}": s.evaluate("half", f"h-{i}")["variant"] for i in range(400)}
+    clicks = [u for i, u in enumerate(served) if served[u] == "b" and i % 2]
+    for u in clicks:
+        s.outcome("click", u)
+    got = sum(1 for v in served.values() if v == "b")
+
+    def value():
+        v = json.loads(s.value("select cohort.off_policy('half', 'b')"))["value"]
+        return v if v["state"] == "answered" and v["units"] == 400 and v["logged"] > 0.2 else None
+    v = s.until(value, "the value of a variant of an A/B test")
+    c.check(f"its value is what the variant's units did: {v['snips']}", abs(v["snips"]["value"] - len(clicks) / got) < 1e-9 and v["method"] == "units", v)
+    c.equal("promoted, it is shipped", s.value("select cohort.promote_challenger('half', 'b')"), "shipped")
+
+
 def effects(s, c):
     rows = {(r[0], r[1]): r for r in s.sql(f"select variant, slice, value, low, high from cohort.reward_effects('{KEY}')")}
     c.equal("effects of each variant, and from the slice", sorted(rows), [("b", "f"), ("b", "t"), ("control", "f"), ("control", "t")])
@@ -171,6 +193,7 @@ def main():
         back(s, c)
         effects(s, c)
         replayed(s, c)
+        by_units(s, c)
     c.done()
 
 
