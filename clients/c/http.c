@@ -68,6 +68,8 @@ static void note_header(struct http_answer *a, const char *name, const char *val
     } else if (strcasecmp(name, "date") == 0) {
         time_t t = curl_getdate(value, NULL);
         a->date_s = t > 0 ? (int64_t)t : 0;
+    } else if (strcasecmp(name, "content-type") == 0) {
+        a->page = strncasecmp(value, "text/html", 9) == 0;
     } else if (strcasecmp(name, "etag") == 0) {
         snprintf(a->etag, sizeof a->etag, "%s", value);
     } else if (strcasecmp(name, "cohort-monitor-age") == 0) {

@@ -34,6 +34,7 @@ struct http_answer {
     int64_t date_s;        /* of the server's clock, since 1970; 0: not said */
     int64_t monitor_age_s; /* HTTP_NEVER, HTTP_NOT_SAID */
     char etag[80];         /* "" not said */
+    bool page;             /* the body is HTML: not cohortd's */
 };
 
 struct http *http_new(void); /* NULL: out of memory */

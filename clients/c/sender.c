@@ -91,6 +91,17 @@ static void give_in_halves(struct sender *s)
     refuse(s, s->batch.events[0], s->answer.status == 413 ? "too_large" : "bad_request", why);
 }
 
+/* Whether results say what became of one event at least; what does not is somebody else's. */
+static bool is_answer(const json_t *results, size_t n)
+{
+    for (size_t i = 0; i < json_array_size(results); i++) {
+        const json_t *index = json_object_get(json_array_get(results, i), "index");
+        if (json_is_integer(index) && (size_t)json_integer_value(index) < n)
+            return true;
+    }
+    return false;
+}
+
 static void read_answer(struct sender *s)
 {
     struct http_answer *a = &s->answer;
@@ -99,11 +110,12 @@ static void read_answer(struct sender *s)
     if (a->status >= 200 && a->status < 300)
         doc = json_loadb((const char *)a->body.data, a->body.len, 0, NULL);
     const json_t *results = json_object_get(doc, "results");
-    client_heard(c, a, json_is_array(results), "events can't be sent");
-    if (json_is_array(results)) {
+    bool ours = is_answer(results, s->batch.n);
+    client_heard(c, a, ours, "events can't be sent");
+    if (ours) {
         s->backoff.failures = 0;
         settle(s, results);
-    } else if (a->status == 400 || a->status == 413) {
+    } else if ((a->status == 400 && !a->page) || a->status == 413) {
         s->backoff.failures = 0;
         give_in_halves(s);
     } else {

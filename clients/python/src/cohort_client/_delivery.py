@@ -12,9 +12,6 @@ from ._http import Answer, Transport, Unreachable
 from ._queue import Queue
 from ._say import Once
 
-# Refusals that are about the key or the address, not about the events: those wait for somebody to mend it.
-WAITS = {401, 403, 404, 405, 407, 408, 425, 429}
-
 
 @dataclass
 class Wait:
@@ -60,7 +57,7 @@ class Delivery:
             self.backoff.reset()
             self._once.over("events", "events are delivered again")
             return None
-        if 400 <= answer.status < 500 and answer.status not in WAITS:
+        if _about_events(answer):
             self._divide(batch, answer)
             return None
         self._queue.back()
@@ -117,6 +114,13 @@ class Delivery:
         self.retries += 1
         self._once.warn("events", f"events wait, {why}")
         return Wait(self.backoff.next(asked), asked is not None)
+
+
+def _about_events(answer: Answer) -> bool:
+    """Whether a refusal is of what was sent, not of the key or the address. A page of HTML was not written by cohortd: a proxy's 400 says
+    nothing about the events."""
+    page = answer.headers.get("content-type", "").lower().startswith("text/html")
+    return answer.status == 413 or (answer.status == 400 and not page)
 
 
 def _detail(answer: Answer) -> str:
