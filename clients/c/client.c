@@ -83,13 +83,13 @@ void client_heard(struct cohort_client *c, const struct http_answer *a, bool our
     else if (a->status == 401 || a->status == 403)
         say_once(&c->say, COHORT_TROUBLE_KEY,
                  "%s: the server answers %ld: is the key right, and of a role that may?", what, a->status);
-    else if (a->status == 404 || (a->status >= 300 && a->status < 400 && a->status != 304))
-        say_once(&c->say, COHORT_TROUBLE_ADDRESS, "%s: %s answers %ld: is that cohortd's address?", what,
-                 c->url, a->status);
     else if (a->status == 429 || a->status >= 500)
         say_once(&c->say, COHORT_TROUBLE_AWAY, "%s: the server answers %ld", what, a->status);
-    else if (a->status < 300 && !ours)
+    else if ((a->status < 300 && !ours) || (a->status == 400 && a->page))
         say_once(&c->say, COHORT_TROUBLE_AWAY, "%s: %s answers, but not as cohortd does", what, c->url);
+    else if (a->status >= 300 && a->status != 304 && a->status != 400 && a->status != 413)
+        say_once(&c->say, COHORT_TROUBLE_ADDRESS, "%s: %s answers %ld: is that cohortd's address?", what,
+                 c->url, a->status);
     else
         for (int kind = COHORT_TROUBLE_AWAY; kind <= COHORT_TROUBLE_TLS; kind++)
             say_over(&c->say, (enum cohort_trouble_kind)kind);
@@ -180,13 +180,16 @@ static int set_up(struct cohort_client *c, const struct cohort_options *o, struc
     c->local = o->local;
     c->no_exposures = o->no_exposures;
     atomic_store(&c->end_at_us, INT64_MAX);
+    /* A context that outlives its client must not take the next one's plans for those it knows. */
+    atomic_store(&c->plan_generation, (unsigned long)client_random() << 20 | 1);
     atomic_store(&c->monitor_heard_us, INT64_MIN);
     atomic_store(&c->confirmed_us, INT64_MIN);
     c->url = copy_url(o->url);
     c->key = strdup(o->key);
     c->ca_file = o->ca_file ? strdup(o->ca_file) : NULL;
     c->seen = o->local ? calloc(SEEN_SIZE, sizeof *c->seen) : NULL;
-    if (!c->url || !c->key || (o->ca_file && !c->ca_file) || (o->local && !c->seen))
+    c->plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (!c->plain || !c->url || !c->key || (o->ca_file && !c->ca_file) || (o->local && !c->seen))
         return fail(e, COHORT_NOMEM, "out of memory");
     return queue_open(&c->queue, o->queue_max, o->queue_file, &c->say, e);
 }
@@ -201,6 +204,8 @@ static void release(struct cohort_client *c)
     pthread_mutex_destroy(&c->plan_lock);
     pthread_mutex_destroy(&c->calls_lock);
     pthread_mutex_destroy(&c->key_lock);
+    if (c->plain)
+        freelocale(c->plain);
     free(c->seen);
     free(c->ca_file);
     free(c->url);

@@ -2,6 +2,7 @@
 #ifndef COHORT_CLIENT_PRIVATE_H
 #define COHORT_CLIENT_PRIVATE_H
 
+#include <locale.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -18,6 +19,7 @@ struct cohort_client {
     char *url, *ca_file;
     unsigned timeout_ms, poll_ms, batch_max, flush_ms, backoff_min_ms, backoff_max_ms;
     bool local, no_exposures;
+    locale_t plain; /* numbers as JSON has them, whatever the program's locale is */
     struct say say;
     struct queue *queue;
     atomic_llong end_at_us;    /* of requests under way, on the monotonic clock */
@@ -40,7 +42,7 @@ struct cohort_client {
     pthread_mutex_t plan_lock; /* of plan and the poller's wishes */
     pthread_cond_t plan_news;
     const struct plan *plan;       /* one reference, or NULL */
-    atomic_ulong plan_generation;  /* counts plans; 0: none yet */
+    atomic_ulong plan_generation;  /* counts plans, from a number of chance on */
     atomic_llong monitor_heard_us; /* on the monotonic clock; INT64_MIN: never */
     atomic_llong confirmed_us;     /* INT64_MIN: never */
     bool refresh, ending;

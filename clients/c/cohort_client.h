@@ -11,8 +11,9 @@
  *
  * A client may be used by any number of threads; a context by one at a time. Texts are UTF-8 and
  * NUL-terminated, those that go in are copied. An evaluation never fails: whatever happens, there is your
- * default. What is tracked is kept in a bounded queue and sent by a thread of the client's; each event gets
- * its id once, so that sending it again changes nothing. */
+ * default, for a context of NULL too.
+ * What is tracked is kept in a bounded queue and sent by a thread of the client's; each event gets its id
+ * once, so that sending it again changes nothing. */
 #ifndef COHORT_CLIENT_H
 #define COHORT_CLIENT_H
 
@@ -51,7 +52,7 @@ struct cohort_error {
 enum cohort_trouble_kind {
     COHORT_TROUBLE_AWAY = 1, /* the server does not answer, or answers 5xx or 429; or somebody else answers */
     COHORT_TROUBLE_KEY,      /* 401 or 403: the key is wrong, was revoked or has another role */
-    COHORT_TROUBLE_ADDRESS,  /* 404 or a redirect: is this cohortd's address? */
+    COHORT_TROUBLE_ADDRESS,  /* 404, another 4xx, a redirect: is this cohortd's address? */
     COHORT_TROUBLE_TLS,      /* the certificate does not match */
     COHORT_TROUBLE_FULL,     /* the queue is full: the oldest events are dropped */
     COHORT_TROUBLE_REFUSED,  /* the server rejected an event, and says why */
@@ -167,6 +168,7 @@ struct cohort_details {
     const char *error; /* NULL, or OpenFeature's code: FLAG_NOT_FOUND, TYPE_MISMATCH, PROVIDER_NOT_READY, … */
     const char *error_text; /* NULL, or a sentence */
 };
+/* Of NULL: INVALID_CONTEXT. */
 COHORT_API const struct cohort_details *cohort_details(const struct cohort_context *x);
 
 /* What happened. value: NULL, or a number; attributes: NULL, or a JSON object; decision: NULL, or a

@@ -155,11 +155,6 @@ int cohort_context_unit(struct cohort_context *x, const char *type, const char *
     return put_text(x, type, id, true);
 }
 
-const struct cohort_details *cohort_details(const struct cohort_context *x)
-{
-    return &x->details;
-}
-
 const char *context_id(const struct cohort_context *x, const char *type)
 {
     size_t at = strcmp(type, "user") == 0 ? 0 : find(x, type);

@@ -20,6 +20,23 @@ static const struct cohort_details nothing = {.absent = true,
                                               .decision_id = "",
                                               .token = ""};
 
+static const struct cohort_details nobody = {.absent = true,
+                                             .propensity = -1,
+                                             .inclusion = -1,
+                                             .variant = "",
+                                             .reason = "ERROR",
+                                             .experiment = "",
+                                             .decision_id = "",
+                                             .token = "",
+                                             .error = "INVALID_CONTEXT",
+                                             .error_text =
+                                                 "there is no context: an id has 1 to 512 bytes of UTF-8"};
+
+const struct cohort_details *cohort_details(const struct cohort_context *x)
+{
+    return x ? &x->details : &nobody;
+}
+
 const char *evaluate_fail(struct cohort_context *x, const char *error, const char *fmt, ...)
 {
     va_list ap;
@@ -34,8 +51,16 @@ const char *evaluate_fail(struct cohort_context *x, const char *error, const cha
 
 static const char *evaluate(struct cohort_client *c, struct cohort_context *x, const char *flag)
 {
-    const char *json = c->local ? evaluate_here(c, x, flag) : evaluate_there(c, x, flag);
+    const char *json = NULL;
     atomic_fetch_add_explicit(&c->evaluations, 1, memory_order_relaxed);
+    if (!x)
+        return NULL;
+    locale_t before = uselocale(c->plain); /* conditions read numbers too */
+    if (flag)
+        json = c->local ? evaluate_here(c, x, flag) : evaluate_there(c, x, flag);
+    else
+        evaluate_fail(x, "FLAG_NOT_FOUND", "no flag was named");
+    uselocale(before);
     x->details.absent = json == NULL;
     return json;
 }
@@ -67,7 +92,7 @@ static void mismatch(struct cohort_context *x, const char *json, const char *wan
 
 static void served(struct cohort_client *c, const struct cohort_context *x)
 {
-    if (x->details.absent)
+    if (!x || x->details.absent)
         atomic_fetch_add_explicit(&c->defaults, 1, memory_order_relaxed);
 }
 
@@ -88,12 +113,20 @@ static bool is_number(const char *json)
     return json[0] == '-' || (json[0] >= '0' && json[0] <= '9');
 }
 
+static double read_number(struct cohort_client *c, const char *json)
+{
+    locale_t before = uselocale(c->plain);
+    double value = strtod(json, NULL);
+    uselocale(before);
+    return value;
+}
+
 double cohort_number(struct cohort_client *c, struct cohort_context *x, const char *flag, double absent)
 {
     const char *json = evaluate(c, x, flag);
     double value = absent;
     if (json && is_number(json))
-        value = strtod(json, NULL);
+        value = read_number(c, json);
     else if (json)
         mismatch(x, json, "a number");
     served(c, x);
@@ -101,7 +134,7 @@ double cohort_number(struct cohort_client *c, struct cohort_context *x, const ch
 }
 
 /* "5", and "5.0" or "5e3" where they are whole and exact. */
-static bool read_integer(const char *json, int64_t *out)
+static bool read_integer(struct cohort_client *c, const char *json, int64_t *out)
 {
     char *end;
     errno = 0;
@@ -110,7 +143,7 @@ static bool read_integer(const char *json, int64_t *out)
         *out = n;
         return true;
     }
-    double d = strtod(json, NULL);
+    double d = read_number(c, json);
     if (d != floor(d) || fabs(d) > EXACT_MAX)
         return false;
     *out = (int64_t)d;
@@ -123,7 +156,7 @@ int64_t cohort_integer(struct cohort_client *c, struct cohort_context *x, const 
     int64_t value = absent;
     if (json && !is_number(json))
         mismatch(x, json, "an integer");
-    else if (json && !read_integer(json, &value))
+    else if (json && !read_integer(c, json, &value))
         evaluate_fail(x, "TYPE_MISMATCH",
                       "the value is a number with a fraction, or too large, not an integer");
     served(c, x);

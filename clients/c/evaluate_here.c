@@ -10,7 +10,7 @@
 static bool follow_plan(struct cohort_client *c, struct cohort_context *x)
 {
     unsigned long newest = atomic_load_explicit(&c->plan_generation, memory_order_acquire);
-    if (x->client == c && x->generation == newest && newest > 0)
+    if (x->client == c && x->generation == newest && x->plan)
         return true;
     pthread_mutex_lock(&c->plan_lock);
     const struct plan *p = c->plan ? plan_ref(c->plan) : NULL;

@@ -17,6 +17,7 @@ struct journal {
     int old_fd; /* while the file is written anew; else -1 */
     char *path;
     size_t bytes;
+    bool torn; /* the last line was not written whole */
     struct buffer line;
 };
 
@@ -186,6 +187,14 @@ static int replay(struct journal *j, const char *path, journal_found_fn *found, 
     return code;
 }
 
+/* Whoever has the file may have put a new one in its place just before the lock was taken. */
+static bool is_at(const char *path, int fd)
+{
+    struct stat there, here;
+    return stat(path, &there) == 0 && fstat(fd, &here) == 0 && there.st_ino == here.st_ino &&
+           there.st_dev == here.st_dev;
+}
+
 int journal_open(struct journal **out, const char *path, journal_found_fn *found, void *arg,
                  struct cohort_error *e)
 {
@@ -199,7 +208,7 @@ int journal_open(struct journal **out, const char *path, journal_found_fn *found
     j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (j->fd < 0)
         code = fail(e, COHORT_IO, path, strerror(errno));
-    else if (flock(j->fd, LOCK_EX | LOCK_NB) != 0)
+    else if (flock(j->fd, LOCK_EX | LOCK_NB) != 0 || !is_at(path, j->fd))
         code = fail(e, COHORT_IO, path, "another client uses this queue file");
     else
         code = replay(j, path, found, arg, e);
@@ -224,8 +233,11 @@ void journal_close(struct journal *j)
 
 static bool put_line(struct journal *j)
 {
+    if (j->line.failed || (j->torn && !write_all(j->fd, "\n", 1)))
+        return false;
     j->bytes += j->line.len;
-    return !j->line.failed && write_all(j->fd, j->line.data, j->line.len);
+    j->torn = !write_all(j->fd, j->line.data, j->line.len);
+    return !j->torn;
 }
 
 bool journal_add(struct journal *j, char kind, const char *id, int64_t ts_us, const char *text)
@@ -250,8 +262,10 @@ bool journal_remove(struct journal *j, const char *id)
 
 void journal_empty(struct journal *j)
 {
-    if (j && ftruncate(j->fd, 0) == 0)
-        j->bytes = 0; /* else its lines say that they left */
+    if (!j || ftruncate(j->fd, 0) != 0)
+        return; /* its lines say that they left */
+    j->bytes = 0;
+    j->torn = false;
 }
 
 size_t journal_bytes(const struct journal *j)
@@ -283,6 +297,7 @@ bool journal_begin(struct journal *j)
     j->old_fd = j->fd;
     j->fd = fd;
     j->bytes = 0;
+    j->torn = false;
     return true;
 }
 
@@ -296,6 +311,7 @@ void journal_commit(struct journal *j, bool whole)
         close(j->fd);
         j->fd = j->old_fd;
         j->old_fd = -1;
+        j->torn = true; /* nobody knows any more */
         free(path);
         return;
     }

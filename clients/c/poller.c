@@ -117,6 +117,7 @@ void *poller_run(void *client)
     struct cohort_client *c = client;
     struct poller p = {.client = c, .backoff = {c->backoff_min_ms, c->backoff_max_ms, 0}};
     int64_t next_us = 0;
+    uselocale(c->plain);
     p.http = http_new();
     while (p.http && rest(c, next_us)) {
         bool ok = look(&p);

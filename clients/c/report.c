@@ -65,8 +65,10 @@ static bool is_uuid(const char *text)
 
 static int add_rest(const struct cohort_outcome *o, struct buffer *out)
 {
-    if (o->value)
-        buffer_printf(out, ",\"value\":%.17g", *o->value);
+    if (o->value) {
+        buffer_add_str(out, ",\"value\":");
+        context_value(&(struct attr){.type = ATTR_NUMBER, .u.number = *o->value}, out);
+    }
     if (o->decision)
         add_text(out, "decision", o->decision);
     if (!o->attributes)

@@ -1,6 +1,7 @@
 /* A client on a leash, for tests in Python: each line of standard input is a JSON object that says what to
  * do, each line of standard output the answer to it. What on_trouble hears is gathered in the answers. */
 #include <jansson.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,7 @@ int main(void)
 {
     char *line = NULL;
     size_t cap = 0;
+    setlocale(LC_ALL, "");
     heard = json_array();
     while (getline(&line, &cap, stdin) > 0) {
         json_t *in = json_loads(line, 0, NULL);

@@ -2,6 +2,7 @@
 """The C client in trouble, as clients/README.md has it: what is served, what is kept, and what the program hears."""
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,38 @@ def types(c):
                                                                    "x": [1, {"y": None}], "device": "d-1"}})
         c.equal("with the key", s.requests[-1]["headers"]["authorization"], "Bearer ck_events_test")
         client.end()
+
+
+def nobody(c):
+    """An id that is none makes no context; what is asked of it has its default all the same."""
+    with TroubleServer() as s, Client(s.url, **QUICK) as client:
+        for flag, absent in (("on", False), ("text", "d"), ("count", 7), ("price", 1.5), ("layout", {"none": 1})):
+            got = client.value(flag, absent, user="x" * 513)
+            value = json.loads(got["value"]) if isinstance(absent, dict) else got["value"]
+            c.equal(f"{flag} of nobody", (value, got["error"], got["is_absent"]), (absent, "INVALID_CONTEXT", True))
+        c.equal("it is neither tracked nor exposed", (client("track", name="e")["code"], client("expose")["code"]), (-1, -1))
+        got = client("stats")
+        c.equal("counted as defaults, and nobody was asked", (got["evaluations"], got["defaults"], s.requests), (5, 5, []))
+        client.end()
+
+
+def locales(c):
+    """A program of a country where numbers have a comma."""
+    with tempfile.TemporaryDirectory(prefix="cohort-client.", dir="/tmp") as folder, TroubleServer() as s:
+        try:
+            subprocess.run(["localedef", "-i", "de_DE", "-f", "UTF-8", os.path.join(folder, "de_DE.UTF-8")], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            print("skipped: no locale with a decimal comma can be made here")
+            return
+        s.flags.update(half=0.5, exp=5.0)
+        with Client(s.url, wrapper=("env", "LOCPATH=" + folder, "LC_ALL=de_DE.UTF-8", "ASAN_OPTIONS=detect_leaks=0"), **QUICK) as client:
+            # (libc itself leaks the path)
+            c.equal("a number is read with its point", client.value("half", 0.0)["value"], 0.5)
+            c.equal("an integer too", client.value("exp", 0)["value"], 5)
+            client("track", name="e", value=0.25)
+            client("flush", ms=5000)
+            c.equal("and written with it", [e["value"] for e in s.stored.values()], [0.25])
+            client.end()
 
 
 def errors(c):
@@ -144,6 +177,10 @@ def keys_and_addresses(c):
         client("track", name="event-1")
         client("flush", ms=5000)
         c.equal("a redirect is said, and not followed", (client.kinds(), len(s.stored)), (["key", "address"], 2))
+        s.script({"status": 421})
+        client("track", name="event-2")
+        client("flush", ms=5000)
+        c.equal("so is any other 4xx, and the event is kept", (client.kinds(), len(s.stored)), (["key", "address", "address"], 3))
         client.end()
 
 
@@ -294,6 +331,28 @@ def client_keys(c):
         client.end()
 
 
+def full_disk(c):
+    """A line that the disk took half of spoils none that come after it."""
+    with tempfile.TemporaryDirectory(prefix="cohort-client.", dir="/tmp") as folder, TroubleServer() as s:
+        path = os.path.join(folder, "queue")
+        s.script({"status": 503, "times": None})
+        first = Client(s.url, wrapper=("env", "--ignore-signal=XFSZ"), queue_file=path, **QUICK)
+        first("context", user="c-1")
+        first("track", name="event-0")
+        size = os.path.getsize(path)
+        resource.prlimit(first.process.pid, resource.RLIMIT_FSIZE, (size + 20, resource.RLIM_INFINITY))
+        first("track", name="event-1")
+        c.check("half a line is there, and it is said", os.path.getsize(path) == size + 20 and "file" in first.kinds(), first.heard)
+        resource.prlimit(first.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        first("track", name="event-2")
+        first.kill()
+        s.script()
+        with Client(s.url, queue_file=path, **QUICK) as second:
+            second("flush", ms=5000)
+            c.equal("what was written later is found", sorted(e["name"] for e in s.stored.values()), ["event-0", "event-2"])
+            second.end()
+
+
 def options(c):
     for bad, word in (({"url": "flags.example"}, "url"), ({"url": "http://x/?a=b"}, "url"), ({"key": ""}, "key"), ({"key": "a\r\nb: c"}, "key"),
                       ({"batch_max": 1001}, "batch_max"), ({"backoff_min_ms": 5, "backoff_max_ms": 2}, "backoff_max_ms"),
@@ -305,7 +364,8 @@ def options(c):
 
 def main():
     c = Checks()
-    for part in (options, types, errors, away, spared, keys_and_addresses, refusals, full, certificates, clocks, files, long_files, client_keys):
+    for part in (options, types, nobody, locales, errors, away, spared, keys_and_addresses, refusals, full, certificates, clocks, files, full_disk,
+                 long_files, client_keys):
         part(c)
     c.done()
 
