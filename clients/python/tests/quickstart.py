@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""docs/quickstart-python.md exactly as printed: the service serves, tracks, and drains when it is interrupted."""
+"""docs/quickstart-python.md exactly as printed: the service serves, tracks, and drains when it is interrupted or terminated."""
 import os
 import re
 import signal
@@ -20,6 +20,26 @@ def fetch(port, path):
         return None
 
 
+def serve(c, s, tmp, command, end):
+    port = bed.free_port()
+    user = f"c-{end.name}"
+    env = dict(os.environ, PYTHONPATH=os.path.join(bed.TOP, command.group(1)), COHORT_URL=s.info["url"], COHORT_KEY=s.keys["events"],
+               PORT=str(port))
+    p = subprocess.Popen(command.group(2).split(), cwd=tmp, env=env, stderr=subprocess.PIPE)
+    try:
+        served = bed.until(lambda: fetch(port, f"/?user={user}"), "the service answers")
+        c.equal("it serves what cohortd decides", served, s.evaluate("checkout_cta", user)["value"])
+        c.equal("and tracks", fetch(port, f"/unsubscribe?user={user}"), served)
+    finally:
+        p.send_signal(end)
+        try:
+            p.communicate(timeout=60)
+        finally:
+            p.kill()
+    s.until(lambda: s.sql(f"select 1 from cohort.outcome where unit_id = cohort.unit_id('user', '{user}')"), "the outcome")
+    c.check(f"it drained at {end.name}", True)
+
+
 def main():
     c = Checks()
     with open(os.path.join(bed.TOP, "docs", "quickstart-python.md"), encoding="utf-8") as f:
@@ -33,23 +53,8 @@ def main():
         with open(os.path.join(tmp, "service.py"), "w", encoding="utf-8") as f:
             f.write(program)
         command = re.search(r"^    PYTHONPATH=(\S+) .* (python3 service\.py)$", page, re.M)
-        port = bed.free_port()
-        env = dict(os.environ, PYTHONPATH=os.path.join(bed.TOP, command.group(1)), COHORT_URL=s.info["url"], COHORT_KEY=s.keys["events"],
-                   PORT=str(port))
-        p = subprocess.Popen(command.group(2).split(), cwd=tmp, env=env, stderr=subprocess.PIPE,
-                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # make's children may ignore it
-        try:
-            served = bed.until(lambda: fetch(port, "/?user=c-17"), "the service answers")
-            c.equal("it serves what cohortd decides", served, s.evaluate("checkout_cta", "c-17")["value"])
-            c.equal("and tracks", fetch(port, "/unsubscribe?user=c-17"), served)
-        finally:
-            p.send_signal(signal.SIGINT)
-            try:
-                p.communicate(timeout=60)
-            finally:
-                p.kill()
-        s.until(lambda: s.sql("select 1 from cohort.outcome where unit_id = cohort.unit_id('user', 'c-17')"), "the outcome")
-        c.check("it drained when it was interrupted", True)
+        for end in (signal.SIGINT, signal.SIGTERM):
+            serve(c, s, tmp, command, end)
     c.done()
 
 
