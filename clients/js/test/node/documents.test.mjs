@@ -33,24 +33,26 @@ test('README: the OFREP provider decides', async (t) => {
   await until(async () => (await server.sql(`select 1 from cohort.decision where unit_id = cohort.unit_id('user', 'c-17')`)).length > 0);
 });
 
-test('the quick start for Node: at most 25 lines; it decides, tracks, and loses nothing when it is ended', async (t) => {
-  const [code] = blocks('docs/quickstart-node.md', 'js');
-  assert.ok(length(code) <= 25, `${length(code)} lines`);
-  const port = await freePort();
-  const child = start(t, code, { PORT: String(port) });
-  const ask = async (path) => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined);
-    return response && [response.status, await response.text()];
-  };
-  const [status, text] = await until(() => ask('/?user=quick-1'));
-  assert.equal(status, 200);
-  assert.match(text, /Buy now|Hurry!/);
-  assert.equal((await ask('/unsubscribe?user=quick-1'))[0], 200);
-  child.kill('SIGTERM');
-  assert.deepEqual((await once(child, 'close'))[0], 0);
-  const q = `select count(*), bool_and(trusted) from cohort.outcome where unit_id = cohort.unit_id('user', 'quick-1')`;
-  await until(async () => (await server.sql(q))[0].join() === '1,t', 'the outcome');
-});
+for (const signal of ['SIGTERM', 'SIGINT'])
+  test(`the quick start for Node: at most 25 lines; it decides, tracks, and loses nothing when ${signal} ends it`, async (t) => {
+    const [code] = blocks('docs/quickstart-node.md', 'js');
+    assert.ok(length(code) <= 25, `${length(code)} lines`);
+    const port = await freePort();
+    const user = `quick-${signal}`;
+    const child = start(t, code, { PORT: String(port) });
+    const ask = async (path) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined);
+      return response && [response.status, await response.text()];
+    };
+    const [status, text] = await until(() => ask(`/?user=${user}`));
+    assert.equal(status, 200);
+    assert.match(text, /Buy now|Hurry!/);
+    assert.equal((await ask(`/unsubscribe?user=${user}`))[0], 200);
+    child.kill(signal);
+    assert.deepEqual((await once(child, 'close'))[0], 0);
+    const q = `select count(*), bool_and(trusted) from cohort.outcome where unit_id = cohort.unit_id('user', '${user}')`;
+    await until(async () => (await server.sql(q))[0].join() === '1,t', 'the outcome');
+  });
 
 async function freePort() {
   const probe = createServer().listen(0, '127.0.0.1');

@@ -1,4 +1,4 @@
-import type { ServerClock } from '@cohortd/client-core';
+import type { Say, ServerClock } from '@cohortd/client-core';
 import { OFREPApiUnexpectedResponseError } from '@openfeature/ofrep-core';
 import type { FlagMetadata, ResolutionDetails } from '@openfeature/server-sdk';
 
@@ -22,6 +22,7 @@ export class DecisionFetch {
   constructor(
     private readonly options: FullOptions,
     private readonly clock: ServerClock,
+    private readonly say: Say,
   ) {}
 
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
@@ -30,12 +31,19 @@ export class DecisionFetch {
       const response = await this.#ask(input, init);
       if (response.status >= 500) this.#breaker.failed();
       else this.#breaker.succeeded();
+      this.#judgeKey(response.status);
       return response;
     } catch (error) {
       this.#breaker.failed();
       throw error;
     }
   };
+
+  /** A key that is wrong shows in nothing but defaults: it is said. */
+  #judgeKey(status: number): void {
+    if (status === 401 || status === 403) this.say.once('key', `the server answers ${status} to this key; the defaults of the code are served.`);
+    else if (status === 200) this.say.over('key', 'the key is taken.');
+  }
 
   async #ask(input: string | URL | Request, init?: RequestInit): Promise<Response> {
     const sentAt = Date.now();

@@ -40,11 +40,12 @@ export class CohortProvider extends OFREPProvider implements Provider {
   constructor(given: CohortProviderOptions) {
     const options = withDefaults(given);
     const clock = new ServerClock();
-    const decisions = new DecisionFetch(options, clock);
+    const say = new Say(options.logger);
+    const decisions = new DecisionFetch(options, clock, say);
     super({ baseUrl: options.baseUrl, headersFactory: () => authHeaders(options), fetchImplementation: decisions.fetch });
     this.#options = options;
     this.#decisions = decisions;
-    this.#say = new Say(options.logger);
+    this.#say = say;
     this.#queue = makeQueue(options, clock, this.#say);
     this.exposureHook = {
       after: (c: Readonly<HookContext>, details: EvaluationDetails<FlagValue>) => this.exposed(details, c.context),
