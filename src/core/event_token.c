@@ -17,7 +17,7 @@ _Static_assert(sodium_base64_ENCODED_LEN(BYTES_MAX, VARIANT) == EVENT_TOKEN_TEXT
 
 int64_t event_token_expiry(int64_t now_us, int64_t keep_us)
 {
-    return ((now_us + keep_us) / DAY_US + 1) * DAY_US;
+    return ((now_us + keep_us) / DAY_US + 2) * DAY_US;
 }
 
 static void sign(const struct plan *p, const uint8_t *bytes, size_t len, uint8_t mac[MAC_BYTES])

@@ -17,8 +17,9 @@ struct event_token {
     struct unit units[EVENT_TOKEN_UNITS];
 };
 
-/* When a token made now expires: keep_us from now at the least, and the same moment for all that are made
- * during one day, so that an answer does not change with every call. */
+/* When a token made now expires: keep_us and a day from now at the least, so that an event made with a token
+ * of that day is as late as it may be; and the same moment for all that are made during one day, so that an
+ * answer does not change with every call. */
 int64_t event_token_expiry(int64_t now_us, int64_t keep_us);
 
 /* The token of a subject's units of every type the plan knows; false when it has none. */
