@@ -172,7 +172,8 @@ struct cohort_details {
 COHORT_API const struct cohort_details *cohort_details(const struct cohort_context *x);
 
 /* What happened. value: NULL, or a number; attributes: NULL, or a JSON object; decision: NULL, or a
- * decision's id; id: NULL, or a UUID of yours; ts_us: microseconds since 1970, 0: now. */
+ * decision's id; id: NULL, or a UUID of yours, which counts once with the same ts_us; ts_us: microseconds
+ * since 1970, 0: now. */
 struct cohort_outcome {
     size_t size; /* of this struct */
     const char *name;
