@@ -117,7 +117,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('metric_direction_known', '23514', 422, 'A good direction has three words', 'direction_good is one of: up, down, none.', 'direction_good', 'definition'),
 ('metric_window', '23514', 422, 'A window ends after it starts', 'window_start_s is 0 or more; window_end_s is larger, or null for no end. 7 days are 604800 seconds.', 'window_end_s', 'definition'),
 ('metric_version_fixed', '55000', 409, 'A metric''s version is kept by the database', 'Leave it out: it is raised when the metric changes.', 'version', 'definition'),
-('metric_in_use', '23503', 409, 'The metric is in use', 'Remove the guardrails and stop conditions that watch it first, or keep it.', null, 'definition'),
+('metric_in_use', '23503', 409, 'The metric is in use', 'Remove the guardrails and stop conditions that watch it first, give bandits another reward, or keep it.', null, 'definition'),
 ('guardrail_experiment_known', '23503', 422, 'There is no such experiment', 'Make it first: insert into cohort.experiment (key) values (…).', 'experiment', 'definition'),
 ('guardrail_metric_known', '23503', 422, 'There is no such metric', 'Known metrics are in the table cohort.metric.', 'metric', 'definition'),
 ('guardrail_metric_kind', '23514', 422, 'A guardrail watches no quantile', 'Use a metric of kind binary, count, mean or ratio.', 'metric', 'definition'),

@@ -116,6 +116,7 @@ begin
     end if;
     perform cohort.bandit_value_check(new, e.kind);
     perform cohort.bandit_reward_check(new);
+    perform cohort.prerequisite_decisions_check(new);
     return new;
 end $$;
 comment on function cohort.bandit_check() is 'Trigger: rules of a bandit''s settings';
@@ -304,6 +305,7 @@ begin
     perform cohort.bandit_value_check(b, e.kind);
     perform cohort.bandit_reward_check(b);
     perform cohort.check_bandit_variants(e, b);
+    perform cohort.prerequisite_decisions_check(b);
     if b.uniform_ppm >= e.traffic_ppm then
         perform cohort.fail('bandit_uniform_traffic', format('The uniform_ppm of %s, %s, leaves nothing of its traffic, %s.', name, b.uniform_ppm, e.traffic_ppm));
     elsif b.assign = 'decision' and e.exposure <> 'on_evaluation' then

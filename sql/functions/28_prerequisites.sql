@@ -5,6 +5,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('prerequisite_requires_known', '23503', 422, 'There is no such experiment', 'Make it first: insert into cohort.experiment (key) values (…).', 'experiment', 'definition'),
 ('prerequisite_unique', '23505', 409, 'The prerequisite exists', 'Name all the variants that will do in one prerequisite.', null, 'definition'),
 ('prerequisite_kind', '23514', 422, 'Prerequisites are between experiments with a flag', 'A holdout covers experiments by its scope and takes part in no prerequisite.', 'experiment', 'definition'),
+('prerequisite_decisions', '23514', 422, 'Where each decision is drawn, no unit has a variant', 'Require another experiment, or let the bandit assign units.', 'experiment', 'definition'),
 ('prerequisite_variants', '23514', 422, 'A prerequisite names one variant or more, each once', 'Name the variants that will do: {"experiment": "…", "variants": ["b"]}.', 'variants', 'definition'),
 ('prerequisite_variant_known', '23503', 422, 'There is no such variant', 'select key from cohort.variant where experiment = ''…'' lists them.', 'variants', 'definition'),
 ('prerequisite_cycle', '23514', 422, 'Experiments don''t require each other', 'Take one of the prerequisites out.', 'experiment', 'definition'),
@@ -71,6 +72,24 @@ begin
 end $$;
 comment on function cohort.prerequisite_variants_check(cohort.prerequisite) is 'Refuses a prerequisite without variants, or with some that aren''t there';
 
+-- Asked from both sides, and at the bandit's start: neither edit sees the other before it commits.
+create or replace function cohort.prerequisite_decisions_check(b cohort.bandit) returns void
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
+declare
+    asker text;
+begin
+    if b.assign is distinct from 'decision' then
+        return;
+    end if;
+    select p.experiment into asker from cohort.prerequisite p
+     where p.environment = b.environment and p.requires = b.experiment order by 1 limit 1;
+    if found then
+        perform cohort.fail('prerequisite_decisions', format('Experiment %s requires %s, which would draw a variant anew at each decision.',
+            cohort.shown(asker), cohort.shown(b.experiment)), cohort.path_of('assign'));
+    end if;
+end $$;
+comment on function cohort.prerequisite_decisions_check(cohort.bandit) is 'Refuses a bandit that draws each decision where another experiment requires it';
+
 -- Another team's experiment may be required: it is locked for whoever asks.
 create or replace function cohort.hold_required(environment text, requires text) returns cohort.experiment
     language plpgsql security definer set search_path = cohort, pg_temp as $$
@@ -101,6 +120,9 @@ begin
     if 'holdout' in (e.kind, r.kind) then
         perform cohort.fail('prerequisite_kind', format('Experiment %s is a holdout.',
             cohort.shown(case e.kind when 'holdout' then e.key else r.key end)));
+    elsif exists (select from cohort.bandit b where b.environment = r.environment and b.experiment = r.key and b.assign = 'decision') then
+        perform cohort.fail('prerequisite_decisions', format('Experiment %s would require %s, which draws a variant anew at each decision.',
+            cohort.shown(e.key), cohort.shown(r.key)));
     end if;
     if tg_op = 'INSERT' or new.requires <> old.requires then
         perform 1 from cohort.prerequisite p where p.environment = new.environment and p.experiment = new.experiment and p.requires = new.requires;

@@ -104,6 +104,10 @@ begin
     b := cohort.doc_bandit(doc);
     b.environment := e.environment;
     b.experiment := e.key;
+    -- The start wrote down how long an epoch is: a document that leaves it out, as before the start, leaves it so.
+    if b.stick_s is null and e.status not in ('draft', 'scheduled') then
+        select x.stick_s into b.stick_s from cohort.bandit x where x.environment = e.environment and x.experiment = e.key;
+    end if;
     if not exists (select from cohort.bandit x where x.environment = e.environment and x.experiment = e.key) then
         insert into cohort.bandit (environment, experiment, reward, assign, floor_ppm, every_s, warm_up, half_life_s, uniform_ppm, stick_s, promote)
         values (b.environment, b.experiment, b.reward, b.assign, b.floor_ppm, b.every_s, b.warm_up, b.half_life_s, b.uniform_ppm, b.stick_s, b.promote);

@@ -98,9 +98,19 @@ size_t differ_documents(const json_t *from, const json_t *to, FILE *out)
     return w.n;
 }
 
-/* What a document leaves out and a PUT leaves alone is no difference. */
-static void leave_alone(const struct kind *k, const json_t *wanted, json_t *there)
+/* A bandit's start writes down how long an epoch is. */
+static void leave_epoch(const json_t *wanted, const json_t *found, json_t *there)
 {
+    const char *status = json_string_value(json_object_get(found, "status"));
+    bool started = status && strcmp(status, "draft") != 0 && strcmp(status, "scheduled") != 0;
+    if (started && !json_object_get(json_object_get(wanted, "bandit"), "stick_s"))
+        json_object_del(json_object_get(there, "bandit"), "stick_s");
+}
+
+/* What a document leaves out and a PUT leaves alone is no difference. */
+static void leave_alone(const struct kind *k, const json_t *wanted, const json_t *found, json_t *there)
+{
+    leave_epoch(wanted, found, there);
     for (size_t i = 0; k->left_alone[i]; i++)
         if (!json_object_get(wanted, k->left_alone[i]))
             json_object_del(there, k->left_alone[i]);
@@ -120,7 +130,7 @@ int differ_definition(const struct definition *wanted, const struct definitions 
     bool complete = a && b;
     *change = CHANGE_NONE;
     if (complete)
-        leave_alone(wanted->kind, wanted->doc, a);
+        leave_alone(wanted->kind, wanted->doc, found->doc, a);
     if (complete && differ_documents(a, b, NULL) > 0) {
         *change = CHANGE_FIELDS;
         if (out) {

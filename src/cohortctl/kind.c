@@ -158,6 +158,25 @@ static void mark_control(json_t *doc)
         json_object_set_new(control, "control", json_true());
 }
 
+/* A bandit assigns units, with features decisions, and begins with equal shares, a millionth more for the
+ * first ones where they don't divide. */
+static void fill_bandit(json_t *doc)
+{
+    json_t *bandit = json_object_get(doc, "bandit"), *arms = json_object_get(doc, "variants"), *arm;
+    size_t i, n = json_array_size(arms);
+    if (!json_is_object(bandit))
+        return;
+    if (!json_object_get(bandit, "assign"))
+        json_object_set_new(bandit, "assign",
+                            json_string(json_object_get(doc, "contextual") ? "decision" : "unit"));
+    json_array_foreach(arms, i, arm)
+    {
+        if (json_is_object(arm) && !json_object_get(arm, "share_ppm"))
+            json_object_set_new(arm, "share_ppm",
+                                json_integer((json_int_t)(1000000 / n + (i < 1000000 % n ? 1 : 0))));
+    }
+}
+
 static bool says_nothing(const json_t *v)
 {
     return json_is_null(v) || json_is_false(v) || (json_is_string(v) && json_string_length(v) == 0) ||
@@ -190,6 +209,7 @@ json_t *kind_normal(const struct kind *k, const char *key, const json_t *doc)
     if (copy && defaults) {
         json_object_del(copy, "key");
         fill(copy, defaults, key);
+        fill_bandit(copy);
         mark_control(copy);
         strip(copy);
     }

@@ -62,6 +62,10 @@ void words_gate(struct buffer *b, const struct report *r, const struct result_me
     }
     if (!counted) {
         enum stat_missing why = r->gate.open ? r->missing : r->gate.missing;
+        if (why == STAT_COMPLETE && r->risk_ratio.known) {
+            buffer_add_str(b, "no interval of the difference: that of the risk ratio holds");
+            return;
+        }
         buffer_printf(b, "no interval: %s",
                       why == STAT_COMPLETE ? "it is not known" : stat_missing_words(why));
         return;
@@ -169,9 +173,12 @@ static void add_finding(struct buffer *b, const struct result_judged *j, const c
     const struct report *r = &j->report;
     if (r->has_interval && isfinite(r->low) && isfinite(r->high)) {
         add_effect(b, r, j->metric->key);
-    } else if (r->risk_ratio.known && (r->risk_ratio.low > 1 || r->risk_ratio.high < 1)) {
-        buffer_printf(b, "%s is %.2g × that of %s (%.2g × to ", j->metric->key, r->risk_ratio.value, control,
-                      r->risk_ratio.low);
+    } else if (r->risk_ratio.known && (j->adaptive || r->risk_ratio.low > 1 || r->risk_ratio.high < 1)) {
+        bool shown = r->risk_ratio.low > 1 || r->risk_ratio.high < 1;
+        buffer_printf(b,
+                      shown ? "%s is %.2g × that of %s (%.2g × to "
+                            : "no difference in %s shown (%.2g × that of %s, %.2g × to ",
+                      j->metric->key, r->risk_ratio.value, control, r->risk_ratio.low);
         if (isfinite(r->risk_ratio.high))
             buffer_printf(b, "%.2g ×)", r->risk_ratio.high);
         else

@@ -139,6 +139,16 @@ START_TEST(what_a_server_adds_is_no_difference)
                 "{\"key\":\"b\",\"share_ppm\":2,\"dropped\":false},{\"key\":\"c\",\"share_ppm\":0}],"
                 "\"guardrails\":[{\"metric\":\"m\",\"margin\":1,\"weight\":1,\"direction\":\"up\"}]}");
     expect_same("holdouts", "{}", "{\"scope\":\"global\",\"exempts_running\":true,\"iteration\":1}");
+    expect_same("experiments",
+                "{\"bandit\":{\"reward\":\"m\"},\"variants\":[{\"key\":\"control\"},{\"key\":\"b\"},"
+                "{\"key\":\"c\"}]}",
+                "{\"kind\":\"bandit\",\"bandit\":{\"reward\":\"m\",\"assign\":\"unit\",\"floor_ppm\":10000,"
+                "\"every_s\":3600,\"warm_up\":100,\"uniform_ppm\":50000,\"promote\":\"person\"},"
+                "\"variants\":[{\"key\":\"control\",\"share_ppm\":333334,\"control\":true},"
+                "{\"key\":\"b\",\"share_ppm\":333333},{\"key\":\"c\",\"share_ppm\":333333}]}");
+    expect_same("experiments", "{\"bandit\":{\"reward\":\"m\"},\"contextual\":{\"features\":[1]}}",
+                "{\"kind\":\"contextual\",\"bandit\":{\"reward\":\"m\",\"assign\":\"decision\"},"
+                "\"contextual\":{\"features\":[1],\"threshold_ppm\":0,\"ridge\":1}}");
 }
 END_TEST
 

@@ -57,6 +57,9 @@ select pg_temp.check('phase 1 is the reserved slice, phase 2 begins with the sta
   from cohort.phase p join cohort.experiment e on e.id = p.experiment_id where e.key = 'ban' and e.environment = 'production';
 select pg_temp.check('both with equal shares', count(distinct pg_temp.shares(p.id)) = 1 and max(pg_temp.shares(p.id) ->> 'control') = '333334') from cohort.phase p where p.experiment_id = pg_temp.id('ban');
 select pg_temp.check('the length of an epoch stands from the start on', stick_s = 3600) from cohort.bandit where experiment = 'ban' and environment = 'production';
+select pg_temp.check('and a document that leaves it out, as before the start, can be put again', cohort.put_experiment('ban', :'doc') #>> '{bandit,stick_s}' = '3600');
+select pg_temp.check('with other times of its updates too: ' || rule, pg_temp.refused(format('select cohort.put_experiment(%L, %L)', 'ban', jsonb_set(:'doc', path, value))) = rule)
+  from (values ('{bandit,every_s}'::text[], '11'::jsonb, 'accepted'), ('{bandit,stick_s}', '60', 'bandit_running_fixed')) x(path, value, rule);
 select pg_temp.check('the traffic that is open is what was asked for', cohort.open_ppm(pg_temp.id('ban')) = 300000);
 select pg_temp.check('the plan has kind, epochs and time phases', p ->> 'kind' = 'bandit' and p -> 'bandit' = '{"assign": "unit", "stick_us": 3600000000}'
         and not p #> '{phases,0}' ? 'kind' and p #>> '{phases,1,kind}' = 'time' and p #> '{phases,1,from_us}' = to_jsonb(cohort.micros(e.started_at))
