@@ -24,11 +24,12 @@ begin
 end $$;
 comment on function cohort.plan_versions() is 'What a server polls: the version of the definitions, a number that each stop and pause of a guardrail raises, which database this is, and when the monitor was last at work';
 
--- Of a bandit's time phases, those that an epoch under way can have begun in; earlier ones draw nobody any more.
+-- Of a bandit's time phases, those that an epoch under way can have begun in; earlier ones draw nobody any more. A
+-- token keeps what was drawn in an epoch for another one.
 create or replace function cohort.plan_time_phases(environment text, every boolean) returns table(phase_id int, first_id int)
     language sql stable rows 1000 as $$
     select t.id, t.first_id
-      from (select p.id, first_value(p.id) over w as first_id, lead(p.starts_at) over w as ends_at, coalesce(b.stick_s, 0) as stick_s
+      from (select p.id, first_value(p.id) over w as first_id, lead(p.starts_at) over w as ends_at, coalesce(b.stick_s, 0) * case when e.sticky then 2 else 1 end as stick_s
               from cohort.phase p
               join cohort.experiment e on e.id = p.experiment_id
               join cohort.bandit b on b.environment = e.environment and b.experiment = e.key
