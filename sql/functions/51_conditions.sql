@@ -40,7 +40,7 @@ begin
               left join cohort.exposure_stat s on s.experiment_id = $1 and s.phase_id = p.id and s.variant_id = v.id
               left join cohort.metric_stat m on m.experiment_id = $1 and m.metric_id = matured.id and m.metric_version = matured.version
                    and m.phase_id = p.id and m.variant_id = v.id and m.segment = 0
-             where p.experiment_id = $1
+             where p.experiment_id = $1 and p.model_id is null -- a model gives arms to different people: no shares to hold them to
         )
         select jsonb_build_object('variants', (select jsonb_agg(v.key order by v.id) from v), 'matured_by', matured.key,
                    'phases', coalesce((select jsonb_agg(c.doc order by c.number) from (
@@ -71,7 +71,7 @@ begin
                                and ts.metric_version = m.version and ts.phase_id = p.id and ts.variant_id = t.id and ts.segment = 0
                           left join cohort.metric_stat cs on cs.experiment_id = e.id and cs.metric_id = m.id
                                and cs.metric_version = m.version and cs.phase_id = p.id and cs.variant_id = c.id and cs.segment = 0
-                         where p.experiment_id = e.id)) order by t.id), '[]')
+                         where p.experiment_id = e.id and p.model_id is null)) order by t.id), '[]')
                        from cohort.variant t
                       where t.environment = e.environment and t.experiment = e.key and t.id <> c.id and t.dropped_at is null))
           from c left join cohort.experiment_metric x

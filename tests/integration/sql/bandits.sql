@@ -127,6 +127,15 @@ select pg_temp.check('the old run is counted on for its reward', count(*) = 1) f
 select cohort.ship('ban', 'b', 10000) \g /dev/null
 select pg_temp.check('it can be shipped', pg_temp.planned('ban') #>> '{shipped,variant}' = 'b');
 
+-- Where a model decides, shares are for the record: stop conditions hold nobody to them.
+insert into cohort.model (environment, experiment, experiment_id, version, document)
+select 'production', 'con', pg_temp.id('con'), 1, '{"kind": "logistic", "columns": 5, "weights": {}}' returning id as model \gset
+select cohort.open_time_phase(e, cohort.equal_shares(e), clock_timestamp(), :model) from cohort.experiment e where e.id = pg_temp.id('con') \g /dev/null
+select pg_temp.check('conditions look at the phases that shares draw', jsonb_path_query_array(cohort.srm_inputs(e.id), '$.phases[*].phase') @> '[1, 2]'
+        and not jsonb_path_query_array(cohort.srm_inputs(e.id), '$.phases[*].phase') @> to_jsonb(p.number)
+        and not jsonb_path_query_array(cohort.effect_inputs(e, m), '$.treatments[*].phases[*].phase') @> to_jsonb(p.number))
+  from cohort.experiment e, cohort.metric m, cohort.last_phase(e.id) p where e.id = pg_temp.id('con') and m.environment = 'production' and m.key = 'paid';
+
 -- Old time phases are left out of the plan: an epoch is an hour, and another one is kept.
 select cohort.put_experiment('old', :'doc'), cohort.start('old') \g /dev/null
 set session_replication_role = replica;
@@ -140,4 +149,9 @@ reset session_replication_role;
 select pg_temp.check('of 500 time phases the plan has those of the last two hours and the slice, all with the closed slots', jsonb_array_length(p -> 'phases') = 9
         and p #>> '{phases,1,number}' = '494' and not exists (select from jsonb_array_elements(p -> 'phases') x where x ->> 'kind' = 'time' and x -> 'closed' is distinct from '[[300000, 1000000]]'))
   from pg_temp.planned('old') p;
+set session_replication_role = replica;
+update cohort.experiment set sticky = true where id = pg_temp.id('old');
+select pg_temp.check('where tokens keep them, those of an hour more', jsonb_array_length(p -> 'phases') = 13) from pg_temp.planned('old') p;
+update cohort.experiment set sticky = false where id = pg_temp.id('old');
+reset session_replication_role;
 select pg_temp.check('a document has the last 20', jsonb_array_length(cohort.get_experiment('old') -> 'phases') = 21);
