@@ -25,6 +25,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('bandit_shares_equal', '23514', 422, 'A bandit begins with equal shares', 'Give every variant the same share_ppm, what doesn''t divide to the first ones; in a document, leave share_ppm out.', 'variants', 'definition'),
 ('bandit_variants_most', '23514', 422, 'A bandit has at most 32 variants', 'Leave out those you expect least of.', 'variants', 'definition'),
 ('bandit_exposure', '23514', 422, 'Where decisions are drawn, evaluations are exposures', 'Set exposure to on_evaluation, or assign units.', 'exposure', 'definition'),
+('bandit_stick_updates', '23514', 422, 'Too many updates while a variant sticks', 'Every server keeps the shares of all updates of that time: make every_s longer, or give a shorter stick_s.', 'every_s', 'definition'),
 ('bandit_sticky', '23514', 422, 'Where decisions are drawn, nothing is sticky', 'Set sticky to false, or assign units.', 'sticky', 'definition'),
 ('bandit_ramp_shares', '23514', 422, 'A bandit finds its own shares', 'Leave the shares out: traffic that opens gets those in force.', 'shares', 'definition'),
 ('drop_safe', '55000', 409, 'The safe variant can''t be dropped', 'To end everything, stop the experiment: select cohort.stop(key).', 'variant', 'definition'),
@@ -70,6 +71,7 @@ declare
                       when b.uniform_ppm not between 0 and 500000 then 'bandit_uniform_range'
                       when b.stick_s not between 0 and 31536000 then 'bandit_stick_range' end;
     field text;
+    sticks int;
 begin
     if b.assign not in ('unit', 'decision') then
         perform cohort.fail('bandit_assign_known', format('%s is nothing that %s can assign.', cohort.shown(b.assign), name));
@@ -82,6 +84,11 @@ begin
         perform cohort.fail(rule, format('The %s of %s is %s.', field, name, to_jsonb(b) ->> field));
     elsif b.stick_s is not null and b.assign = 'decision' then
         perform cohort.fail('bandit_stick_unit', format('The %s assigns decisions and can''t have a stick_s.', name));
+    end if;
+    sticks := coalesce(b.stick_s, (select m.window_end_s from cohort.metric m where m.environment = b.environment and m.key = b.reward));
+    if b.assign = 'unit' and sticks / b.every_s > 1000 then
+        perform cohort.fail('bandit_stick_updates', format('While a variant of %s sticks, %s s, there are %s updates: at most 1000 are possible.',
+            name, sticks, sticks / b.every_s));
     end if;
 end $$;
 comment on function cohort.bandit_value_check(cohort.bandit, text) is 'Refuses words and ranges out of place';

@@ -52,6 +52,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('bandit_uniform_traffic', :'b', $$update cohort.experiment set traffic_ppm = 50000; select cohort.start('ban')$$, null, null, null),
 ('bandit_stick_range', :'b', $$update cohort.bandit set stick_s = -1$$, 'ban', pg_temp.with_bandit('{"stick_s": -1}'), 'bandit.stick_s'),
 ('bandit_stick_unit', :'b', $$update cohort.bandit set assign = 'decision', stick_s = 60$$, 'ban', pg_temp.with_bandit('{"assign": "decision", "stick_s": 60}'), 'bandit.stick_s'),
+('bandit_stick_updates', :'b', $$update cohort.bandit set every_s = 10, stick_s = 10010$$, 'ban', pg_temp.with_bandit('{"every_s": 10, "stick_s": 10010}'), 'bandit.every_s'),
 ('bandit_promote_known', :'b', $$update cohort.bandit set promote = 'me'$$, 'ban', pg_temp.with_bandit('{"promote": "me"}'), 'bandit.promote'),
 ('bandit_missing', :'b', $$delete from cohort.bandit; select cohort.start('ban')$$, null, null, null),
 ('bandit_kind', :'b', $$update cohort.experiment set kind = 'ab' where key = 'ban'; select cohort.start('ban')$$, null, null, null),
