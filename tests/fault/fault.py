@@ -137,16 +137,21 @@ class Postgres:
         """For until(): false while the database is away, too."""
         return self.psql(script, check=False) == "t"
 
-    def hold(self, script):
-        """A psql session that has run the script and stays open; close() ends it."""
-        p = subprocess.Popen(["psql", "-XAtq", self.dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT)
+    def hold(self, script, check=True):
+        """A psql session that has run the script and stays open; communicate() ends it. Without check, None when the script
+        failed."""
+        p = subprocess.Popen(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", self.dsn], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         p.stdin.write((script + "\n;select 'held';\n").encode())
         p.stdin.flush()
-        line = p.stdout.readline()
+        said = line = p.stdout.readline()
         while line and line != b"held\n":
             line = p.stdout.readline()
-        assert line, "the session that should hold something ended"
+            said += line
+        if not line:
+            p.communicate()
+            assert not check, f"the session that should hold something ended: {said.decode()}"
+            return None
         return p
 
 
