@@ -71,6 +71,13 @@ $$;
 comment on function cohort.result_metrics(int) is
     'The metrics an experiment (or an earlier iteration) has results for, as they are counted there';
 
+-- Shares that lean on outcomes bias plain means and their intervals: of a bandit only the reserved slice, a phase of kind
+-- traffic, is free of that.
+create or replace function cohort.shares_lean(experiment_id int) returns boolean
+    language sql stable set search_path = cohort, pg_temp
+    as $$ select exists (select from cohort.phase p where p.experiment_id = $1 and p.kind = 'time') $$;
+comment on function cohort.shares_lean(int) is 'True for runs of a bandit: outside the reserved slice its shares leaned on outcomes';
+
 -- Where the counts come from: the stored ones, or, for the sensitivity view, the rows of those units alone that were
 -- only ever seen in the variant and phase of their first exposure.
 create or replace function cohort.result_counts(experiment_id int, without_switched boolean)
@@ -80,7 +87,7 @@ create or replace function cohort.result_counts(experiment_id int, without_switc
     select s.metric_id, s.phase_id, s.variant_id, m.kind, s.units, s.event_units, s.sum, s.sum_sq
       from cohort.metric_stat s
       join cohort.result_metrics($1) m on m.id = s.metric_id and m.version = s.metric_version
-     where not $2 and s.experiment_id = $1 and s.segment = 0 and s.units > 0
+     where not $2 and s.experiment_id = $1 and s.segment = 0 and s.units > 0 and s.phase_id not in (select p.id from cohort.phase p where p.experiment_id = $1 and p.kind = 'time')
     union all
     select m.id, e.phase_id, e.variant_id, m.kind, count(*), count(*) filter (where u.n > 0), coalesce(sum(v.y), 0),
            coalesce(sum(v.y * v.y), 0)
@@ -90,14 +97,14 @@ create or replace function cohort.result_counts(experiment_id int, without_switc
       left join cohort.unit_metric u on u.unit_id = e.unit_id and u.experiment_id = $1 and u.metric_id = m.id
                                     and u.metric_version = m.version
      cross join lateral (select cohort.unit_value(m.kind, coalesce(u.n, 0), coalesce(u.sum, 0)) as y) v
-     where $2 and e.experiment_id = $1
+     where $2 and e.experiment_id = $1 and e.phase_id not in (select p.id from cohort.phase p where p.experiment_id = $1 and p.kind = 'time')
        and not exists (select from cohort.exposure_switch w
                         where w.unit_id = e.unit_id and w.experiment_id = $1
                           and (w.variant_id, w.phase_id) is distinct from (e.variant_id, e.phase_id))
      group by m.id, m.kind, e.phase_id, e.variant_id
 $$;
 comment on function cohort.result_counts(int, boolean) is
-    'The counts behind results by metric, phase and variant; true: without units that were seen in another variant or phase too';
+    'The counts behind fixed-horizon results by metric, phase and variant, of a bandit those of its reserved slice; true: without units that were seen in another variant or phase too';
 
 drop function if exists cohort.result_cells(int);
 create or replace function cohort.result_cells(experiment_id int, without_switched boolean)
@@ -161,12 +168,14 @@ create or replace function cohort.result_rows(key text, iteration int, without_s
           from x cross join lateral cohort.result_cells(x.id, $3) c group by c.metric_id, c.variant_id
     ), seen as (
         select s.variant_id, sum(s.units)::bigint as units
-          from x join cohort.exposure_stat s on s.experiment_id = x.id where not $3 group by s.variant_id
+          from x join cohort.exposure_stat s on s.experiment_id = x.id
+         where not $3 and s.phase_id not in (select p.id from cohort.phase p where p.experiment_id = x.id and p.kind = 'time') group by s.variant_id
     )
     select m.key, m.kind, v.key, v.is_control, coalesce(l.units, seen.units, 0), l.value, d.delta, sqrt(d.v),
            d.delta / sqrt(case m.kind when 'binary' then d.v_pooled else d.v end),
            d.delta - q.half * sqrt(d.v), d.delta + q.half * sqrt(d.v),
            cohort.result_method(m.kind, coalesce(d.phases, l.phases))
+               || case when cohort.shares_lean(x.id) then '; of the reserved slice alone: elsewhere shares leaned on outcomes and plain numbers are biased' else '' end
                || case when $3 then '; SENSITIVITY: without units seen in two variants' else '' end, coalesce(d.phases, l.phases, 0),
            (select s.as_of from cohort.leader_state s)
       from x
@@ -188,7 +197,7 @@ create or replace function cohort.results_fixed(key text, iteration int default 
     language sql stable set search_path = cohort, pg_temp set jit = off
     as $$ select * from cohort.result_rows($1, $2, false) $$;
 comment on function cohort.results_fixed(text, int) is
-    'Fixed horizon, per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment. iteration: an earlier run''s; left out, the current one''s';
+    'Fixed horizon, per metric and variant: units, rate (0 to 1) or mean per unit, and difference to control with its standard error, z or t, and 95 % interval. Null where a number is not defined. For one look at the end: it may never stop an experiment. Of a bandit it is the reserved slice alone, and method says so: elsewhere shares leaned on outcomes. iteration: an earlier run''s; left out, the current one''s';
 
 
 create or replace function cohort.results_sensitivity(key text, iteration int default null)

@@ -11,7 +11,7 @@ begin
                case m.kind when 'binary' then s.matured_event_units else s.matured_sum_sq * 0.000000000001 end
           from cohort.metric_stat s
          where s.experiment_id = e.id and s.metric_id = m.id and s.metric_version = m.version and s.segment = 0;
-    elsif to_regclass('cohort.reward_stat') is not null then
+    else
         return query
         select s.phase_id, s.variant_id, s.matured, case m.kind when 'binary' then s.events else s.sum * 0.000001 end,
                case m.kind when 'binary' then s.events else s.sum_sq * 0.000000000001 end
@@ -79,7 +79,7 @@ begin
     select * into u from cohort.bandit_update x where x.experiment_id = e.id order by x.id desc limit 1;
     return jsonb_build_object('bandit', jsonb_build_object('reward', b.reward, 'assign', b.assign, 'every_s', b.every_s, 'uniform_ppm', b.uniform_ppm,
         'floor_ppm', b.floor_ppm, 'phase', (cohort.last_phase(e.id)).number, 'updated_at', cohort.rfc3339(u.at), 'update', u.sentence,
-        'arms', cohort.bandit_arms_json(e, b),
+        'arms', cohort.bandit_arms_json(e, b), 'effects', cohort.reward_effects_json(e, b),
         -- Newest first, enough to draw them.
         'shares', (select coalesce(jsonb_agg(jsonb_build_object('phase', p.number, 'starts_at', cohort.rfc3339(p.starts_at), 'shares', p.shares) order by p.number desc), '[]')
                      from (select x.number, x.starts_at, (select jsonb_object_agg(v.key, pv.share_ppm) from cohort.phase_variant pv
@@ -87,4 +87,4 @@ begin
                              from cohort.phase x where x.experiment_id = e.id and x.kind = 'time' order by x.number desc limit 200) p)));
 end $$;
 comment on function cohort.results_bandit_json(cohort.experiment) is
-    'Part of results_json(): the bandit''s shares now and over time, the matured rewards of each variant, and its newest update; {} for others';
+    'Part of results_json(): the bandit''s shares now and over time, the matured rewards of each variant, effects where every decision is drawn, and its newest update; {} for others';

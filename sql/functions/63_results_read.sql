@@ -25,6 +25,29 @@ $$;
 comment on function cohort.results(text, int) is
     'Per metric and variant what the leader last wrote, as of as_of: units that count (matured ones where the metric''s window ends), value, difference to control, relative lift, and the 95 % interval of the difference, p and ln E, all of which hold however often one looks. gate says what an interval still needs. Null where a number is not defined or not written yet. cohort.results_fixed() has the fixed-horizon numbers. iteration: an earlier run''s; left out, the current one''s';
 
+create or replace function cohort.uplift(key text, iteration int default null)
+    returns table (metric text, variant text, along boolean, attribute text, value text, units bigint, treatment double precision,
+                   control double precision, effect double precision, low double precision, high double precision, ln_e double precision,
+                   rejected boolean, words text)
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    with x as materialized (select cohort.experiment_id_of($1, $2) as id)
+    select m.key, v.key, u.along, u.doc ->> 'attribute', u.doc ->> 'value', (u.doc ->> 'units')::numeric::bigint,
+           (u.doc ->> 'treatment')::double precision, (u.doc ->> 'control')::double precision, (u.doc ->> 'effect')::double precision,
+           (u.doc ->> 'low')::double precision, (u.doc ->> 'high')::double precision, (u.doc ->> 'ln_e')::double precision,
+           (u.doc ->> 'rejected')::boolean, u.doc ->> 'words'
+      from x
+     cross join lateral cohort.result_metrics(x.id) m
+     cross join lateral cohort.result_variants(x.id) v
+      join cohort.result r on r.experiment_id = x.id and r.metric_id = m.id and r.metric_version = m.version
+                          and r.variant_id = v.id and r.segment = 0
+     cross join lateral (select false as along, s.doc from jsonb_array_elements(r.body -> 'uplift' -> 'segments') s(doc)
+                         union all
+                         select true, s.doc from jsonb_array_elements(r.body -> 'uplift' -> 'slopes') s(doc)) u
+     order by m.role = 'primary' desc nulls last, m.id, v.place, v.id, u.along, u.doc ->> 'attribute', u.doc ->> 'value'
+$$;
+comment on function cohort.uplift(text, int) is
+    'Who gains, for reading and never used to stop: per metric and treatment the effect in each segment (treatment less control), and along each numeric attribute the difference of the arms'' slopes (along: true), with intervals and ln E that hold however often one looks. rejected: there is an effect, by e-BH over all that are asked of the metric. Numbers are null below 20 events, and words says what is missing';
+
 create or replace function cohort.results_series(key text, iteration int default null, since timestamptz default null)
     returns table (metric text, variant text, is_control boolean, at timestamptz, units bigint, value double precision,
                    difference double precision, low double precision, high double precision, ln_e double precision)

@@ -453,38 +453,6 @@ begin
 end $$;
 comment on function cohort.promote_pass(bigint) is 'For the leader: promotes what may be promoted without a person; a row for each';
 
--- Effects where decisions are drawn: each variant's mean over all contexts by inverse probabilities (the AIPW score with
--- the estimate itself in place of a prediction), with variances between groups of units. AsympCS as in src/stats/asympcs.h.
-create or replace function cohort.reward_effects(key text)
-    returns table (variant text, slice boolean, decisions bigint, value double precision, std_error double precision, low double precision,
-                   high double precision)
-    language sql stable set search_path = cohort, pg_temp set jit = off as $$
-    with e as (
-        select x.id, coalesce(x.planned_units, 20000)::double precision as n_star from cohort.experiment x
-         where x.environment = cohort.current_environment() and x.key = $1
-    ), m as (
-        select c.variant_id, c.slice, sum(c.decisions)::bigint as decisions, sum(c.h)::double precision as h,
-               (sum(c.hwy) / nullif(sum(c.hw), 0) / 1000000)::double precision as value
-          from e join cohort.reward_cluster c on c.experiment_id = e.id group by 1, 2
-    ), v as (
-        select m.variant_id, m.slice, sqrt(sum((c.hwy::double precision / 1e6 - m.value * c.hw::double precision) ^ 2)) / nullif(m.h, 0) as se,
-               count(*) over (partition by m.slice) as arms
-          from e join cohort.reward_cluster c on c.experiment_id = e.id
-          join m on m.variant_id = c.variant_id and m.slice = c.slice group by m.variant_id, m.slice, m.h
-    ), w as (
-        select v.*, 0.05 / v.arms as alpha, m.decisions, m.value, m.h,
-               m.h * (-2 * ln(0.05 / v.arms) + ln(1 - 2 * ln(0.05 / v.arms))) / e.n_star as x
-          from e cross join v join m on m.variant_id = v.variant_id and m.slice = v.slice
-    )
-    select a.key, w.slice, w.decisions, w.value, w.se, w.value - h.half, w.value + h.half
-      from w join cohort.variant a on a.id = w.variant_id
-     cross join lateral (select case when w.x > 0 and w.se > 0 and w.decisions >= 20
-                                     then w.se * sqrt(2 * (w.x + 1) / w.x * ln(sqrt(w.x + 1) / w.alpha)) end as half) h
-     order by w.slice, a.position, a.id
-$$;
-comment on function cohort.reward_effects(text) is
-    'Where every decision is drawn: each variant''s mean reward had everybody got it, by inverse probabilities, with intervals that hold together and at every look (null below 20 decisions); slice: of the reserved slice of equal shares';
-
 do $$
 declare
     r text;

@@ -21,7 +21,7 @@ int command_results(struct ctl *c, int argc, char **argv, struct error *e)
         "an\n"
         "interval that holds however often you look, lift, p and E, what an interval still needs, the "
         "sample\n"
-        "ratio, segments, the guardrails with their evidence, and why the experiment stopped.",
+        "ratio, segments and who gains in them, the guardrails with their evidence, and why it stopped.",
         options,
         3,
         1,

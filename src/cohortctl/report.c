@@ -300,6 +300,35 @@ static int print_metrics(const json_t *doc, bool fixed, FILE *out)
     return rc;
 }
 
+/* Where every decision is drawn: from the shares that adapted, or from the reserved slice. */
+static int print_effects(const json_t *effects, const char *title, FILE *out)
+{
+    static const char *const head[] = {"variant", "decisions", "mean", "low", "high", "difference", ""};
+    const json_t *v;
+    size_t i;
+    if (json_array_size(json_object_get(effects, "variants")) == 0)
+        return 0;
+    struct table *t = table_new("lrrrrrl");
+    if (!t)
+        return ERR_NOMEM;
+    fprintf(out, "\n%s\n", title);
+    print_folded(out, 2, text_of(effects, "method"));
+    add_head(t, head, 7);
+    json_array_foreach(json_object_get(effects, "variants"), i, v)
+    {
+        table_add(t, "%s%s", text_of(v, "variant"), is_true(v, "is_control") ? " (control)" : "");
+        add_count(t, number_of(v, "decisions"));
+        add_number(t, "%.5g", number_of(v, "value"));
+        add_number(t, "%.5g", number_of(v, "low"));
+        add_number(t, "%.5g", number_of(v, "high"));
+        add_number(t, "%+.5g", number_of(v, "difference"));
+        table_add(t, "%s", text_of(v, "words"));
+    }
+    int rc = table_print(t, out, 2);
+    table_free(t);
+    return rc;
+}
+
 /* Shares now, and the rewards that led to them. */
 static int print_bandit(const json_t *doc, FILE *out)
 {
@@ -329,6 +358,13 @@ static int print_bandit(const json_t *doc, FILE *out)
                  text_of(bandit, "update"));
         print_folded(out, 2, line);
     }
+    const json_t *effects = json_object_get(bandit, "effects");
+    if (rc == 0)
+        rc = print_effects(json_object_get(effects, "adaptive"), "a decision's reward, had every one got it",
+                           out);
+    if (rc == 0)
+        rc =
+            print_effects(json_object_get(effects, "uniform"), "the same from the reserved slice alone", out);
     return rc;
 }
 
@@ -380,6 +416,59 @@ static int print_segments(const json_t *doc, FILE *out)
         table_add(t, "%s", is_true(s, "suppressed") ? "too few" : is_true(s, "differs") ? "DIFFERS" : "");
     }
     int rc = table_print(t, out, 2);
+    table_free(t);
+    return rc;
+}
+
+static void add_gain(struct table *t, const char *metric, const json_t *v, const json_t *u, const char *value)
+{
+    table_add(t, "%s", metric);
+    table_add(t, "%s", text_of(v, "variant"));
+    table_add(t, "%s %s", text_of(u, "attribute"), value);
+    add_count(t, number_of(u, "units"));
+    add_number(t, "%+.4g", number_of(u, "effect"));
+    add_number(t, "%+.4g", number_of(u, "low"));
+    add_number(t, "%+.4g", number_of(u, "high"));
+    table_add(t, "%s", text_of(u, "words"));
+}
+
+/* Each segment's own effect, and how it changes along a number. */
+static void add_gains(struct table *t, const char *metric, const json_t *v)
+{
+    const json_t *uplift = json_object_get(v, "uplift"), *u;
+    size_t i;
+    json_array_foreach(json_object_get(uplift, "segments"), i, u)
+    {
+        const char *value = json_string_value(json_object_get(u, "value"));
+        add_gain(t, metric, v, u, value ? value : "(other)");
+    }
+    json_array_foreach(json_object_get(uplift, "slopes"), i, u)
+    {
+        add_gain(t, metric, v, u, "(per 1)");
+    }
+}
+
+static int print_uplift(const json_t *doc, FILE *out)
+{
+    static const char *const head[] = {"metric", "variant", "segment", "n", "effect", "low", "high", ""};
+    const json_t *m, *v;
+    size_t i, k;
+    bool any = false;
+    struct table *t = table_new("lllrrrrl");
+    if (!t)
+        return ERR_NOMEM;
+    add_head(t, head, 8);
+    json_array_foreach(json_object_get(doc, "metrics"), i, m)
+    {
+        json_array_foreach(json_object_get(m, "variants"), k, v)
+        {
+            any = any || json_is_object(json_object_get(v, "uplift"));
+            add_gains(t, text_of(m, "metric"), v);
+        }
+    }
+    if (any)
+        fputs("\nwho gains (treatment less control; e-BH over all of a metric; never used to stop)\n", out);
+    int rc = any ? table_print(t, out, 2) : 0;
     table_free(t);
     return rc;
 }
@@ -472,6 +561,8 @@ int report_results(const json_t *doc, bool fixed, FILE *out, struct error *e)
         rc = print_metrics(doc, fixed, out);
     if (rc == 0)
         rc = print_segments(doc, out);
+    if (rc == 0 && !fixed)
+        rc = print_uplift(doc, out);
     if (rc == 0 && !fixed)
         rc = print_lifts(doc, out);
     if (rc == 0)

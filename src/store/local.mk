@@ -44,6 +44,7 @@ libstore_a_SOURCES += \
 	src/store/results_bandit.c \
 	src/store/results_json.c src/store/results_private.h \
 	src/store/results_read.c \
+	src/store/results_uplift.c \
 	src/store/results_words.c
 
 # What the leader learns from the log.

@@ -13,7 +13,7 @@ bool results_adaptive(const struct result_input *in)
     return strcmp(in->kind, "bandit") == 0 || strcmp(in->kind, "contextual") == 0;
 }
 
-static size_t slice_phases(const struct result_input *in, const struct result_metric *m)
+size_t results_slice(const struct result_input *in, const struct result_metric *m)
 {
     return m->phases > 0 && in->phases[m->first_phase].number == SLICE ? 1 : 0;
 }
@@ -91,7 +91,7 @@ static int adapt_binary(const struct report_arms *a, const struct report_rule *r
 int results_adapt(const struct result_input *in, const struct result_metric *m, const struct report_arms *a,
                   struct result_judged *j)
 {
-    size_t slice = slice_phases(in, m);
+    size_t slice = results_slice(in, m);
     struct report_arms reserved = {a->treatment, a->control, a->q, slice};
     struct adaptive_sums t = {0}, c = {0};
     j->adaptive = true;

@@ -202,7 +202,8 @@ static void arms_free(struct arms *a)
 }
 
 static void add_variant(struct json_out *o, const struct result_input *in, const struct result_metric *m,
-                        const struct result_variant *v, struct arms *a, const struct result_judged *j)
+                        const struct result_variant *v, struct arms *a, const struct result_judged *j,
+                        const struct result_uplift *gains)
 {
     double units = 0, exposed = 0, value = 0;
     struct buffer b = {0};
@@ -248,6 +249,8 @@ static void add_variant(struct json_out *o, const struct result_input *in, const
         add_comparison(o, in, m, &j->uniform, v->key, NULL);
         json_out_end_object(o);
     }
+    if (gains && !v->control)
+        result_uplift_write(o, in, m, v, gains);
     add_phases(o, in, m, v->id);
     json_out_end_object(o);
     json_out_end_object(o);
@@ -376,15 +379,19 @@ static int write_results(const struct result_input *in, const struct result_judg
     json_out_begin_array(o);
     for (size_t i = 0; i < in->n_metrics; i++) {
         const struct result_metric *m = &in->metrics[i];
+        struct result_uplift *gains = NULL;
         struct arms a;
         if (!arms_make(&a, m->phases))
             code = ERR_NOMEM;
+        if (code == ERR_OK)
+            code = result_uplift_new(in, m, &gains);
         for (size_t k = 0; code == ERR_OK && k < in->n_variants; k++) {
             const struct result_variant *v = &in->variants[k];
-            add_variant(o, in, m, v, &a, find_judged(judged, n, m, v));
+            add_variant(o, in, m, v, &a, find_judged(judged, n, m, v), gains);
             if (!v->control)
                 code = add_segments(o, in, m, v);
         }
+        result_uplift_free(gains);
         arms_free(&a);
     }
     json_out_end_array(o);

@@ -92,8 +92,19 @@ void result_arms(const struct result_input *in, const struct result_metric *m, i
 /* Bandits (results_bandit.c): true when shares leaned on outcomes; then results_adapt replaces the judgement
  * of a pair, whose arms over the metric's phases are given. ERR_NOMEM. */
 bool results_adaptive(const struct result_input *in);
+size_t results_slice(const struct result_input *in, const struct result_metric *m); /* its phases: 0 or 1 */
 int results_adapt(const struct result_input *in, const struct result_metric *m, const struct report_arms *a,
                   struct result_judged *j);
+
+/* Who gains, of one metric over all its treatments (results_uplift.c): *out is NULL where it has no segments.
+ * ERR_NOMEM. */
+struct result_uplift;
+int result_uplift_new(const struct result_input *in, const struct result_metric *m,
+                      struct result_uplift **out);
+void result_uplift_free(struct result_uplift *u);
+/* The key "uplift" of treatment v. */
+void result_uplift_write(struct json_out *o, const struct result_input *in, const struct result_metric *m,
+                         const struct result_variant *v, const struct result_uplift *u);
 
 /* Words. */
 void words_count(struct buffer *b, double n); /* "4,950" */
