@@ -38,7 +38,8 @@ SQL_MIGRATIONS = \
 	sql/migrations/0070_bandits.sql \
 	sql/migrations/0071_bandit_looks.sql \
 	sql/migrations/0080_rewards.sql \
-	sql/migrations/0082_challengers.sql
+	sql/migrations/0082_challengers.sql \
+	sql/migrations/0086_odds.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \
@@ -84,6 +85,7 @@ SQL_FUNCTIONS = \
 	sql/functions/42_ingest_prepare.sql \
 	sql/functions/43_ingest.sql \
 	sql/functions/44_leader.sql \
+	sql/functions/44_odds.sql \
 	sql/functions/45_rollup_collect.sql \
 	sql/functions/46_rewards.sql \
 	sql/functions/46_rollup_count.sql \

@@ -439,6 +439,7 @@ begin
         select * into s from cohort.spool q where q.spool_id = $1;
     else
         dead := cohort.ingest_poison(batch_id, spool) + cohort.ingest_partitions(batch_id, spool);
+        perform cohort.ingest_odds();
         select * into e from cohort.ingest_exposures(batch_id, spool);
         select * into o from cohort.ingest_outcomes(batch_id, spool);
         select * into d from cohort.ingest_decisions(batch_id);

@@ -150,8 +150,12 @@ create or replace function cohort.segment_ids(experiment_id int, segments jsonb)
                               where v.experiment_id = $1 and v.attribute = k.attribute
                                 and (v.value = left(k.value #>> '{}', 256) or v.value is null)
                               order by v.value nulls last limit 1) s
-         where jsonb_typeof(k.value) in ('string', 'number', 'boolean')) end $$;
-comment on function cohort.segment_ids(int, jsonb) is 'The segments (segment_value.id) of a unit with these attributes at its first exposure';
+         where jsonb_typeof(k.value) in ('string', 'number', 'boolean'))
+           || case when jsonb_typeof($2 -> '$odds') = 'object' then array(
+                  select cohort.odds_segment(o.id::int, o.step::int) from jsonb_each_text($2 -> '$odds') o(id, step)
+                   where cohort.odds_segment(o.id::int, o.step::int) is not null order by 1) end end $$;
+comment on function cohort.segment_ids(int, jsonb) is
+    'The segments (segment_value.id) of a unit with these attributes at its first exposure; with the odds that a model gave it also their odds_segment()s, which are negative';
 
 -- Working tables of the leader's connection, emptied at each pass. Not with truncate: that would grow the catalogue.
 create or replace function cohort.rollup_tables() returns void
@@ -226,6 +230,9 @@ begin
          where not exists (select from cohort.iteration_metric i join cohort.metric m on m.environment = i.environment and m.key = i.metric
                             where i.experiment_id = s.experiment_id and m.id = s.metric_id);
         delete from cohort.metric_bucket s
+         where not exists (select from cohort.iteration_metric i join cohort.metric m on m.environment = i.environment and m.key = i.metric
+                            where i.experiment_id = s.experiment_id and m.id = s.metric_id);
+        delete from cohort.odds_stat s
          where not exists (select from cohort.iteration_metric i join cohort.metric m on m.environment = i.environment and m.key = i.metric
                             where i.experiment_id = s.experiment_id and m.id = s.metric_id);
         delete from cohort.maturity y

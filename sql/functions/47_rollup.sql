@@ -21,7 +21,7 @@ begin
         select experiment_id, metric_id, phase_id, variant_id, segment, b.bucket, coalesce(sum(k) filter (where not matured), 0),
                coalesce(sum(k) filter (where matured), 0)
           from c cross join lateral (select cohort.bucket_of(c.y) as bucket) b
-         where not c.is_binary and c.y <> 0
+         where not c.is_binary and c.y <> 0 and c.segment >= 0
          group by 1, 2, 3, 4, 5, 6)
     insert into pg_temp.roll_delta (experiment_id, metric_id, phase_id, variant_id, segment, matured, event_units, amounts, sum, sum_sq,
                                     sum_cu, den_sum, den_sum_sq, cross_sum, x_sum, x_sum_sq, xy_sum)
@@ -69,6 +69,7 @@ begin
            coalesce(sum(d.x_sum_sq) filter (where d.matured), 0), coalesce(sum(d.xy_sum) filter (where d.matured), 0)
       from pg_temp.roll_delta d
       join pg_temp.roll_pair p on p.experiment_id = d.experiment_id and p.metric_id = d.metric_id and not p.rebuild
+     where d.segment >= 0
      group by d.experiment_id, d.phase_id, d.variant_id, d.metric_id, p.metric_version, d.segment
     on conflict (experiment_id, metric_id, metric_version, phase_id, variant_id, segment) do update
        set units = s.units + excluded.units, event_units = s.event_units + excluded.event_units,
@@ -109,6 +110,32 @@ begin
 end $$;
 comment on function cohort.rollup_store() is
     'Part of rollup(): applies the differences to exposure_stat, metric_stat and metric_bucket';
+
+-- Odds come as negative segments.
+create or replace function cohort.rollup_odds() returns void
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    if not exists (select from pg_temp.roll_delta where segment < 0) then
+        return;
+    end if;
+    insert into cohort.odds_stat as s (experiment_id, metric_id, metric_version, treatment_id, odds, variant_id, units, event_units,
+                                       matured_units, matured_event_units)
+    select d.experiment_id, d.metric_id, p.metric_version, -d.segment / 512, -d.segment % 512 - 256, d.variant_id,
+           coalesce(sum(d.units) filter (where not d.matured), 0), coalesce(sum(d.event_units) filter (where not d.matured), 0),
+           coalesce(sum(d.units) filter (where d.matured), 0), coalesce(sum(d.event_units) filter (where d.matured), 0)
+      from pg_temp.roll_delta d
+      join pg_temp.roll_pair p on p.experiment_id = d.experiment_id and p.metric_id = d.metric_id and not p.rebuild
+     where d.segment < 0
+     group by 1, 2, 3, 4, 5, 6
+    on conflict (experiment_id, metric_id, metric_version, treatment_id, odds, variant_id) do update
+       set units = s.units + excluded.units, event_units = s.event_units + excluded.event_units,
+           matured_units = s.matured_units + excluded.matured_units,
+           matured_event_units = s.matured_event_units + excluded.matured_event_units;
+    if exists (select from pg_temp.roll_back) then
+        delete from cohort.odds_stat where units = 0;
+    end if;
+end $$;
+comment on function cohort.rollup_odds() is 'Part of rollup(): applies the differences to odds_stat';
 
 create or replace function cohort.rollup_track(this_pass bigint) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -191,6 +218,7 @@ begin
     perform cohort.rollup_mature();
     perform cohort.rollup_values();
     perform cohort.rollup_store();
+    perform cohort.rollup_odds();
     perform cohort.rollup_track(this_pass);
     perform cohort.rollup_rewards(s.ids, this_pass, moment);
     update cohort.leader_state l set heartbeat = clock_timestamp(), as_of = moment,

@@ -116,6 +116,7 @@ create function cohort.recount(experiment_id int, metric_id int default null) re
            sum(u.matured_d * u.matured_d), sum(u.matured_y * u.matured_d), sum(u.matured_x), sum(u.matured_x * u.matured_x),
            sum(u.matured_x * u.matured_y)
       from cohort.recount_values($1, $2) u
+     where u.segment >= 0
      group by u.phase_id, u.variant_id, u.metric_id, u.metric_version, u.segment
 $$;
 comment on function cohort.recount(int, int) is
@@ -128,10 +129,20 @@ create function cohort.recount_buckets(experiment_id int, metric_id int default 
            count(*) filter (where b.matured)
       from cohort.recount_values($1, $2) u
      cross join lateral (values (cohort.bucket_of(u.y), false), (cohort.bucket_of(u.matured_y), true)) b(bucket, matured)
-     where u.kind <> 'binary' and b.bucket <> 0
+     where u.kind <> 'binary' and b.bucket <> 0 and u.segment >= 0
      group by u.metric_id, u.metric_version, u.phase_id, u.variant_id, u.segment, b.bucket
 $$;
 comment on function cohort.recount_buckets(int, int) is 'The rows metric_bucket must have for this experiment, likewise';
+
+create or replace function cohort.recount_odds(experiment_id int, metric_id int default null) returns setof cohort.odds_stat
+    language sql stable set search_path = cohort, pg_temp set jit = off as $$
+    select $1, u.metric_id, u.metric_version, -u.segment / 512, -u.segment % 512 - 256, u.variant_id, count(*), count(*) filter (where u.n > 0),
+           count(*) filter (where u.matured), count(*) filter (where u.matured_n > 0)
+      from cohort.recount_values($1, $2) u
+     where u.segment < 0
+     group by u.metric_id, u.metric_version, u.segment, u.variant_id
+$$;
+comment on function cohort.recount_odds(int, int) is 'The rows odds_stat must have for this experiment, likewise';
 
 create or replace function cohort.rebuild_metric(experiment_id int, metric_id int) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
@@ -142,6 +153,8 @@ begin
      where s.experiment_id = $1 and s.metric_id = $2 and t.experiment_id = $1 and t.metric_id = $2 and s.metric_version = t.metric_version;
     delete from cohort.metric_bucket s using cohort.tracked_metric t
      where s.experiment_id = $1 and s.metric_id = $2 and t.experiment_id = $1 and t.metric_id = $2 and s.metric_version = t.metric_version;
+    delete from cohort.odds_stat s using cohort.tracked_metric t
+     where s.experiment_id = $1 and s.metric_id = $2 and t.experiment_id = $1 and t.metric_id = $2 and s.metric_version = t.metric_version;
     insert into cohort.unit_metric (unit_id, experiment_id, metric_id, phase_id, variant_id, metric_version, n, sum, d_n, d_sum,
                                     x_n, x_sum, matured_n, matured_sum, matured_d_n, matured_d_sum, matured_x_n, matured_x_sum)
     select u.unit_id, $1, $2, u.phase_id, u.variant_id, t.metric_version, u.n, u.sum, u.d_n, u.d_sum, u.x_n, u.x_sum,
@@ -150,6 +163,7 @@ begin
      where t.experiment_id = $1 and t.metric_id = $2 and (u.n > 0 or u.d_n > 0 or u.x_n > 0);
     insert into cohort.metric_stat select * from cohort.recount($1, $2);
     insert into cohort.metric_bucket select * from cohort.recount_buckets($1, $2);
+    insert into cohort.odds_stat select * from cohort.recount_odds($1, $2);
 end $$;
 comment on function cohort.rebuild_metric(int, int) is 'Counts one metric of one experiment anew from its rows; earlier versions of the metric stay as they are';
 

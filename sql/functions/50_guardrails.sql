@@ -115,9 +115,9 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
        case when a.kind <> 'binary' then cohort.bucket_text(a.experiment_id, a.metric_id, a.metric_version, p.id, a.treatment_id) end
            as treatment_buckets,
        case when a.kind <> 'binary' then cohort.bucket_text(a.experiment_id, a.metric_id, a.metric_version, p.id, a.control_id) end
-           as control_buckets
+           as control_buckets, null::int as odds
   from cohort.guardrail_arm a
-  -- Where a model decides, arms differ in who gets them: those units are not compared. The reserved slice and the warm-up are.
+  -- Where a model decides, arms differ in who gets them: those units are compared with units of the same odds, below.
   join cohort.phase p on p.experiment_id = a.experiment_id and p.model_id is null
   join cohort.phase_variant tv on tv.phase_id = p.id and tv.variant_id = a.treatment_id and tv.share_ppm > 0
   join cohort.phase_variant cv on cv.phase_id = p.id and cv.variant_id = a.control_id and cv.share_ppm > 0
@@ -132,9 +132,32 @@ select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id
  where a.status in ('running', 'paused') and a.kind <> 'quantile' and a.dropped_at is null
    and not exists (select from cohort.stop_event s
                     where s.experiment_id = a.experiment_id and s.iteration = a.iteration)
- order by a.experiment_id, a.guardrail_id, a.treatment_id, p.number;
+ union all
+-- Units of any phases whose odds are of one step. Its edge that explains harm best is taken for all of it. Values are
+-- left out: the histogram tilt has scores of both signs, so no edge is on the safe side of them all.
+select a.environment, a.experiment_id, a.experiment, a.iteration, a.guardrail_id, a.metric, a.event, a.action,
+       a.direction, a.margin, a.weight, a.count, a.alpha, a.arms, a.treatment_id, a.treatment, a.control_id, a.control,
+       null, null, cohort.odds_share(o.odds, a.direction = 'up'), 1000000 - cohort.odds_share(o.odds, a.direction = 'up'),
+       o.treatment_units, o.treatment_events, o.control_units, o.control_events,
+       a.metric_id, a.metric_version, a.kind, null, null, null, null, null, null, null, null, o.odds
+  from cohort.guardrail_arm a
+ cross join lateral (
+       select s.odds, coalesce(sum(v.units) filter (where s.variant_id = a.treatment_id), 0)::bigint as treatment_units,
+              coalesce(sum(v.events) filter (where s.variant_id = a.treatment_id), 0)::bigint as treatment_events,
+              coalesce(sum(v.units) filter (where s.variant_id = a.control_id), 0)::bigint as control_units,
+              coalesce(sum(v.events) filter (where s.variant_id = a.control_id), 0)::bigint as control_events
+         from cohort.odds_stat s
+        cross join lateral (select case a.count when 'at_maturity' then s.matured_units else s.units end as units,
+                                   case a.count when 'at_maturity' then s.matured_event_units else s.event_units end as events) v
+        where s.experiment_id = a.experiment_id and s.metric_id = a.metric_id and s.metric_version = a.metric_version
+          and s.treatment_id = a.treatment_id
+        group by s.odds) o
+ where a.status in ('running', 'paused') and a.kind = 'binary' and a.dropped_at is null
+   and not exists (select from cohort.stop_event s
+                    where s.experiment_id = a.experiment_id and s.iteration = a.iteration)
+ order by experiment_id, guardrail_id, treatment_id, phase, odds;
 comment on view cohort.guardrail_input is
-    'What the monitor computes with: a row per guardrail, treatment and phase of each running or paused experiment that nothing has stopped. A dropped arm harms nobody any more';
+    'What the monitor computes with: a row per guardrail, treatment and phase of each running or paused experiment that nothing has stopped, and where a model decides, one per step of the odds. A dropped arm harms nobody any more';
 comment on column cohort.guardrail_input.environment is 'The environment';
 comment on column cohort.guardrail_input.experiment_id is 'experiment.id';
 comment on column cohort.guardrail_input.experiment is 'experiment.key';
@@ -153,10 +176,10 @@ comment on column cohort.guardrail_input.treatment_id is 'variant.id of the trea
 comment on column cohort.guardrail_input.treatment is 'variant.key of the treatment';
 comment on column cohort.guardrail_input.control_id is 'variant.id of control';
 comment on column cohort.guardrail_input.control is 'variant.key of control';
-comment on column cohort.guardrail_input.phase_id is 'phase.id';
-comment on column cohort.guardrail_input.phase is 'phase.number';
-comment on column cohort.guardrail_input.treatment_share_ppm is 'The treatment''s share in the phase';
-comment on column cohort.guardrail_input.control_share_ppm is 'Control''s share in the phase';
+comment on column cohort.guardrail_input.phase_id is 'phase.id; null: a step of the odds';
+comment on column cohort.guardrail_input.phase is 'phase.number; null: a step of the odds';
+comment on column cohort.guardrail_input.treatment_share_ppm is 'The treatment''s share in the phase; of a step of the odds, cohort.odds_share() of its edge that speaks against harm';
+comment on column cohort.guardrail_input.control_share_ppm is 'Control''s share in the phase; of a step of the odds, the rest';
 comment on column cohort.guardrail_input.treatment_units is 'Units of the treatment (matured ones when count is at_maturity)';
 comment on column cohort.guardrail_input.treatment_events is 'Of those, units with a first event';
 comment on column cohort.guardrail_input.control_units is 'Units of control (matured ones when count is at_maturity)';
@@ -172,6 +195,8 @@ comment on column cohort.guardrail_input.treatment_sums is 'cohort.arm_text() of
 comment on column cohort.guardrail_input.control_sums is 'cohort.arm_text() of control; null for a binary metric';
 comment on column cohort.guardrail_input.treatment_buckets is 'cohort.bucket_text() of the treatment; null for a binary metric';
 comment on column cohort.guardrail_input.control_buckets is 'cohort.bucket_text() of control; null for a binary metric';
+
+comment on column cohort.guardrail_input.odds is 'odds_stat.odds; null: a phase';
 
 -- Planning the view costs as much as reading it: a function keeps its plan for the leader's connection.
 create function cohort.guardrail_rows() returns setof cohort.guardrail_input

@@ -12,7 +12,7 @@ begin
             'volume_interval', 'tilt_score', 'experiment_metric', 'exposures', 'switches',
             'outcomes', 'decisions', 'counted_metric', 'guardrail_arm', 'guardrail_input',
             'experiment_iteration', 'every_iteration', 'iteration_metric', 'ingest_audit',
-            'partition_dropped', 'unit_frozen', 'result', 'result_series', 'result_summary', 'metric_bucket', 'segment_value', 'result_cell', 'lift_pair',
+            'partition_dropped', 'unit_frozen', 'result', 'result_series', 'result_summary', 'metric_bucket', 'odds_stat', 'segment_value', 'result_cell', 'lift_pair',
             'reward_source', 'decision_reward', 'reward_stat', 'reward_cluster', 'rewarded'] loop
             perform cohort.grant_to(r, format('select on cohort.%I', t));
         end loop;

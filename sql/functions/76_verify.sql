@@ -1,7 +1,7 @@
 -- What cohortctl verify-stop computes a stop or another verdict from: definitions with their salts and slots, and the units as they were
 -- counted when it was decided. Recomputing is the reader's: nothing here draws or tests.
 
-drop function if exists cohort.stop_facts(bigint), cohort.stop_units(bigint);
+drop function if exists cohort.stop_facts(bigint), cohort.stop_units(bigint), cohort.stop_units(bigint, boolean);
 
 -- A stop told again by a server, or by a guardrail, has evidence without inputs.
 create or replace function cohort.judged(event_id bigint, verdict boolean)
@@ -92,8 +92,8 @@ comment on function cohort.judged_metric(int, text, jsonb) is 'The metric of a v
 
 -- A pass of the monitor applies batches and then judges, and the next pass begins after it: what a verdict had counted
 -- is what was applied by the last pass before it. Values are in millionths.
-create or replace function cohort.stop_units(event_id bigint, verdict boolean default false) returns table(unit_id uuid, phase_id int,
-        variant_id int, drawn boolean, counted boolean, event boolean, matured boolean, y numeric, d numeric)
+create function cohort.stop_units(event_id bigint, verdict boolean default false) returns table(unit_id uuid, phase_id int,
+        variant_id int, drawn boolean, counted boolean, event boolean, matured boolean, y numeric, d numeric, odds int)
     language plpgsql stable set search_path = cohort, pg_temp set jit = off as $$
 #variable_conflict use_column
 declare
@@ -103,8 +103,11 @@ declare
     matured boolean;
     low numeric;
     high numeric;
+    treatment text;
 begin
     select * into s from cohort.judged($1, $2);
+    select v.id::text into treatment from cohort.every_iteration i join cohort.variant v on v.environment = i.environment and v.experiment = i.experiment
+     where i.experiment_id = s.experiment_id and v.key = s.evidence ->> 'treatment';
     select coalesce(max(b.applied_pass), 0) into last_pass from cohort.ingest_batch b where b.applied_at <= s.at;
     m := cohort.judged_metric(s.experiment_id, s.kind, s.evidence);
     matured := s.evidence ->> 'count' = 'at_maturity' or coalesce((s.evidence #>> '{inputs,matured}')::boolean, false);
@@ -115,13 +118,13 @@ begin
     return query
     with x as (
         select e.unit_id, e.phase_id, e.variant_id, e.first_ts, e.propensity is not null as drawn,
-               coalesce(b.applied_pass, 0) as pass
+               coalesce(b.applied_pass, 0) as pass, e.segments
           from cohort.exposure e left join cohort.ingest_batch b on b.batch_id = e.batch_id
          where e.experiment_id = s.experiment_id and (b.batch_id is null or b.applied_pass <= last_pass)
         union all
         select r.unit_id, r.old_phase_id, r.old_variant_id, r.old_first_ts,
                (select e.propensity is not null from cohort.exposure e
-                 where e.unit_id = r.unit_id and e.experiment_id = r.experiment_id), coalesce(b.applied_pass, 0)
+                 where e.unit_id = r.unit_id and e.experiment_id = r.experiment_id), coalesce(b.applied_pass, 0), r.old_segments
           from cohort.exposure_replaced r left join cohort.ingest_batch b on b.batch_id = r.old_batch_id
          where r.experiment_id = s.experiment_id and coalesce(r.resolved_pass > last_pass, true)
            and (b.batch_id is null or b.applied_pass <= last_pass)
@@ -157,12 +160,13 @@ begin
           left join cohort.unit_frozen f on f.unit_id = u.unit_id and f.experiment_id = s.experiment_id and f.metric_id = m.id
                                         and f.metric_version = m.version
     )
-    select c.unit_id, c.phase_id, c.variant_id, coalesce(c.drawn, false), coalesce(c.upto <= last_pass, false), c.n > 0,
-           c.is_matured, cohort.unit_value(m.kind, c.n, c.sum, low, high), c.d
-      from c;
+    select c.unit_id, c.phase_id, c.variant_id, coalesce(c.drawn and p.kind = 'traffic', false), coalesce(c.upto <= last_pass, false), c.n > 0,
+           c.is_matured, cohort.unit_value(m.kind, c.n, c.sum, low, high), c.d,
+           case when p.model_id is not null then (c.segments #>> array['$odds', treatment])::int end
+      from c left join cohort.phase p on p.id = c.phase_id;
 end $$;
 comment on function cohort.stop_units(bigint, boolean) is
-    'The units a stop or verdict had counted, each with the phase and variant that are recorded, whether a draw put it there, whether it counted (its window had closed, where matured units are judged), whether it had the event, whether its window had closed, its value and its denominator in millionths';
+    'The units a stop or verdict had counted, each with the phase and variant that are recorded, whether its own slots put it there (a time phase draws by the moment), whether it counted (its window had closed, where matured units are judged), whether it had the event, whether its window had closed, its value and its denominator in millionths, and where a model drew, the step of its odds of the treatment against control';
 
 -- When each unit first counted: the first batch that had its exposure, or with a metric both that and its event.
 create or replace function cohort.judged_stretches(event_id bigint, verdict boolean) returns jsonb
@@ -252,10 +256,16 @@ create or replace function cohort.stop_facts(event_id bigint, verdict boolean de
                'replaced', (select count(*) from cohort.exposure_replaced x where x.experiment_id = s.experiment_id),
                'stretches', case when s.kind = 'volume_drift' then cohort.judged_stretches($1, $2) end,
                'silence', case when s.kind = 'no_outcomes' then cohort.judged_silence($1, $2) end,
+               'odds_astray', (select count(*) from cohort.exposure x
+                                 join cohort.phase p on p.id = x.phase_id and p.model_id is not null
+                                cross join lateral (select d.eligible from cohort.decision d
+                                    where d.unit_id = x.unit_id and d.decision_id = x.decision_id and d.phase_id = x.phase_id
+                                      and d.variant_id = x.variant_id and d.eligible is not null limit 1) d
+                                where x.experiment_id = s.experiment_id and x.segments -> '$odds' <> cohort.odds_of(e.id, x.variant_id, d.eligible)),
                'overrides', (select count(*) from cohort.exposure x where x.experiment_id = s.experiment_id and x.propensity is null),
                'dropped_days', (select count(*) from cohort.partition_dropped p where p.parent = 'outcome'
                                    and p.day >= (i.started_at at time zone 'UTC')::date and p.day <= (s.at at time zone 'UTC')::date),
-               'phases', (select jsonb_agg(jsonb_build_object('id', p.id, 'number', p.number, 'salt', encode(p.salt, 'hex'),
+               'phases', (select jsonb_agg(jsonb_build_object('id', p.id, 'number', p.number, 'salt', encode(p.salt, 'hex'), 'model', p.model_id is not null,
                                    'traffic_slots', cohort.slots_json(p.traffic_slots),
                                    'variants', (select jsonb_agg(jsonb_build_object('id', v.id, 'key', v.key, 'share_ppm', pv.share_ppm,
                                                            'slots', cohort.slots_json(pv.slots)) order by v.id)
@@ -271,4 +281,4 @@ create or replace function cohort.stop_facts(event_id bigint, verdict boolean de
      cross join lateral (select case when s.kind = 'srm' then s.evidence #>> '{inputs,matured_by}' else s.evidence ->> 'metric' end as metric) k
 $$;
 comment on function cohort.stop_facts(bigint, boolean) is
-    'What a stop (or, when verdict is true, a row of verdict_event) is verified from, besides the units: evidence, salts, slots and shares of each phase, the rule, registered scores';
+    'What a stop (or, when verdict is true, a row of verdict_event) is verified from, besides the units: evidence, salts, slots and shares of each phase, the rule, registered scores, and how many units have other odds than their decision in the log says';

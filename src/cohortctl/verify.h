@@ -22,12 +22,19 @@ struct verify_arm {
 
 struct verify_phase {
     int64_t id, number;
+    bool model; /* one decides: its units are in verify.odds */
     uint8_t salt[SALT_BYTES];
     struct slots traffic, variants; /* the owners of the second are indices of `ids` */
     int64_t *ids, *shares;          /* per variant of the phase */
     const char **keys;
     size_t n;
     struct verify_arm *arms; /* of each variant */
+};
+
+/* Units of the treatment and of control in one step of the odds, where a model decides. */
+#define ODDS_LAST 255
+struct verify_odds {
+    int64_t treatment_units, treatment_events, control_units, control_events;
 };
 
 /* Everything a stop is verified from. Zero bytes are the start; verify_fini frees. */
@@ -44,7 +51,8 @@ struct verify {
     struct slots layer;
     /* What was found of the units. */
     int64_t units, redrawn, undrawn, astray;
-    char first_astray[40]; /* the uuid of one that is elsewhere than its draw */
+    struct verify_odds odds[2 * ODDS_LAST + 1]; /* [ODDS_LAST + k]: step k */
+    char first_astray[40];                      /* the uuid of one that is elsewhere than its draw */
 };
 
 /* Which one: a row of cohort.stop_event, or of cohort.verdict_event. */

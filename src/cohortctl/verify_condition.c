@@ -100,6 +100,8 @@ static double item(const json_t *o, const char *list, size_t i)
 static void judge_missing_phases(const struct verify *v, const json_t *said, struct verify_report *r)
 {
     for (size_t i = 0; i < v->n_phases; i++) {
+        if (v->phases[i].model)
+            continue;
         const json_t *p;
         size_t k;
         int64_t units = 0;

@@ -86,6 +86,7 @@ static int read_phases(struct verify *v, struct error *e)
         struct verify_phase *p = &v->phases[i];
         p->id = (int64_t)json_number_value(json_object_get(o, "id"));
         p->number = (int64_t)json_number_value(json_object_get(o, "number"));
+        p->model = json_is_true(json_object_get(o, "model"));
         if ((rc = read_salt(o, "salt", p->salt, e)) != 0 ||
             (rc = read_slots(v, json_object_get(o, "traffic_slots"), &p->traffic, e)) != 0 ||
             (rc = read_variants(v, json_object_get(o, "variants"), p, e)) != 0)

@@ -41,9 +41,9 @@ static void judge_draws(const struct verify *v, struct verify_report *r)
                    v->astray, b, v->first_astray);
     if (v->undrawn > 0)
         verify_say(r, VERIFY_YES,
-                   "draws: %" PRId64
-                   " units can't be drawn anew: an override or an import placed them; they are "
-                   "counted where they are recorded",
+                   "draws: %" PRId64 " units can't be drawn anew: an override, an import or a bandit's time "
+                   "phase placed them (cohortctl replay draws decisions); they are counted where they are "
+                   "recorded",
                    v->undrawn);
     if (verify_whole(v->doc, "dropped_days") > 0)
         verify_say(r, VERIFY_YES,
@@ -132,6 +132,67 @@ static struct guardrail_rule judge_rule(const struct verify *v, struct verify_re
     return out;
 }
 
+static const json_t *evidence_odds(const struct verify *v, int64_t step)
+{
+    const json_t *o;
+    size_t i;
+    json_array_foreach(json_object_get(v->evidence, "odds"), i, o)
+    {
+        if (verify_whole(o, "odds") == step)
+            return o;
+    }
+    return NULL;
+}
+
+/* q at the edge of a step that speaks against harm, as cohort.odds_share() has it. */
+static double edge_of(int64_t step, enum evt_harm harm)
+{
+    double half = harm == EVT_UP ? 0.5 : -0.5, ppm = 1e6 / (1 + exp(-((double)step + half) / 36));
+    return (harm == EVT_UP ? ceil(ppm) : floor(ppm)) / 1e6;
+}
+
+/* Adds the steps of the odds that have units to events and units, which have room; returns how many. */
+static size_t judge_odds(const struct verify *v, struct verify_report *r, enum evt_harm harm,
+                         struct evt_phase *events, struct srm_pair *units)
+{
+    size_t n = 0, before = r->n;
+    int64_t counted = 0;
+    for (int64_t step = -ODDS_LAST; step <= ODDS_LAST; step++) {
+        const struct verify_odds *o = &v->odds[ODDS_LAST + step];
+        const json_t *said = evidence_odds(v, step);
+        if (!said && o->treatment_units + o->control_units == 0)
+            continue;
+        if (verify_whole(said, "treatment_units") != o->treatment_units ||
+            verify_whole(said, "treatment_events") != o->treatment_events ||
+            verify_whole(said, "control_units") != o->control_units ||
+            verify_whole(said, "control_events") != o->control_events) {
+            if (r->n == before)
+                verify_say(r, VERIFY_NO,
+                           "odds step %" PRId64 ": the evidence says other units or units with the event "
+                           "than the rows (%" PRId64 " of %" PRId64 " against %" PRId64 " of %" PRId64 ")",
+                           step, o->treatment_events, o->treatment_units, o->control_events,
+                           o->control_units);
+        }
+        double q = edge_of(step, harm);
+        events[n] = (struct evt_phase){o->treatment_events, o->control_events, q};
+        units[n++] = (struct srm_pair){0, 0, q};
+        counted += o->treatment_units + o->control_units;
+    }
+    if (n != json_array_size(json_object_get(v->evidence, "odds")))
+        verify_say(r, VERIFY_NO, "the evidence has %zu steps of the odds, the rows %zu",
+                   json_array_size(json_object_get(v->evidence, "odds")), n);
+    if (verify_whole(v->doc, "odds_astray") > 0)
+        verify_say(r, VERIFY_NO,
+                   "odds: %" PRId64 " units have other odds than their decision in the log says",
+                   verify_whole(v->doc, "odds_astray"));
+    if (n > 0 && r->n == before)
+        verify_say(r, VERIFY_YES,
+                   "odds: %" PRId64 " units that a model gave a variant, in %zu steps of the odds, had the "
+                   "event as the evidence says",
+                   counted, n);
+    return n;
+}
+
 static void judge_evidence(const struct verify *v, struct verify_report *r, const struct guardrail_rule *rule,
                            struct evt_phase *events, struct srm_pair *units, size_t n)
 {
@@ -158,8 +219,9 @@ static void judge_evidence(const struct verify *v, struct verify_report *r, cons
 
 static void judge_harm(const struct verify *v, struct verify_report *r)
 {
-    struct evt_phase *events = calloc(v->n_phases + 1, sizeof *events);
-    struct srm_pair *units = calloc(v->n_phases + 1, sizeof *units);
+    size_t room = v->n_phases + 2 * ODDS_LAST + 1;
+    struct evt_phase *events = calloc(room, sizeof *events);
+    struct srm_pair *units = calloc(room, sizeof *units);
     const struct verify_phase **phases = calloc(v->n_phases + 1, sizeof *phases);
     const char *treatment = json_text_of(v->evidence, "treatment");
     const char *control = json_text_of(v->evidence, "control");
@@ -167,7 +229,7 @@ static void judge_harm(const struct verify *v, struct verify_report *r)
     struct guardrail_rule rule = judge_rule(v, r);
     for (size_t i = 0; events && units && phases && i < v->n_phases; i++) {
         const struct verify_phase *p = &v->phases[i];
-        if (!judge_phase(v, p, r))
+        if (p->model || !judge_phase(v, p, r))
             continue;
         const struct verify_arm *t = verify_arm_of(p, treatment), *c = verify_arm_of(p, control);
         double q = evt_q((double)verify_share_of(p, treatment), (double)verify_share_of(p, control));
@@ -183,7 +245,7 @@ static void judge_harm(const struct verify *v, struct verify_report *r)
     else if (v->by_values)
         verify_by_values(v, r, &rule, units, phases, n);
     else
-        judge_evidence(v, r, &rule, events, units, n);
+        judge_evidence(v, r, &rule, events, units, n + judge_odds(v, r, rule.harm, events + n, units + n));
     free(events);
     free(units);
     free(phases);

@@ -7,7 +7,7 @@
 #include "cohortctl/json_text.h"
 #include "cohortctl/verify.h"
 
-enum column { UNIT, PHASE, VARIANT, DRAWN, COUNTED, EVENT, MATURED, VALUE, DENOMINATOR };
+enum column { UNIT, PHASE, VARIANT, DRAWN, COUNTED, EVENT, MATURED, VALUE, DENOMINATOR, ODDS };
 
 static bool yes_at(const PGresult *r, enum column c)
 {
@@ -93,6 +93,30 @@ static void count(struct verify_arm *a, const PGresult *r)
         a->buckets[BUCKET_LAST + bucket_of(millionths)]++;
 }
 
+static const char *key_of(const struct verify *v, int64_t phase, int64_t variant)
+{
+    for (size_t i = 0; i < v->n_phases; i++)
+        for (size_t k = 0; v->phases[i].id == phase && k < v->phases[i].n; k++)
+            if (v->phases[i].ids[k] == variant)
+                return v->phases[i].keys[k];
+    return "";
+}
+
+static void count_odds(struct verify *v, const PGresult *r)
+{
+    int64_t step = int_at(r, ODDS);
+    if (PQgetisnull(r, 0, ODDS) || step < -ODDS_LAST || step > ODDS_LAST)
+        return;
+    struct verify_odds *o = &v->odds[ODDS_LAST + step];
+    if (strcmp(key_of(v, int_at(r, PHASE), int_at(r, VARIANT)), json_text_of(v->evidence, "control")) == 0) {
+        o->control_units++;
+        o->control_events += yes_at(r, EVENT);
+    } else { /* SQL tells the odds of the treatment's units and of control's */
+        o->treatment_units++;
+        o->treatment_events += yes_at(r, EVENT);
+    }
+}
+
 static void take(struct verify *v, const PGresult *r)
 {
     int64_t phase = int_at(r, PHASE), variant = int_at(r, VARIANT);
@@ -106,8 +130,10 @@ static void take(struct verify *v, const PGresult *r)
         return;
     a->exposed++;
     a->matured += yes_at(r, MATURED);
-    if (yes_at(r, COUNTED))
+    if (yes_at(r, COUNTED)) {
         count(a, r);
+        count_odds(v, r);
+    }
 }
 
 /* Row by row: an experiment may have more units than memory holds. */
@@ -119,7 +145,8 @@ int verify_units(struct verify *v, struct pg *p, const struct verify_id *id, str
     PGresult *r;
     int rc = 0;
     if (!PQsendQueryParams(conn,
-                           "select unit_id, phase_id, variant_id, drawn, counted, event, matured, y, d from "
+                           "select unit_id, phase_id, variant_id, drawn, counted, event, matured, y, d, odds "
+                           "from "
                            "cohort.stop_units($1, $2)",
                            2, NULL, params, NULL, NULL, 0) ||
         !PQsetSingleRowMode(conn))

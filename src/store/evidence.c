@@ -78,7 +78,13 @@ static void add_counts(struct buffer *b, const struct guard_case *g)
     evidence_count(b, cu);
     if (g->at_maturity)
         buffer_add_str(b, " whose time to have the event is over");
-    if (g->n_phases > 1)
+    size_t odds = 0;
+    for (size_t i = 0; i < g->n_phases; i++)
+        odds += g->phases[i].odds;
+    if (odds)
+        buffer_printf(b, ", in %zu phases and %zu steps of the odds compared one by one", g->n_phases - odds,
+                      odds);
+    else if (g->n_phases > 1)
         buffer_printf(b, ", in %zu phases compared one by one", g->n_phases);
 }
 
@@ -261,14 +267,19 @@ static void add_scores(struct json_out *o, const struct scores *s)
     json_out_end_object(o);
 }
 
-static void add_phases(struct json_out *o, const struct guard_case *g, const struct evt_phase *events)
+/* Phases and steps of the odds are two lists: "phases" [{"phase", …}] and, where there are any, "odds"
+ * [{"odds", …}]. */
+static void add_phases(struct json_out *o, const struct guard_case *g, const struct evt_phase *events,
+                       bool odds)
 {
-    json_out_key(o, "phases");
+    json_out_key(o, odds ? "odds" : "phases");
     json_out_begin_array(o);
     for (size_t i = 0; i < g->n_phases; i++) {
         const struct phase_counts *p = &g->phases[i];
+        if (p->odds != odds)
+            continue;
         json_out_begin_object(o);
-        add_int(o, "phase", p->number);
+        add_int(o, odds ? "odds" : "phase", p->number);
         add_number(o, "q", events[i].q);
         add_int(o, "treatment_share_ppm", p->treatment_share_ppm);
         add_int(o, "control_share_ppm", p->control_share_ppm);
@@ -319,7 +330,9 @@ char *evidence_document(const struct guard_case *g, const struct guardrail_verdi
         json_out_begin_object(&o);
         add_rule(&o, g);
         add_verdict(&o, g, v);
-        add_phases(&o, g, events);
+        add_phases(&o, g, events, false);
+        if (g->n_phases > 0 && g->phases[g->n_phases - 1].odds)
+            add_phases(&o, g, events, true);
         if (guard_by_tilt(g))
             add_scores(&o, &g->scores);
         add_decider(&o, guard_by_tilt(g) ? TILT_METHOD : METHOD, node, epoch, now_us);
@@ -349,9 +362,10 @@ char *evidence_counts(const struct guard_case *g)
         buffer_add_str(&b, "evt2"); /* another method is another text */
     for (size_t i = 0; i < g->n_phases; i++) {
         const struct phase_counts *p = &g->phases[i];
-        buffer_printf(&b, " %" PRId64 ":%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64,
-                      p->number, p->treatment_share_ppm, p->control_share_ppm, p->treatment_events,
-                      p->treatment_units, p->control_events, p->control_units);
+        buffer_printf(&b,
+                      " %s%" PRId64 ":%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64 ",%" PRId64 "/%" PRId64,
+                      p->odds ? "odds" : "", p->number, p->treatment_share_ppm, p->control_share_ppm,
+                      p->treatment_events, p->treatment_units, p->control_events, p->control_units);
         if (guard_by_tilt(g)) {
             add_arm_counts(&b, &p->treatment);
             add_arm_counts(&b, &p->control);

@@ -11,9 +11,11 @@
 #include "stats/guardrail.h"
 #include "stats/tilt.h"
 
-/* Counts of one phase; at_maturity guardrails have matured units here. */
+/* Counts of one phase, or where a model decides, of one step of the odds; at_maturity guardrails have matured
+ * units here. */
 struct phase_counts {
     int64_t number;
+    bool odds; /* units of one step of the odds, `number`, whatever the phase; the shares are its edge's */
     int64_t treatment_share_ppm, control_share_ppm;
     int64_t treatment_units, treatment_events, control_units, control_events;
     struct arm_sums treatment, control; /* of matured units, in millionths; only for the histogram tilt */

@@ -56,6 +56,7 @@ enum column {
     TREATMENT_BUCKETS,
     CONTROL_BUCKETS,
     CAN_ROLL_BACK,
+    ODDS,
 };
 
 static const char input_sql[] =
@@ -65,12 +66,12 @@ static const char input_sql[] =
     " i.treatment_units, i.treatment_events, i.control_units, i.control_events,"
     " x.environment, encode(x.salt, 'hex'), i.metric_id, i.metric_version, i.kind, i.centre, i.scale, i.clip,"
     " i.amounts, i.treatment_sums, i.control_sums, i.treatment_buckets, i.control_buckets,"
-    " case when i.action = 'roll_back' then cohort.roll_back_ppm(i.experiment_id) is not null end"
+    " case when i.action = 'roll_back' then cohort.roll_back_ppm(i.experiment_id) is not null end, i.odds"
     " from cohort.guardrail_rows() i join cohort.experiment x on x.id = i.experiment_id"
     " left join cohort.guardrail_state s on s.guardrail_id = i.guardrail_id"
     " and s.treatment_id = i.treatment_id and s.iteration = i.iteration"
     " and s.metric_version = i.metric_version"
-    " order by i.experiment_id, i.guardrail_id, i.treatment_id, i.phase";
+    " order by i.experiment_id, i.guardrail_id, i.treatment_id, i.phase, i.odds";
 
 /* A verdict that is to be written down; its texts are the query's. */
 struct finding {
@@ -199,7 +200,9 @@ static int read_case(struct harm *h, int row, struct guard_case *g, int *after)
     int end = row, code = ERR_OK;
     for (; code == ERR_OK && end < PQntuples(r) && same_case(r, row, end); end++) {
         struct phase_counts *p = &h->phases[g->n_phases++];
-        *p = (struct phase_counts){.number = int_at(r, end, PHASE),
+        bool odds = !PQgetisnull(r, end, ODDS);
+        *p = (struct phase_counts){.number = int_at(r, end, odds ? ODDS : PHASE),
+                                   .odds = odds,
                                    .treatment_share_ppm = int_at(r, end, TREATMENT_SHARE),
                                    .control_share_ppm = int_at(r, end, CONTROL_SHARE),
                                    .treatment_units = int_at(r, end, TREATMENT_UNITS),
@@ -279,7 +282,10 @@ static const char *judge(struct harm *h, const struct guard_case *g, struct guar
         const struct phase_counts *p = &g->phases[i];
         double q = evt_q((double)p->treatment_share_ppm, (double)p->control_share_ppm);
         h->events[i] = (struct evt_phase){p->treatment_events, p->control_events, q};
-        h->units[i] = (struct srm_pair){p->treatment_units, p->control_units, q};
+        /* A step's edge is no share that counts could contradict. Where other counts are broken, a step
+         * without units says nothing for harm. */
+        h->units[i] =
+            p->odds ? (struct srm_pair){0, 0, q} : (struct srm_pair){p->treatment_units, p->control_units, q};
     }
     if (guard_by_tilt(g))
         return judge_values(h, g, v);

@@ -91,5 +91,5 @@ EXTRA_DIST += tests/integration/sql_governance.sh tests/integration/sql/governan
 	tests/integration/sql/governance_patch.sql
 # Rewards of decisions, models, challengers and promotion.
 TESTS += tests/integration/sql_contextual.sh
-api_tests += tests/integration/contextual.py
-EXTRA_DIST += tests/integration/sql_contextual.sh tests/integration/sql/context_rewards.sql
+api_tests += tests/integration/contextual.py tests/integration/contextual_guard.py
+EXTRA_DIST += tests/integration/sql_contextual.sh tests/integration/sql/context_odds.sql tests/integration/sql/context_rewards.sql

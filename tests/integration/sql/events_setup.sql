@@ -41,18 +41,21 @@ create function t.phase(e int) returns int language sql stable as $$
     select max(p.id) from cohort.phase p join cohort.experiment x on x.key = p.experiment and x.environment = p.environment
      where x.id = e $$;
 
--- Rows where metric_stat, metric_bucket, exposure_stat or unit_metric differ from the recount.
+-- Rows where metric_stat, metric_bucket, odds_stat, exposure_stat or unit_metric differ from the recount.
 create view t.stat_rows as select s.* from cohort.metric_stat s join cohort.tracked_metric k
     on k.experiment_id = s.experiment_id and k.metric_id = s.metric_id and k.metric_version = s.metric_version;
 create view t.bucket_rows as select s.* from cohort.metric_bucket s join cohort.tracked_metric k
+    on k.experiment_id = s.experiment_id and k.metric_id = s.metric_id and k.metric_version = s.metric_version;
+create view t.odds_rows as select s.* from cohort.odds_stat s join cohort.tracked_metric k
     on k.experiment_id = s.experiment_id and k.metric_id = s.metric_id and k.metric_version = s.metric_version;
 create function t.differences() returns bigint language plpgsql set jit = off as $$
 declare
     n bigint;
 begin
-    drop table if exists pg_temp.again_stat, pg_temp.again_bucket, pg_temp.again_exposure, pg_temp.again_unit;
+    drop table if exists pg_temp.again_stat, pg_temp.again_bucket, pg_temp.again_odds, pg_temp.again_exposure, pg_temp.again_unit;
     create temp table again_stat as select r.* from cohort.experiment e, cohort.recount(e.id) r;
     create temp table again_bucket as select r.* from cohort.experiment e, cohort.recount_buckets(e.id) r;
+    create temp table again_odds as select r.* from cohort.experiment e, cohort.recount_odds(e.id) r;
     create temp table again_exposure as select e.id, r.phase_id, r.variant_id, count(*)
         from cohort.experiment e, cohort.recount_exposures(e.id) r group by 1, 2, 3;
     create temp table again_unit as
@@ -63,6 +66,8 @@ begin
          + (select count(*) from (select * from pg_temp.again_stat except select * from t.stat_rows) x)
          + (select count(*) from (select * from t.bucket_rows except select * from pg_temp.again_bucket) x)
          + (select count(*) from (select * from pg_temp.again_bucket except select * from t.bucket_rows) x)
+         + (select count(*) from (select * from t.odds_rows except select * from pg_temp.again_odds) x)
+         + (select count(*) from (select * from pg_temp.again_odds except select * from t.odds_rows) x)
          + (select count(*) from (select * from cohort.exposure_stat except select * from pg_temp.again_exposure) x)
          + (select count(*) from (select * from pg_temp.again_exposure except select * from cohort.exposure_stat) x)
          + (select count(*) from (select * from cohort.unit_metric except select * from pg_temp.again_unit) x)
