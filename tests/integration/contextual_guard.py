@@ -15,8 +15,9 @@ MODEL = {"kind": "logistic", "columns": 2, "centre": [], "scale": [], "low": [],
 
 
 def complains(key, variant, pro):
-    chance = 0.4 if pro else 0.05
-    return chance * 2 if key == "harm" and variant == "b" else chance
+    if key == "harm":
+        return (0.9 if pro else 0.5) if variant == "b" else (0.1 if pro else 0.02)
+    return 0.4 if pro else 0.05
 
 
 def ctl(s, *words):
@@ -31,7 +32,7 @@ def defined(s, c):
             "variants": [{"key": "control", "value": "a", "control": True}, {"key": "b", "value": "b"}],
             "bandit": {"reward": "click", "every_s": 86400, "uniform_ppm": 50000},
             "contextual": {"features": [{"name": "pro", "attribute": "pro", "kind": "boolean"}]},
-            "guardrails": [{"metric": "complaint"}]})
+            "guardrails": [{"metric": "complaint"}], "alpha": 0.0001})  # chance stops it 1 time in 10,000
         c.check(f"{key} is defined", a.status in (200, 201), a)
         s.post(f"/v1/experiments/{key}/start", {})
         s.sql("insert into cohort.model (environment, experiment, experiment_id, version, document, trained_from, trained_to, n)"
@@ -69,7 +70,7 @@ def even(s, c):
         " join cohort.metric m on m.id = s.metric_id and m.key = 'complaint' where v.experiment = 'even' and s.segment = 0 group by 1")}
     c.check(f"b's customers complain far more: {rate}", rate["b"] > 1.8 * rate["control"], rate)
     state = s.until(lambda: looked_at(s), "its guardrail has looked at all of them")
-    c.check("and that is not held against b: ln E is small", state["ln_e"] < 3 and "odds" in state["detail"]["counts"], state)
+    c.check("and that is not held against b", state["ln_e"] < state["threshold"] and "odds" in state["detail"]["counts"], state)
     c.equal("so nothing is stopped", s.value("select count(*) from cohort.stop_event"), "0")
     c.equal("what the monitor reads equals a count anew", s.value(
         "select count(*) from (select r.* from cohort.experiment e, cohort.recount_odds(e.id) r except select * from cohort.odds_stat) x"), "0")
