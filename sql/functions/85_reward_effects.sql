@@ -3,7 +3,7 @@
 
 drop function if exists cohort.reward_effects(text);
 create function cohort.reward_effects(key text)
-    returns table (variant text, slice boolean, decisions bigint, groups bigint, value double precision, std_error double precision,
+    returns table (variant text, slice boolean, decisions bigint, events bigint, groups bigint, value double precision, std_error double precision,
                    low double precision, high double precision)
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with e as (
@@ -13,24 +13,32 @@ create function cohort.reward_effects(key text)
         select c.variant_id, c.slice, sum(c.decisions)::bigint as decisions, count(*) filter (where c.h > 0) as groups,
                sum(c.h)::double precision as h, (sum(c.hwy) / nullif(sum(c.hw), 0) / 1000000)::double precision as value
           from e join cohort.reward_cluster c on c.experiment_id = e.id group by 1, 2
+    ), g as (
+        -- The gate of src/stats/gate.h: without these the estimate isn't normal yet, and its own variance comes out too small.
+        select s.variant_id, p.kind = 'traffic' as slice, sum(s.events)::bigint as events,
+               case k.kind when 'binary' then sum(s.events) >= 20 and sum(s.matured - s.events) >= 20 else sum(s.events) >= 400 end as open
+          from e join cohort.reward_stat s on s.experiment_id = e.id join cohort.phase p on p.id = s.phase_id
+          join cohort.reward_source r on r.experiment_id = e.id join cohort.metric k on k.id = r.metric_id
+         group by s.variant_id, p.kind = 'traffic', k.kind
     ), v as (
         select m.variant_id, m.slice, sqrt(sum((c.hwy::double precision / 1e6 - m.value * c.hw::double precision) ^ 2)) / nullif(m.h, 0) as se,
                count(*) over (partition by m.slice) as arms
           from e join cohort.reward_cluster c on c.experiment_id = e.id
           join m on m.variant_id = c.variant_id and m.slice = c.slice group by m.variant_id, m.slice, m.h
     ), w as (
-        select v.*, 0.05 / v.arms as alpha, m.decisions, m.groups, m.value, m.h,
+        select v.*, 0.05 / v.arms as alpha, m.decisions, coalesce(g.events, 0) as events, coalesce(g.open, false) as open, m.groups, m.value, m.h,
                m.h * (-2 * ln(0.05 / v.arms) + ln(1 - 2 * ln(0.05 / v.arms))) / e.n_star as x
           from e cross join v join m on m.variant_id = v.variant_id and m.slice = v.slice
+          left join g on g.variant_id = v.variant_id and g.slice = v.slice
     )
-    select a.key, w.slice, w.decisions, w.groups, w.value, w.se, w.value - h.half, w.value + h.half
+    select a.key, w.slice, w.decisions, w.events, w.groups, w.value, w.se, w.value - h.half, w.value + h.half
       from w join cohort.variant a on a.id = w.variant_id
-     cross join lateral (select case when w.x > 0 and w.se > 0 and w.decisions >= 20 and w.groups >= 20
+     cross join lateral (select case when w.x > 0 and w.se > 0 and w.open and w.groups >= 20
                                      then w.se * sqrt(2 * (w.x + 1) / w.x * ln(sqrt(w.x + 1) / w.alpha)) end as half) h
      order by w.slice, a.position, a.id
 $$;
 comment on function cohort.reward_effects(text) is
-    'Where every decision is drawn: each variant''s mean reward had everybody got it, by inverse probabilities, variance between groups of units, with intervals that hold together (each at 0.05 over the variants) and, in large samples of units that come once, at every look (null below 20 decisions of the variant, or 20 groups); slice: of the reserved slice of equal shares';
+    'Where every decision is drawn: each variant''s mean reward had everybody got it, by inverse probabilities, variance between groups of units, with intervals that hold together (each at 0.05 over the variants) and, in large samples of units that come once, at every look (null below 20 rewarded decisions of the variant and 20 without, 400 rewarded ones where the reward is no yes or no, and 20 groups); slice: of the reserved slice of equal shares';
 
 create or replace function cohort.effect_method(e cohort.experiment, in_slice boolean, groups bigint) returns text
     language sql stable set search_path = cohort, pg_temp
@@ -43,29 +51,34 @@ create or replace function cohort.effect_method(e cohort.experiment, in_slice bo
 $$;
 comment on function cohort.effect_method(cohort.experiment, boolean, bigint) is 'How reward_effects() computed an effect, in words';
 
-create or replace function cohort.effect_words(decisions bigint, groups bigint, low double precision, high double precision) returns text
+create or replace function cohort.effect_words(decisions bigint, events bigint, groups bigint, yes_or_no boolean, low double precision) returns text
     language sql immutable
     as $$
-    select case when decisions < 20 then format('no interval: %s of 20 matured decisions that it needs', decisions)
+    select case when low is not null then null
                 when groups < 20 then format('no interval: %s of 20 groups of units that it needs', groups)
-                when low is null or high is null then 'no interval: every decision has the same reward' end
+                when yes_or_no and least(events, decisions - events) < 20
+                then format('no interval: it needs 20 decisions with the event and 20 without, and has %s of %s', events, decisions)
+                when not yes_or_no and events < 400 then format('no interval: %s of 400 rewarded decisions that it needs', events)
+                else 'no interval: every decision has the same reward' end
 $$;
-comment on function cohort.effect_words(bigint, bigint, double precision, double precision) is
+comment on function cohort.effect_words(bigint, bigint, bigint, boolean, double precision) is
     'Why reward_effects() has no interval, in words; null where it has one';
 
 -- Both intervals hold together, and so does what follows for the difference.
 create or replace function cohort.effects_json(e cohort.experiment, in_slice boolean) returns jsonb
     language sql stable set search_path = cohort, pg_temp set jit = off as $$
     with r as materialized (
-        select x.*, v.id = c.id as is_control, v.position, v.id as variant_id
+        select x.*, cohort.effect_words(x.decisions, x.events, x.groups, k.kind = 'binary', x.low) as words, v.id = c.id as is_control, v.position, v.id as variant_id
           from cohort.reward_effects(e.key) x
           join cohort.variant v on v.environment = e.environment and v.experiment = e.key and v.key = x.variant
+          join cohort.bandit b on b.environment = e.environment and b.experiment = e.key
+          join cohort.metric k on k.environment = b.environment and k.key = b.reward
           left join cohort.result_variants(e.id) c on c.is_control
          where x.slice = in_slice
     )
     select jsonb_build_object('method', cohort.effect_method(e, in_slice, coalesce(max(r.groups), 0)), 'variants', coalesce(jsonb_agg(jsonb_build_object(
-               'variant', r.variant, 'is_control', coalesce(r.is_control, false), 'decisions', r.decisions, 'groups', r.groups, 'value', r.value,
-               'std_error', r.std_error, 'low', r.low, 'high', r.high, 'words', cohort.effect_words(r.decisions, r.groups, r.low, r.high))
+               'variant', r.variant, 'is_control', coalesce(r.is_control, false), 'decisions', r.decisions, 'events', r.events, 'groups', r.groups, 'value', r.value,
+               'std_error', r.std_error, 'low', r.low, 'high', r.high, 'words', r.words)
                || case when r.is_control then '{}' else jsonb_build_object('difference', r.value - c.value, 'difference_low', r.low - c.high,
                                                                            'difference_high', r.high - c.low) end
                order by r.position, r.variant_id), '[]'))

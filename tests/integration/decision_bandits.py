@@ -68,7 +68,7 @@ def from_the_log(s, rewards):
     out = {}
     for in_slice in (True, False):
         for arm in RATES:
-            groups, n = {}, 0
+            groups, n, events = {}, 0, 0
             for decision, unit, at, variant, propensity in log:
                 if phase[at][0] != in_slice:
                     continue
@@ -77,6 +77,7 @@ def from_the_log(s, rewards):
                 g[0] += h
                 if variant == arm:
                     n += 1
+                    events += rewards.get(decision, 0)
                     g[1] += h * 1e6 / int(propensity)
                     g[2] += h * 1e6 / int(propensity) * rewards.get(decision, 0)
             total, hw, hwy = (sum(g[i] for g in groups.values()) for i in range(3))
@@ -85,7 +86,9 @@ def from_the_log(s, rewards):
             a = ALPHA / len(RATES)
             x = total * (-2 * math.log(a) + math.log(1 - 2 * math.log(a))) / N_STAR
             half = se * math.sqrt(2 * (x + 1) / x * math.log(math.sqrt(x + 1) / a))
-            out[in_slice, arm] = dict(decisions=n, groups=len(groups), value=mean, std_error=se, low=mean - half, high=mean + half)
+            out[in_slice, arm] = dict(decisions=n, events=events, groups=len(groups), value=mean, std_error=se)
+            if min(events, n - events) >= 20:
+                out[in_slice, arm].update(low=mean - half, high=mean + half)
     return out
 
 
@@ -104,15 +107,20 @@ def effects(s, c, rewards):
         for arm, numbers in ((a, want[in_slice, a]) for a in RATES):
             wrong = {k: (arms[arm][k], v) for k, v in numbers.items() if abs(arms[arm][k] - v) > 1e-6}
             c.check(f"   {arm}: decisions, groups, value and interval are Python's", not wrong, wrong)
+            if "low" not in numbers:
+                c.check("   with few events there is no interval, in words", arms[arm]["low"] is None and arms[arm]["high"] is None
+                        and arms[arm]["words"] == "no interval: it needs 20 decisions with the event and 20 without, and has "
+                        f"{numbers['events']} of {numbers['decisions']}", arms[arm])
+                continue
             c.check("   the truth lies inside", arms[arm]["low"] < RATES[arm] < arms[arm]["high"] and arms[arm]["words"] is None, arms[arm])
-            if not arms[arm]["is_control"]:
+            if not arms[arm]["is_control"] and arms["control"]["low"] is not None:
                 c.check("   difference to control, while both intervals hold", abs(arms[arm]["difference"] - arms[arm]["value"] + arms["control"]["value"]) < 1e-12
                         and abs(arms[arm]["difference_low"] - arms[arm]["low"] + arms["control"]["high"]) < 1e-12, arms[arm])
         method = got[name]["method"]
         c.check("   labelled with its method", "unit-clustered variance, " in method and " groups of units" in method and "anytime-valid" in method
                 and ("√e-weighted AIPW" if name == "adaptive" else "reserved slice, equal shares") in method, method)
     adaptive, uniform = (next(v for v in got[name]["variants"] if v["variant"] == "c") for name in ("adaptive", "uniform"))
-    c.check("c is shown to be better, and the slice points there", adaptive["difference_low"] > 0 and uniform["difference"] > 0.1, got)
+    c.check("c is better, and the slice points there", adaptive["difference"] > 0.2 and uniform["difference"] > 0.1, got)
     p = subprocess.run([os.path.join(BUILD, "cohortctl"), "--data", s.data, "results", "dec"], capture_output=True, text=True, check=False)
     c.check("cohortctl shows both", p.returncode == 0 and "had every one got it" in p.stdout and "the same from the reserved slice alone" in p.stdout, p.stdout + p.stderr)
 
