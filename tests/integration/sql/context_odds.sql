@@ -125,3 +125,5 @@ delete from cohort.tracked_metric;
 truncate cohort.unit_metric, cohort.exposure_stat, cohort.metric_stat, cohort.metric_bucket, cohort.odds_stat, cohort.ingest_batch, cohort.maturity,
          cohort.segment_value, cohort.decision_reward, cohort.reward_source, cohort.reward_stat, cohort.reward_cluster;
 select cohort.stop('o1') \g /dev/null
+-- The next file leads in a session of its own.
+select pg_advisory_unlock(cohort.leader_lock()) \g /dev/null
