@@ -9,7 +9,7 @@ import subprocess
 import sys
 import uuid
 
-from cohort_server import BUILD, Checks, Server, now
+from cohort_server import BUILD, Checks, Server, near, now
 
 RATES = {"control": 0.1, "b": 0.1, "c": 0.6}
 N_STAR, ALPHA = 1000, 0.05
@@ -112,7 +112,7 @@ def effects(s, c, rewards):
                         and arms[arm]["words"] == "no interval: it needs 20 decisions with the event and 20 without, and has "
                         f"{numbers['events']} of {numbers['decisions']}", arms[arm])
                 continue
-            c.check("   the truth lies inside", arms[arm]["low"] < RATES[arm] < arms[arm]["high"] and arms[arm]["words"] is None, arms[arm])
+            c.check("   the truth is near", near(arms[arm]["low"], RATES[arm], arms[arm]["high"]) and arms[arm]["words"] is None, arms[arm])
             if not arms[arm]["is_control"] and arms["control"]["low"] is not None:
                 c.check("   difference to control, while both intervals hold", abs(arms[arm]["difference"] - arms[arm]["value"] + arms["control"]["value"]) < 1e-12
                         and abs(arms[arm]["difference_low"] - arms[arm]["low"] + arms["control"]["high"]) < 1e-12, arms[arm])
