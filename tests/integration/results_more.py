@@ -9,7 +9,7 @@ import uuid
 from cohort_server import Checks, Server, experiment, now
 from results import ALPHA, N_STAR, expect, near
 
-PEOPLE, RIPENING, DAY, HOUR = 2400, 40, 86400, 3600
+PEOPLE, RIPENING, DAY, HOUR = 3600, 40, 86400, 3600
 GRACE = 60  # seconds that the roll-up waits for late events of a window that has closed: cohort.lateness()
 R20 = (100, 112, 125, 140, 160, 180, 200, 224, 250, 280, 315, 355, 400, 450, 500, 560, 630, 710, 800, 900)
 METRICS = {"buy": {"event": "buy", "kind": "binary", "window_end_s": HOUR},
