@@ -18,9 +18,13 @@ comment on function cohort.live_variants(cohort.experiment) is 'The variants tha
 create or replace function cohort.open_policy(e cohort.experiment, shares jsonb, model_id int, held boolean, epoch bigint, said text, evidence jsonb)
     returns int language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
-    opened int := open_time_phase(e, shares, clock_timestamp() + phase_lead(), model_id);
+    opened int;
     was text := coalesce(current_setting('cohort.within', true), '');
 begin
+    if epoch is not null then
+        perform assert_epoch(epoch);
+    end if;
+    opened := open_time_phase(e, shares, clock_timestamp() + phase_lead(), model_id);
     perform set_config('cohort.within', 'on', true);
     update bandit b set held = open_policy.held
      where b.environment = e.environment and b.experiment = e.key and b.held is distinct from open_policy.held;
@@ -29,7 +33,7 @@ begin
     return opened;
 end $$;
 comment on function cohort.open_policy(cohort.experiment, jsonb, int, boolean, bigint, text, jsonb) is
-    'Puts shares, or a model, in force in a bandit and writes down why; returns the phase';
+    'Puts shares, or a model, in force in a bandit and writes down why; epoch: the leader''s, null for a person; returns the phase';
 revoke execute on function cohort.open_policy(cohort.experiment, jsonb, int, boolean, bigint, text, jsonb) from public;
 
 create or replace function cohort.model_of(e cohort.experiment, version int) returns cohort.model

@@ -368,11 +368,15 @@ comment on function cohort.challenger_of(cohort.experiment, text) is 'A challeng
 create or replace function cohort.promote_challenger_now(e cohort.experiment, key text, epoch bigint, reason text) returns text
     language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
-    c challenger := challenger_of(e, key);
+    c challenger;
     m model;
     said text := format('challenger %s put in force', shown(key));
     evidence jsonb;
 begin
+    if epoch is not null then
+        perform assert_epoch(epoch);
+    end if;
+    c := challenger_of(e, key);
     perform promote_check(e, c);
     evidence := jsonb_build_object('kind', 'promoted', 'challenger', c.key, 'policy', c.policy, 'actor', current_actor(), 'reason', reason,
         'value', (select s.body from policy_stat s where s.challenger_id = c.id and s.experiment_id = e.id));
