@@ -46,3 +46,30 @@ install_packages() {
     echo "The packages could not be installed; the lines above say why." >&2
     exit 1
 }
+
+# A program of a package whose installation would start a service and take port 80: unpacked into $1, never
+# installed, and only where the system has none. Never fatal: a test that needs it is skipped and says so.
+unpack_program() {
+    into=$1
+    name=$2
+    shift 2
+    [ ! -x "/usr/sbin/$name" ] && [ ! -x "$into/usr/sbin/$name" ] && ! command -v "$name" >/dev/null || return 0
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+    echo "Unpacking $name into $into"
+    debs=$(mktemp -d) || return 0
+    if ! (cd "$debs" && apt-get download "$@") >/dev/null 2>&1 && [ "$(id -u)" = 0 ]; then
+        apt-get update >/dev/null 2>&1
+        (cd "$debs" && apt-get download "$@") >/dev/null 2>&1 || :
+    fi
+    for deb in "$debs"/*.deb; do
+        [ ! -f "$deb" ] || dpkg-deb -x "$deb" "$into"
+    done
+    rm -rf "$debs"
+    [ -x "$into/usr/sbin/$name" ] || echo "$name could not be had ($*): the tests that need it are skipped."
+}
+
+# The proxies that cohortd is tested behind. Tests find them by tests/integration/proxies.py.
+unpack_proxies() {
+    unpack_program "$1" nginx nginx
+    unpack_program "$1" haproxy haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
+}

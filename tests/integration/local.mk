@@ -27,7 +27,7 @@ api_tests += tests/integration/rest.py tests/integration/previews.py tests/integ
 api_tests += tests/integration/results.py tests/integration/results_more.py tests/integration/holdout_lift.py
 api_tests += tests/integration/uplift.py tests/integration/decision_bandits.py
 TESTS += $(api_tests)
-EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py
+EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py tests/integration/proxies.py
 
 # the shipper
 check_PROGRAMS += tests/integration/ship_tool

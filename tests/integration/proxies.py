@@ -1,0 +1,120 @@
+"""nginx and HAProxy for tests: the system's, or those that .ci/packages.sh unpacked into the build directory.
+
+    with Nginx("upstream c { server @UPSTREAM@; } server { listen @LISTEN@; location / { proxy_pass http://c; } }",
+               UPSTREAM=server.address) as p:
+        ... p.address, p.log("access.log") ...
+
+Words between @ are replaced in the configuration: @LISTEN@ is the address and port the proxy takes on loopback, @DIR@ a
+directory of its own that goes with it, others are given by name.
+"""
+import glob
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+BUILD = os.environ.get("COHORT_BUILD", os.getcwd())
+PATIENCE = 60
+
+
+def program(name):
+    """Its path and the environment to run it in; None when there is none."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if path:
+        return path, dict(os.environ)
+    tools = os.path.join(BUILD, "tools")
+    path = os.path.join(tools, "usr/sbin", name)
+    if not os.access(path, os.X_OK):
+        return None
+    libraries = glob.glob(os.path.join(tools, "usr/lib/*-linux-gnu*"))
+    return path, dict(os.environ, LD_LIBRARY_PATH=":".join(libraries))
+
+
+def need(*names):
+    """Ends the test as skipped when one of these programs is missing."""
+    for name in names:
+        if not program(name):
+            print(f"skipped: {name} is not here; ./run-tests unpacks it into build-tests/tools with apt-get download")
+            sys.exit(77)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Proxy:
+    """One running proxy. start() tries another port when somebody was faster."""
+
+    def __init__(self, config, **words):
+        self.config, self.words = config, words
+        self.dir = tempfile.mkdtemp(prefix="cohort-proxy.", dir="/tmp")
+        self.process = None
+
+    def __enter__(self):
+        for _ in range(5):
+            if self._start():
+                return self
+        self.__exit__()
+        raise AssertionError(f"the proxy did not start:\n{self.said}")
+
+    def __exit__(self, *exc):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(PATIENCE)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def _start(self):
+        self.port = free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        text = self.whole(self.config)
+        for word, value in dict(self.words, LISTEN=self.address, DIR=self.dir).items():
+            text = text.replace(f"@{word}@", str(value))
+        path = os.path.join(self.dir, "proxy.conf")
+        with open(path, "w") as f:
+            f.write(text)
+        binary, environment = program(self.name)
+        with open(os.path.join(self.dir, "output"), "wb") as out:
+            self.process = subprocess.Popen([binary, *self.arguments(path)], env=environment, stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=subprocess.STDOUT)
+        end, pause = time.monotonic() + PATIENCE, threading.Event()
+        while self.process.poll() is None and time.monotonic() < end:
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return True
+            pause.wait(0.02)
+        self.said = self.log("output")
+        return False
+
+    def log(self, name):
+        with open(os.path.join(self.dir, name), errors="replace") as f:
+            return f.read()
+
+
+class Nginx(Proxy):
+    """config: what stands inside http { }."""
+    name = "nginx"
+
+    def arguments(self, path):
+        return ["-p", self.dir, "-e", os.path.join(self.dir, "error.log"), "-c", path]
+
+    def whole(self, config):
+        temporary = "".join(f"{kind}_temp_path @DIR@/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        return ("daemon off; master_process off; worker_processes 1; pid @DIR@/pid;\n"
+                "events { worker_connections 4096; }\nhttp {\naccess_log off;\n" + temporary + config + "\n}\n")
+
+
+class Haproxy(Proxy):
+    """config: the whole of haproxy.cfg."""
+    name = "haproxy"
+
+    def arguments(self, path):
+        return ["-db", "-f", path]
+
+    def whole(self, config):
+        return config
