@@ -12,6 +12,7 @@
 struct event_base;
 struct http_server;
 struct http_request;
+struct http_stream;
 
 enum http_method {
     HTTP_GET,
@@ -51,7 +52,8 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
                     http_handler *handler, http_body_limit *limit, void *arg, struct counters *c,
                     struct error *e);
 
-/* No new connections; idle ones are closed, others after their answer ("Connection: close"). */
+/* No new connections; idle ones are closed, streams ended, others closed after their answer ("Connection:
+ * close"). */
 void http_server_drain(struct http_server *s);
 unsigned http_server_connections(const struct http_server *s);
 /* Closes everything. Requests still unanswered stay valid until their http_reply, which then does nothing
@@ -84,5 +86,26 @@ void http_add_header(struct http_request *r, const char *name, const char *value
 /* Answers. content_type NULL: no body (204, 304). HEAD gets the headers only. The body is copied. Date,
  * Content-Length and Connection are the layer's. r is gone afterwards. */
 void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t len);
+
+/* A stream: an answer (200) without Content-Length that goes on until it is ended. It is chunked for
+ * HTTP/1.1, ended by the connection's end for 1.0, and the last answer of its connection either way: whatever
+ * the peer sends after its request is thrown away, and more than 64 KB of it close the connection. It has no
+ * idle deadline. It counts as a connection like any other. All on the base's thread. */
+
+/* Why a stream is no more: the peer has gone (its end of the sending side too: browsers and proxies do not
+ * half-close), took nothing for write_s, left more than max_unread bytes unread, or the server drains or is
+ * freed. Called once, perhaps from within http_stream_send; the stream must not be used from then on. Not
+ * called after http_stream_end. */
+typedef void http_stream_gone(void *arg);
+
+/* Answers in place of http_reply, which r's headers and data go with; r is gone afterwards. NULL: there is no
+ * stream (the peer has gone, or asked with HEAD and has its head), and gone is never called. */
+struct http_stream *http_stream_begin(struct http_request *r, const char *content_type,
+                                      http_stream_gone *gone, void *arg);
+/* Sends len bytes at once, as one chunk; they are copied. False: the stream is over, and gone was called. A
+ * peer that has more than max_unread bytes waiting for it is dropped rather than waited for. */
+bool http_stream_send(struct http_stream *s, const void *bytes, size_t len);
+/* Ends it politely: the peer gets what was sent, and sees that it is whole. s is gone afterwards. */
+void http_stream_end(struct http_stream *s);
 
 #endif

@@ -14,6 +14,7 @@
 #define FIRST_IN 1024        /* bytes of a fresh connection's input buffer */
 #define KEEP_IN 2048         /* an idle connection keeps no larger buffer than this */
 #define MAX_WAITING_IN 16384 /* input left waiting in the bufferevent while a handler is at work */
+#define MAX_IGNORED 65536    /* input thrown away behind a request that is answered by a stream */
 
 void conn_set_state(struct http_conn *c, enum conn_state state)
 {
@@ -46,6 +47,7 @@ void conn_close(struct http_conn *c)
     c->bev = NULL;
     c->fd = -1;
     c->server = NULL; /* it may be gone before the answer comes */
+    stream_gone(c);
 }
 
 static void conn_free(struct http_conn *c)
@@ -262,6 +264,28 @@ static bool step_body(struct http_conn *c)
     return true;
 }
 
+static void ignore_input(struct http_conn *c)
+{
+    struct evbuffer *input = bufferevent_get_input(c->bev);
+    size_t n = evbuffer_get_length(input);
+    evbuffer_drain(input, n);
+    c->stream.ignored += (uint32_t)(n < MAX_IGNORED ? n : MAX_IGNORED);
+    if (c->stream.ignored > MAX_IGNORED || c->eof)
+        conn_close(c);
+}
+
+void conn_stream(struct http_conn *c)
+{
+    buffer_free(&c->in);
+    buffer_free(&c->body);
+    c->start = c->next = 0;
+    c->stream.ignored = 0;
+    conn_set_state(c, CONN_STREAM);
+    ignore_input(c);
+    if (c->bev)
+        update_reading(c);
+}
+
 static bool step(struct http_conn *c)
 {
     struct evbuffer *input;
@@ -275,6 +299,9 @@ static bool step(struct http_conn *c)
     case CONN_LINGER:
         input = bufferevent_get_input(c->bev);
         evbuffer_drain(input, evbuffer_get_length(input));
+        return false;
+    case CONN_STREAM:
+        ignore_input(c);
         return false;
     default:
         return false;
@@ -307,6 +334,14 @@ void conn_answered(struct http_conn *c)
 void conn_drain(struct http_conn *c)
 {
     char byte;
+    if (c->state == CONN_STREAM) {
+        conn_enter(c);
+        http_stream_gone *gone = c->stream.gone;
+        void *arg = c->stream.arg;
+        http_stream_end(&c->stream);
+        gone(arg);
+        conn_leave(c);
+    }
     if (c->state != CONN_IDLE)
         return;
     conn_enter(c);

@@ -22,6 +22,7 @@ enum conn_state {
     CONN_HEAD,    /* for the rest of its head */
     CONN_BODY,    /* for the rest of its body */
     CONN_HANDLER, /* for http_reply */
+    CONN_STREAM,  /* for nothing: the answer goes on until somebody ends it */
     CONN_FLUSH,   /* for the peer to take the last output; then our side is shut down */
     CONN_LINGER,  /* for the peer's end, so that it reads our answer before a reset; input is dropped */
     CONN_CLOSED,
@@ -41,8 +42,16 @@ struct http_request {
     bool unanswered;
 };
 
+struct http_stream {
+    http_stream_gone *gone; /* NULL: nobody is to be told */
+    void *arg;
+    bool chunked;
+    uint32_t ignored; /* bytes of input thrown away */
+};
+
 struct http_conn {
     struct http_request request;
+    struct http_stream stream;
     struct http_server *server; /* both are NULL when closed */
     struct bufferevent *bev;
     int fd;
@@ -125,8 +134,18 @@ void conn_expired(struct http_conn *c);
 void conn_run(struct http_conn *c);
 /* Its request has its answer: on to the next one, or to the end. */
 void conn_answered(struct http_conn *c);
-/* The server drains: an idle connection goes. */
+/* Its answer is a stream from now on: gives back what only requests need, and listens for the peer's end. */
+void conn_stream(struct http_conn *c);
+/* The server drains: an idle connection goes, a stream ends. */
 void conn_drain(struct http_conn *c);
+
+/* http_stream.c */
+/* Tells whoever sends on the connection's stream, if it has one, that it is no more. */
+void stream_gone(struct http_conn *c);
+
+/* http_reply.c */
+/* Puts out the head of a stream: 200 without Content-Length. False when there is no memory. */
+bool reply_head(struct http_conn *c, const char *content_type);
 
 /* http_body.c */
 /* Decides how the request's body arrives, and takes what is there. The verdict as for http_scan_head. */

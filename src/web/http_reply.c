@@ -109,6 +109,7 @@ struct answer {
     const char *content_type;
     const void *body;
     size_t len;
+    bool stream;
 };
 
 static char *put_head(char *p, struct http_conn *c, const struct answer *a)
@@ -121,7 +122,10 @@ static char *put_head(char *p, struct http_conn *c, const struct answer *a)
         p = PUT(p, "\r\nContent-Type: ");
         p = put(p, a->content_type, strlen(a->content_type));
     }
-    if (a->status != 204 && a->status != 304) {
+    if (a->stream) {
+        if (c->request.head.minor > 0)
+            p = PUT(p, "\r\nTransfer-Encoding: chunked");
+    } else if (a->status != 204 && a->status != 304) {
         p = PUT(p, "\r\nContent-Length: ");
         p = put_number(p, a->len);
     }
@@ -163,6 +167,13 @@ static void count(struct http_server *s, int status)
         counter_add(s->counters, http_4xx, 1);
 }
 
+bool reply_head(struct http_conn *c, const char *content_type)
+{
+    struct answer a = {.status = 200, .content_type = content_type, .stream = true};
+    count(c->server, 200);
+    return put_answer(c, &a);
+}
+
 /* Whoever is told to come again is told when: clients that aren't told come at once. */
 static void add_retry_after(struct http_request *r, int status)
 {
@@ -176,7 +187,7 @@ static void add_retry_after(struct http_request *r, int status)
 void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t len)
 {
     struct http_conn *c = conn_of(r);
-    struct answer a = {status, content_type, body, content_type ? len : 0};
+    struct answer a = {status, content_type, body, content_type ? len : 0, false};
     conn_enter(c);
     add_retry_after(r, status);
     if (c->bev) {

@@ -17,6 +17,7 @@ web_layer = \
 	src/web/http_reply.c \
 	src/web/http_request.c \
 	src/web/http_server.c \
+	src/web/http_stream.c \
 	src/web/problem.c src/web/problem.h
 
 # The router, authentication, and one file per API.

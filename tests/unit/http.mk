@@ -29,6 +29,12 @@ tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c
 tests_unit_test_http_limits_CFLAGS = $(http_test_cflags)
 tests_unit_test_http_limits_LDADD = $(http_bed_libs)
 
+check_PROGRAMS += tests/unit/test_http_stream
+TESTS += tests/unit/test_http_stream
+tests_unit_test_http_stream_SOURCES = tests/unit/test_http_stream.c
+tests_unit_test_http_stream_CFLAGS = $(http_test_cflags)
+tests_unit_test_http_stream_LDADD = $(http_bed_libs)
+
 check_PROGRAMS += tests/unit/test_web_query
 TESTS += tests/unit/test_web_query
 tests_unit_test_web_query_SOURCES = tests/unit/test_web_query.c

@@ -30,6 +30,13 @@ static void echo(struct http_request *r)
     buffer_free(&out);
 }
 
+static void on_gone(void *arg)
+{
+    struct bed_stream *s = arg;
+    s->s = NULL;
+    s->gone++;
+}
+
 static void handle(struct http_request *r, void *arg)
 {
     struct bed *b = arg;
@@ -41,6 +48,11 @@ static void handle(struct http_request *r, void *arg)
         ck_assert_uint_lt(b->n_waiting, 64);
         http_set_data(r, b, on_freed);
         b->waiting[b->n_waiting++] = r;
+    } else if (strncmp(path, "/stream", 7) == 0) {
+        ck_assert_uint_lt(b->n_streams, 16);
+        struct bed_stream *s = &b->streams[b->n_streams++];
+        http_add_header(r, "X-Kind", "stream");
+        s->s = http_stream_begin(r, "text/plain", on_gone, s);
     } else if (strncmp(path, "/large", 6) == 0) {
         char *big = malloc(b->reply_len);
         memset(big, 'x', b->reply_len);

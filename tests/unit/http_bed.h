@@ -14,6 +14,12 @@
 
 #define BED_BOUND_US 15000000
 
+/* What a path under /stream was given. */
+struct bed_stream {
+    struct http_stream *s; /* NULL: there is none */
+    unsigned gone;         /* how often it was told */
+};
+
 struct bed {
     struct event_base *base;
     struct http_server *server;
@@ -24,7 +30,9 @@ struct bed {
     size_t body_limit;                /* for paths under /small; 0: the server's */
     struct http_request *waiting[64]; /* of paths under /later, in order */
     unsigned n_waiting;
-    size_t reply_len; /* of paths under /large */
+    size_t reply_len;              /* of paths under /large */
+    struct bed_stream streams[16]; /* of paths under /stream, in order */
+    unsigned n_streams;
 };
 
 struct client {
