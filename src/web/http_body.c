@@ -1,9 +1,9 @@
 /* How a body arrives: in one piece behind the head, by its length, or chunked. */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <string.h>
 
 #include "web/http_conn.h"
+
+#define PIECE 16384u /* bytes taken at a time: memory grows with what has arrived */
 
 static const char too_large[] = "The body is larger than this path takes.";
 static const char no_memory[] = "There is no memory for the body now.";
@@ -83,39 +83,33 @@ enum http_progress body_begin(struct http_conn *c, size_t head_end, struct http_
     return p;
 }
 
-static enum http_progress more_length(struct http_conn *c, struct evbuffer *input, struct http_refusal *why)
+/* One piece at a time, so that one peer's large body does not hold up the others: the rest is told of again.
+ */
+static enum http_progress more_length(struct http_conn *c, struct http_refusal *why)
 {
-    size_t here = evbuffer_get_length(input);
-    size_t take = here < c->body_left ? here : (size_t)c->body_left;
-    if (take == 0)
-        return HTTP_MORE;
-    uint8_t *to = buffer_reserve(&c->body, take);
+    size_t n = c->body_left < PIECE ? (size_t)c->body_left : PIECE;
+    uint8_t *to = buffer_reserve(&c->body, n);
     if (!to)
         return refuse(why, 503, no_memory);
-    int got = evbuffer_remove(input, to, take);
-    if (got > 0) {
-        c->body.len += (size_t)got;
-        c->body_left -= (uint64_t)got;
-    }
+    size_t got = in_take(c, to, n);
+    c->body.len += got;
+    c->body_left -= got;
     return c->body_left == 0 ? done(c) : HTTP_MORE;
 }
 
-static enum http_progress more_chunked(struct http_conn *c, struct evbuffer *input, struct http_refusal *why)
+/* What is behind the body stays with the kernel: it belongs to the next request. */
+static enum http_progress more_chunked(struct http_conn *c, struct http_refusal *why)
 {
-    struct evbuffer_iovec v;
-    while (evbuffer_peek(input, -1, NULL, &v, 1) > 0 && v.iov_len > 0) {
-        size_t used = 0;
-        enum http_progress p =
-            http_chunk_feed(&c->chunk, v.iov_base, v.iov_len, &used, &c->body, c->body_max, why);
-        evbuffer_drain(input, p == HTTP_REFUSED ? v.iov_len : used);
-        if (p != HTTP_MORE)
-            return p == HTTP_DONE ? done(c) : p;
-    }
-    return HTTP_MORE;
+    char piece[PIECE];
+    size_t n = in_peek(c, piece, sizeof piece), used = 0;
+    if (n == 0)
+        return HTTP_MORE;
+    enum http_progress p = http_chunk_feed(&c->chunk, piece, n, &used, &c->body, c->body_max, why);
+    in_take(c, piece, p == HTTP_REFUSED ? n : used);
+    return p == HTTP_DONE ? done(c) : p;
 }
 
 enum http_progress body_more(struct http_conn *c, struct http_refusal *why)
 {
-    struct evbuffer *input = bufferevent_get_input(c->bev);
-    return c->request.head.chunked ? more_chunked(c, input, why) : more_length(c, input, why);
+    return c->request.head.chunked ? more_chunked(c, why) : more_length(c, why);
 }

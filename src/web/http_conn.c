@@ -11,10 +11,10 @@
 #include "web/http_conn.h"
 #include "web/problem.h"
 
-#define FIRST_IN 1024        /* bytes of a fresh connection's input buffer */
-#define KEEP_IN 2048         /* an idle connection keeps no larger buffer than this */
-#define MAX_WAITING_IN 16384 /* input left waiting in the bufferevent while a handler is at work */
-#define MAX_IGNORED 65536    /* input thrown away behind a request that is answered by a stream */
+#define FIRST_IN 1024     /* bytes of a fresh connection's input buffer */
+#define KEEP_IN 2048      /* an idle connection keeps no larger buffer than this */
+#define LEAST_IN 128      /* less room than this is not worth a read */
+#define MAX_IGNORED 65536 /* input thrown away behind a request that is answered by a stream */
 
 void conn_set_state(struct http_conn *c, enum conn_state state)
 {
@@ -40,8 +40,9 @@ void conn_close(struct http_conn *c)
     s->n_connections--;
     if (s->counters)
         counter_add(s->counters, http_connections, -1);
+    in_unwatch(c);
     /* bufferevent_free may wait for the end of the running callback; the descriptor must go now. */
-    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    bufferevent_disable(c->bev, EV_WRITE);
     bufferevent_free(c->bev);
     close(c->fd);
     c->bev = NULL;
@@ -76,15 +77,16 @@ static void end_flush(struct http_conn *c)
         conn_set_state(c, CONN_LINGER);
 }
 
+/* Input that nobody wants now stays with the kernel, which stops the peer when it has enough. */
 static void update_reading(struct http_conn *c)
 {
-    size_t waiting = evbuffer_get_length(bufferevent_get_input(c->bev));
-    bool want = !c->eof && !c->blocked && c->state != CONN_FLUSH &&
-                !(c->state == CONN_HANDLER && waiting >= MAX_WAITING_IN);
+    bool want =
+        !c->eof && !c->blocked && c->state != CONN_FLUSH && !(c->state == CONN_HANDLER && c->readable);
     if (want == c->reading)
         return;
-    c->reading = want;
-    if ((want ? bufferevent_enable : bufferevent_disable)(c->bev, EV_READ) != 0)
+    if (!want)
+        in_unwatch(c);
+    else if (in_watch(c) != 0)
         conn_close(c);
 }
 
@@ -154,32 +156,29 @@ void conn_expired(struct http_conn *c)
     conn_leave(c);
 }
 
-/* Moves input from the bufferevent behind what is in c->in, as far as a head may reach. False when there is
- * none, or no room for more. */
+/* Moves input behind what is in c->in, as far as a head may reach. False when there is none, or no room for
+ * more. */
 static bool fill(struct http_conn *c)
 {
-    struct evbuffer *input = bufferevent_get_input(c->bev);
     struct buffer *in = &c->in;
-    size_t have = in->len - c->start, take = evbuffer_get_length(input);
-    if (take > c->server->o.max_head - have)
-        take = c->server->o.max_head - have;
-    if (take == 0)
+    size_t have = in->len - c->start, most = c->server->o.max_head - have;
+    if (most == 0 || !c->readable)
         return false;
-    if (c->start > 0 && in->len + take > in->cap) {
+    if (c->start > 0 && in->cap - in->len < most) {
         memmove(in->data, in->data + c->start, have);
         in->len = have;
         c->start = 0;
     }
-    uint8_t *to = buffer_reserve(in, in->cap == 0 && take < FIRST_IN ? FIRST_IN : take);
-    if (!to) {
+    if (in->cap - in->len < LEAST_IN && !buffer_reserve(in, FIRST_IN)) {
         conn_close(c);
         return false;
     }
-    int got = evbuffer_remove(input, to, take);
-    if (got <= 0)
+    size_t room = in->cap - in->len;
+    size_t got = in_take(c, in->data + in->len, room < most ? room : most);
+    if (c->state == CONN_CLOSED)
         return false;
-    in->len += (size_t)got;
-    return true;
+    in->len += got;
+    return got > 0;
 }
 
 static void refuse(struct http_conn *c, const struct http_refusal *why)
@@ -266,10 +265,7 @@ static bool step_body(struct http_conn *c)
 
 static void ignore_input(struct http_conn *c)
 {
-    struct evbuffer *input = bufferevent_get_input(c->bev);
-    size_t n = evbuffer_get_length(input);
-    evbuffer_drain(input, n);
-    c->stream.ignored += (uint32_t)(n < MAX_IGNORED ? n : MAX_IGNORED);
+    c->stream.ignored += (uint32_t)in_drop(c);
     if (c->stream.ignored > MAX_IGNORED || c->eof)
         conn_close(c);
 }
@@ -288,17 +284,14 @@ void conn_stream(struct http_conn *c)
 
 static bool step(struct http_conn *c)
 {
-    struct evbuffer *input;
     switch (c->state) {
     case CONN_IDLE:
     case CONN_HEAD:
         return step_head(c);
     case CONN_BODY:
         return step_body(c);
-    case CONN_FLUSH:
     case CONN_LINGER:
-        input = bufferevent_get_input(c->bev);
-        evbuffer_drain(input, evbuffer_get_length(input));
+        in_drop(c);
         return false;
     case CONN_STREAM:
         ignore_input(c);
@@ -353,12 +346,17 @@ void conn_drain(struct http_conn *c)
     conn_leave(c);
 }
 
-static void on_read(struct bufferevent *bev, void *arg)
+/* The peer's end may only be that of its sending side: what it asked for is still answered. */
+void conn_readable(struct http_conn *c)
 {
-    (void)bev;
-    struct http_conn *c = arg;
+    char byte;
     conn_enter(c);
+    c->readable = true;
+    if (c->state == CONN_HANDLER)
+        in_peek(c, &byte, 1); /* a peer that is gone must not wait for its answer */
     conn_run(c);
+    if (c->eof && c->state == CONN_LINGER)
+        conn_close(c);
     conn_leave(c);
 }
 
@@ -375,19 +373,13 @@ static void on_written(struct bufferevent *bev, void *arg)
     conn_leave(c);
 }
 
-static void on_event(struct bufferevent *bev, short what, void *arg)
+static void on_broken(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
+    (void)what;
     struct http_conn *c = arg;
     conn_enter(c);
-    if (what == (BEV_EVENT_READING | BEV_EVENT_EOF) && c->state != CONN_LINGER) {
-        /* The peer may only have shut down its sending side: what it asked for is still answered. */
-        c->eof = true;
-        c->reading = false;
-        conn_run(c);
-    } else {
-        conn_close(c);
-    }
+    conn_close(c);
     conn_leave(c);
 }
 
@@ -405,7 +397,7 @@ int conn_new(struct http_server *s, int fd, const struct sockaddr *address, stru
     c->fd = fd;
     c->peer = peer;
     memcpy(&c->address, address, address->sa_family == AF_INET ? sizeof c->address.v4 : sizeof c->address.v6);
-    bufferevent_setcb(bev, on_read, on_written, on_event, c);
+    bufferevent_setcb(bev, NULL, on_written, on_broken, c);
     bufferevent_setwatermark(bev, EV_WRITE, s->o.max_unread / 2, 0);
     bufferevent_set_timeouts(bev, NULL, s->o.write_s > 0 ? &write_limit : NULL);
     TAILQ_INSERT_TAIL(&s->all, c, all);

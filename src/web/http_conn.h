@@ -2,6 +2,7 @@
 #ifndef COHORT_WEB_HTTP_CONN_H
 #define COHORT_WEB_HTTP_CONN_H
 
+#include <event2/event_struct.h>
 #include <netinet/in.h>
 #include <sys/queue.h>
 #include <time.h>
@@ -13,8 +14,6 @@
 #include "web/http_peers.h"
 
 struct bufferevent;
-struct evbuffer;
-struct event;
 
 /* What a connection waits for. conn_set_state is the only place that changes it. */
 enum conn_state {
@@ -53,11 +52,13 @@ struct http_conn {
     struct http_request request;
     struct http_stream stream;
     struct http_server *server; /* both are NULL when closed */
-    struct bufferevent *bev;
+    struct bufferevent *bev;    /* for output only: what the kernel did not take at once */
+    struct event readable_event;
     int fd;
     enum conn_state state;
     unsigned depth; /* functions of this layer that are at work on it; it is freed when the last leaves */
-    bool reading;   /* the bufferevent reads */
+    bool reading;   /* readable_event is set */
+    bool readable;  /* the kernel may hold input */
     bool blocked;   /* the peer left too much output unread: no further request is looked at */
     bool eof;       /* the peer will send no more */
     bool last;      /* close after the answer that is due */
@@ -146,6 +147,20 @@ void stream_gone(struct http_conn *c);
 /* http_reply.c */
 /* Puts out the head of a stream: 200 without Content-Length. False when there is no memory. */
 bool reply_head(struct http_conn *c, const char *content_type);
+
+/* http_input.c */
+/* Calls conn_readable while there is input; 0 or ERR_NOMEM. */
+int in_watch(struct http_conn *c);
+void in_unwatch(struct http_conn *c);
+/* Moves up to n bytes of input to `to` and returns how many; 0 when there are none now. At the peer's end
+ * c->eof is set; a broken connection is closed. */
+size_t in_take(struct http_conn *c, void *to, size_t n);
+/* The same bytes stay the next to be taken. */
+size_t in_peek(struct http_conn *c, void *to, size_t n);
+/* Throws some of it away and returns how much. */
+size_t in_drop(struct http_conn *c);
+/* There is input, or the peer's end. */
+void conn_readable(struct http_conn *c);
 
 /* http_body.c */
 /* Decides how the request's body arrives, and takes what is there. The verdict as for http_scan_head. */

@@ -11,6 +11,7 @@ web_layer = \
 	src/web/http_deadline.c \
 	src/web/http_fields.c \
 	src/web/http_head.c src/web/http_head.h \
+	src/web/http_input.c \
 	src/web/http_listen.c \
 	src/web/http_output.c \
 	src/web/http_peers.c src/web/http_peers.h \
