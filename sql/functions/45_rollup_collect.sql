@@ -266,7 +266,8 @@ comment on function cohort.rollup_pairs(timestamptz) is
 -- One statement, so one snapshot: a batch that commits meanwhile is either wholly in it or not at all. What a later
 -- exposure replaced is taken back as soon as it is seen, if it had been counted: its batch was applied by an
 -- earlier pass. If its batch is one of this pass's, it was never counted. A pass takes about 50,000 rows, so that
--- after an outage each is short.
+-- after an outage each is short, and the guardrails behind it are looked at soon; a decision that has a reward of its own
+-- costs as much as five others (50,000 of them: 6.9 s).
 create or replace function cohort.rollup_collect(this_pass bigint, as_of timestamptz, max_batches int,
         out ids bigint[], out rows bigint, out outcomes_from timestamptz, out outcomes_to timestamptz)
     language plpgsql set search_path = cohort, pg_temp set enable_seqscan = off set jit = off
@@ -279,7 +280,7 @@ begin
         update cohort.ingest_batch b set applied_at = as_of, applied_pass = this_pass
          where b.batch_id = any (array(
                    select w.batch_id
-                     from (select u.batch_id, coalesce(sum(u.exposures + u.outcomes + case when rewarded then u.decisions else 0 end) over (
+                     from (select u.batch_id, coalesce(sum(u.exposures + u.outcomes + case when rewarded then 5 * u.decisions else 0 end) over (
                                       order by u.batch_id rows between unbounded preceding and 1 preceding), 0) as before
                              from (select * from cohort.ingest_batch where applied_at is null
                                     order by batch_id limit max_batches) u) w

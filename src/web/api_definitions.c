@@ -156,9 +156,20 @@ void definitions_patch(struct api_context *c)
     send_object(c);
 }
 
+/* A parameter that nobody reads would be a wish passed over in silence. */
 void definitions_get(struct api_context *c)
 {
-    definitions_call(c, &(struct call_request){0});
+    if (*http_query(c->r) == '\0') {
+        definitions_call(c, &(struct call_request){0});
+        return;
+    }
+    problem_reply(c->r, &(struct problem){
+                            .status = 400,
+                            .title = "This path takes no parameters",
+                            .detail = "What stands behind the question mark is not known here.",
+                            .hint = "Leave it out. Lists, as /v1/experiments, take limit and after.",
+                            .code = "bad_query",
+                        });
 }
 
 void definitions_delete(struct api_context *c)

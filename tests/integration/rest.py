@@ -102,6 +102,9 @@ def pages(s, c):
     for query in ("limit=0", "limit=1001", "limit=x", "limit=", "after=" + "x" * 300, "page=2", "after=%ff"):
         a = s.get("/v1/layers?" + query)
         c.check(f"?{query[:12]}: 400", a.status == 400 and a.json["code"] == "bad_query", a)
+    a = s.get("/v1/experiments/none/results?since=2026-01-01")
+    c.check("a parameter that one thing's path does not know is said, not passed over",
+            a.status == 400 and a.json["code"] == "bad_query", a)
     s.put("/v1/experiments/second", experiment())
     a = s.get("/v1/experiments?limit=1")
     c.check("experiments have pages too", len(a.json["experiments"]) == 1 and a.json["next"], a)
