@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cohortd/environment.h"
 #include "cohortd/options.h"
 
 #define NAME_MAX_BYTES 64
@@ -107,11 +108,12 @@ static int read_lines(struct config *c, FILE *f, const char *path, struct error 
     return code;
 }
 
-static int read_file(struct config *c, const char *path, struct error *e)
+/* named: what named the file. */
+static int read_file(struct config *c, const char *path, const char *named, struct error *e)
 {
     FILE *f = fopen(path, "re");
     if (!f)
-        return error_set(e, ERR_INVALID, "--config", "--config %s: %s", path, strerror(errno));
+        return error_set(e, ERR_INVALID, named, "%s %s: %s", named, path, strerror(errno));
     int code = read_lines(c, f, path, e);
     fclose(f);
     return code;
@@ -179,7 +181,7 @@ static int parse_argument(struct argument *a, int argc, const char *const *argv,
                : error_set(e, ERR_INVALID, a->shown, "%s needs a value: %s %s", a->shown, a->shown, wanted);
 }
 
-/* Two readings of the command line: the file it names comes before its other options. */
+/* Two readings of the command line: the file it names and the environment come before its other options. */
 static int first_reading(int argc, const char *const *argv, enum config_action *action, const char **file,
                          const char **dir, struct error *e)
 {
@@ -246,13 +248,54 @@ int config_read(struct config *c, int argc, const char *const *argv, enum config
         code = first_reading(argc, argv, action, &file, &dir, e);
     if (code != ERR_OK || (*action != ACTION_SERVE && *action != ACTION_CHECK_DATA))
         return code;
+    const char *variable = getenv(ENVIRONMENT_CONFIG);
     if (file)
-        code = read_file(c, file, e);
+        code = read_file(c, file, "--config", e);
+    else if (variable)
+        code = read_file(c, variable, ENVIRONMENT_CONFIG ":", e);
+    if (code == ERR_OK)
+        code = environment_read(c, e);
     if (code == ERR_OK)
         code = second_reading(c, argc, argv, e);
     if (code == ERR_OK && dir)
         code = option_set(c, option_find("data"), dir, e);
     return code == ERR_OK ? check_texts(c, e) : code;
+}
+
+static bool same(const struct option_entry *o, const struct config *a, const struct config *b)
+{
+    const void *x = (const char *)a + o->offset, *y = (const char *)b + o->offset;
+    if (o->type == OPTION_NUMBER)
+        return *(const int64_t *)x == *(const int64_t *)y;
+    return strcmp(*(char *const *)x, *(char *const *)y) == 0;
+}
+
+static void swap(const struct option_entry *o, struct config *a, struct config *b)
+{
+    char *x = (char *)a + o->offset, *y = (char *)b + o->offset, t[sizeof(int64_t)];
+    size_t n = o->type == OPTION_NUMBER ? sizeof(int64_t) : sizeof(char *);
+    memcpy(t, x, n);
+    memcpy(x, y, n);
+    memcpy(y, t, n);
+}
+
+static void add_name(char *list, size_t cap, const char *name)
+{
+    size_t n = strlen(list);
+    snprintf(list + n, cap - n, "%s%s", n > 0 ? ", " : "", name);
+}
+
+void config_take_live(struct config *c, struct config *next, struct config_change *change)
+{
+    *change = (struct config_change){0};
+    for (size_t i = 0; i < option_count; i++) {
+        const struct option_entry *o = &option_table[i];
+        if (same(o, c, next))
+            continue;
+        if (o->live)
+            swap(o, c, next);
+        add_name(o->live ? change->taken : change->restart, sizeof change->taken, o->name);
+    }
 }
 
 void config_free(struct config *c)

@@ -1,5 +1,5 @@
-/* The options of cohortd: one table of names, types, defaults, ranges and meanings, read from three sources:
- * the default, the configuration file, the command line; the later wins. */
+/* The options of cohortd: one table of names, types, defaults, ranges and meanings, read from four sources:
+ * the default, the configuration file, the environment, the command line; the later wins. */
 #ifndef COHORT_COHORTD_CONFIG_H
 #define COHORT_COHORTD_CONFIG_H
 
@@ -48,10 +48,22 @@ enum config_action {
 };
 
 /* Zeroed before, freed by config_free whatever the answer. ERR_INVALID: place is the option as the user wrote
- * it, or the file with its line; text is the whole sentence. argv[0] is skipped. */
+ * it, the variable, or the file with its line; text is the whole sentence. argv[0] is skipped. */
 int config_read(struct config *c, int argc, const char *const *argv, enum config_action *action,
                 struct error *e);
 void config_free(struct config *c);
+
+/* A log line for each variable of the environment whose name begins like an option's and is none. They are no
+ * errors: Kubernetes makes some up (COHORTD_PORT) for a service that is called cohortd. */
+void config_warn_environment(void);
+
+/* What a reload found in a configuration read anew. Names of options with ", " between them. */
+struct config_change {
+    char taken[512];   /* changed, and take effect now */
+    char restart[512]; /* changed, and wait for a restart */
+};
+/* Moves the values that take effect without a restart from `next` into c; next gets the old ones. */
+void config_take_live(struct config *c, struct config *next, struct config_change *change);
 
 /* All options in their groups, with default, range and meaning. */
 void config_help(FILE *out);

@@ -43,7 +43,9 @@ void config_help(FILE *out)
     fputs(
         "usage: cohortd [--config FILE] [--data DIR | --database CONNINFO] [OPTION]...\n\n"
         "Serves experiments: assignments over HTTP, their events into PostgreSQL, and stops what does harm.\n"
-        "In a configuration file an option is written with underscores, as key = value.\n",
+        "In a configuration file an option is written with underscores, as key = value; in the environment\n"
+        "as COHORTD_ and the same name in capitals. The command line wins, then the environment. At SIGHUP\n"
+        "all are read again.\n",
         out);
     for (size_t i = 0; i < option_count; i++) {
         const struct option_entry *o = &option_table[i];
@@ -55,7 +57,7 @@ void config_help(FILE *out)
         fprintf(out, "        Default: %s", default_of(o));
         if (o->type == OPTION_NUMBER)
             fprintf(out, " (from %lld to %lld)", (long long)o->min, (long long)o->max);
-        fputc('\n', out);
+        fputs(o->live ? "; changes at SIGHUP\n" : "\n", out);
     }
     fputs("\nOther:\n", out);
     for (size_t i = 0; i < option_actions_count; i++) {
@@ -68,7 +70,8 @@ void config_sample(FILE *out)
 {
     const char *group = "";
     fputs("# Configuration of cohortd: key = value, one a line; a line that begins with # is a comment.\n"
-          "# Use it with: cohortd --config FILE. Every option here can stand on the command line too.\n",
+          "# Use it with: cohortd --config FILE. Every option here can stand on the command line too\n"
+          "# (--log-level debug) and in the environment (COHORTD_LOG_LEVEL=debug).\n",
           out);
     for (size_t i = 0; i < option_count; i++) {
         const struct option_entry *o = &option_table[i];
@@ -81,6 +84,8 @@ void config_sample(FILE *out)
             fprintf(out, "# From %lld to %lld.\n", (long long)o->min, (long long)o->max);
         if (o->shown)
             fprintf(out, "# Default: %s.\n", o->shown);
+        if (o->live)
+            fputs("# Changes at SIGHUP.\n", out);
         fprintf(out, "#%s =%s%s\n", o->name, o->initial[0] ? " " : "", o->initial);
     }
 }

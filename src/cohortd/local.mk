@@ -7,6 +7,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/database.c src/cohortd/database.h \
 	src/cohortd/datadir.c src/cohortd/datadir.h \
 	src/cohortd/embedded.c src/cohortd/embedded.h \
+	src/cohortd/environment.c src/cohortd/environment.h \
 	src/cohortd/files.c src/cohortd/files.h \
 	src/cohortd/help.c \
 	src/cohortd/keeper.c src/cohortd/keeper.h \
@@ -20,6 +21,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/queue.c src/cohortd/queue.h \
 	src/cohortd/queue_watch.c src/cohortd/queue_watch.h \
 	src/cohortd/relay.c src/cohortd/relay.h \
+	src/cohortd/reload.c src/cohortd/reload.h \
 	src/cohortd/server.c src/cohortd/server.h \
 	src/cohortd/source.c src/cohortd/source.h \
 	src/cohortd/stop_signal.c src/cohortd/stop_signal.h \

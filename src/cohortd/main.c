@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cohortd/config.h"
 #include "cohortd/embedded.h"
+#include "cohortd/reload.h"
 #include "cohortd/server.h"
 #include "cohortd/stop_signal.h"
 #include <config.h>
@@ -19,18 +20,27 @@ static int refuse(const struct error *e, int status)
     return status;
 }
 
-static int serve(const struct config *c)
+/* What cohortd was called with. */
+struct call {
+    int argc;
+    const char *const *argv;
+    struct config config;
+};
+
+static int serve(struct call *call)
 {
     struct error e;
+    struct config *c = &call->config;
     struct server *server = NULL;
-    enum log_level level = LOG_INFO;
-    log_level_parse(c->log_level, &level);
-    log_set_level(level);
+    reload_log(c);
+    config_warn_environment();
     umask(077); /* events and keys are nobody else's */
     if (stop_signal_init(&e) != ERR_OK || server_start(&server, c, &e) != ERR_OK)
         return stop_signal_came() ? 0 : refuse(&e, EXIT_TROUBLE);
     while (!stop_signal_came()) {
         server_tick(server);
+        if (reload_signal_take())
+            reload(server, c, call->argc, call->argv);
         stop_signal_wait(1000);
     }
     log_info("server", "stopping");
@@ -48,7 +58,7 @@ static int check_data(const struct config *c)
     return 0;
 }
 
-static int act(enum config_action action, const struct config *c)
+static int act(enum config_action action, struct call *call)
 {
     switch (action) {
     case ACTION_HELP:
@@ -61,16 +71,16 @@ static int act(enum config_action action, const struct config *c)
         config_sample(stdout);
         break;
     case ACTION_CHECK_DATA:
-        return check_data(c);
+        return check_data(&call->config);
     case ACTION_SERVE:
-        return serve(c);
+        return serve(call);
     }
     return fflush(stdout) == 0 ? 0 : EXIT_TROUBLE;
 }
 
 int main(int argc, char **argv)
 {
-    struct config c = {0};
+    struct call call = {argc, (const char *const *)argv, {0}};
     struct error e;
     enum config_action action;
     if (sodium_init() < 0) {
@@ -78,9 +88,9 @@ int main(int argc, char **argv)
         return EXIT_TROUBLE;
     }
     json_object_seed(randombytes_random()); /* before threads; a guessable seed would let keys collide */
-    int status = config_read(&c, argc, (const char *const *)argv, &action, &e);
+    int status = config_read(&call.config, argc, call.argv, &action, &e);
     status =
-        status == ERR_OK ? act(action, &c) : refuse(&e, status == ERR_INVALID ? EXIT_USAGE : EXIT_TROUBLE);
-    config_free(&c);
+        status == ERR_OK ? act(action, &call) : refuse(&e, status == ERR_INVALID ? EXIT_USAGE : EXIT_TROUBLE);
+    config_free(&call.config);
     return status;
 }

@@ -6,8 +6,12 @@
 
 #include "base/log.h"
 
-#define TEXT(field) OPTION_TEXT, offsetof(struct config, field)
-#define NUMBER(field) OPTION_NUMBER, offsetof(struct config, field)
+#define AT_START(type, field) type, offsetof(struct config, field), false
+#define LIVE(type, field) type, offsetof(struct config, field), true /* read again at SIGHUP */
+#define TEXT(field) AT_START(OPTION_TEXT, field)
+#define NUMBER(field) AT_START(OPTION_NUMBER, field)
+#define LIVE_TEXT(field) LIVE(OPTION_TEXT, field)
+#define LIVE_NUMBER(field) LIVE(OPTION_NUMBER, field)
 
 static const char storage[] = "Data and database";
 static const char serving[] = "Serving";
@@ -33,20 +37,20 @@ const struct option_entry option_table[] = {
      "Where HTTP is served. Port 0 takes a free one; DIR/server.json says which."},
     {serving, "workers", "N", NUMBER(workers), "0", 0, 256, "0: one for each processor core",
      "Threads that serve HTTP."},
-    {serving, "cors_origins", "LIST", TEXT(cors_origins), "*", 0, 0, NULL,
+    {serving, "cors_origins", "LIST", LIVE_TEXT(cors_origins), "*", 0, 0, NULL,
      "Origins of browsers that may ask, separated by blanks; * for all, empty for none."},
-    {serving, "drain_seconds", "SECONDS", NUMBER(drain_seconds), "10", 0, 3600, NULL,
+    {serving, "drain_seconds", "SECONDS", LIVE_NUMBER(drain_seconds), "10", 0, 3600, NULL,
      "How long a stop waits for open requests, and again for events still to be shipped. A second signal ends at once."},
-    {serving, "log_level", "LEVEL", OPTION_LEVEL, offsetof(struct config, log_level), "info", 0, 0, NULL,
+    {serving, "log_level", "LEVEL", LIVE(OPTION_LEVEL, log_level), "info", 0, 0, NULL,
      "error, warn, info or debug. Log lines go to standard error."},
 
-    {events, "event_max_age", "SECONDS", NUMBER(event_max_age), "604800", 60, 315360000, NULL,
+    {events, "event_max_age", "SECONDS", LIVE_NUMBER(event_max_age), "604800", 60, 315360000, NULL,
      "Events older than this when they arrive are rejected as too old."},
-    {events, "event_max_future", "SECONDS", NUMBER(event_max_future), "300", 0, 86400, NULL,
+    {events, "event_max_future", "SECONDS", LIVE_NUMBER(event_max_future), "300", 0, 86400, NULL,
      "Events later than the server's clock by more than this are rejected."},
-    {events, "client_events", "MODE", OPTION_CLIENT_EVENTS, offsetof(struct config, client_events), "open", 0, 0, NULL,
+    {events, "client_events", "MODE", LIVE(OPTION_CLIENT_EVENTS, client_events), "open", 0, 0, NULL,
      "open: client keys report events of any unit. token: only of units they asked about, shown by the eventToken of the answer."},
-    {events, "decision_durability", "MODE", OPTION_DURABILITY, offsetof(struct config, decision_durability), "async", 0, 0, NULL,
+    {events, "decision_durability", "MODE", AT_START(OPTION_DURABILITY, decision_durability), "async", 0, 0, NULL,
      "async: a decision is answered at once, its record is on disk some milliseconds later. sync: the answer waits until it is."},
     {events, "retention_days", "DAYS", NUMBER(retention_days), "400", 0, 36500, NULL,
      "Outcomes and decisions older than this are dropped, day by day; what they had counted stays counted. 0 keeps them."},
@@ -57,25 +61,25 @@ const struct option_entry option_table[] = {
     {events, "ship_interval_ms", "MS", NUMBER(ship_interval_ms), "150", 1, 60000, NULL,
      "How long a small batch waits for company before it goes to the database."},
 
-    {limits, "max_connections", "N", NUMBER(max_connections), "10000", 1, 1000000, NULL,
+    {limits, "max_connections", "N", LIVE_NUMBER(max_connections), "10000", 1, 1000000, NULL,
      "Open connections in total, shared out equally among the workers."},
-    {limits, "max_connections_per_address", "N", NUMBER(max_connections_per_address), "1000", 1, 1000000, NULL,
+    {limits, "max_connections_per_address", "N", LIVE_NUMBER(max_connections_per_address), "1000", 1, 1000000, NULL,
      "Open connections of one client address to one worker."},
-    {limits, "max_body_bytes", "BYTES", NUMBER(max_body_bytes), "4194304", 1024, 67108864, NULL,
+    {limits, "max_body_bytes", "BYTES", LIVE_NUMBER(max_body_bytes), "4194304", 1024, 67108864, NULL,
      "Largest body of a batch of events."},
-    {limits, "header_seconds", "SECONDS", NUMBER(header_seconds), "10", 1, 3600, NULL,
+    {limits, "header_seconds", "SECONDS", LIVE_NUMBER(header_seconds), "10", 1, 3600, NULL,
      "From a request's first byte to the end of its headers."},
-    {limits, "body_seconds", "SECONDS", NUMBER(body_seconds), "30", 1, 3600, NULL,
+    {limits, "body_seconds", "SECONDS", LIVE_NUMBER(body_seconds), "30", 1, 3600, NULL,
      "From then to the end of its body."},
-    {limits, "idle_seconds", "SECONDS", NUMBER(idle_seconds), "75", 1, 86400, NULL,
+    {limits, "idle_seconds", "SECONDS", LIVE_NUMBER(idle_seconds), "75", 1, 86400, NULL,
      "How long a connection may be idle between requests."},
-    {limits, "write_seconds", "SECONDS", NUMBER(write_seconds), "30", 1, 3600, NULL,
+    {limits, "write_seconds", "SECONDS", LIVE_NUMBER(write_seconds), "30", 1, 3600, NULL,
      "A client that takes no byte of its answer for this long is dropped."},
 };
 const size_t option_count = sizeof option_table / sizeof *option_table;
 
 const struct option_action option_actions[] = {
-    {"config", "FILE", ACTION_SERVE, "Read options from this file; those on the command line win."},
+    {"config", "FILE", ACTION_SERVE, "Read options from this file; those in the environment and on the command line win."},
     {"check-data", "DIR", ACTION_CHECK_DATA,
      "Say whether an embedded database can live in DIR, and why not; exit status 0 or 1. Makes nothing."},
     {"print-config", NULL, ACTION_PRINT_CONFIG, "Print a configuration file with every default."},

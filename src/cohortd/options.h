@@ -2,6 +2,7 @@
 #ifndef COHORT_COHORTD_OPTIONS_H
 #define COHORT_COHORTD_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct option_entry {
     const char *value; /* what stands for it in the help: "DIR" */
     enum option_type type;
     size_t offset; /* in struct config */
+    bool live;     /* takes effect at a reload, without a restart */
     const char *initial;
     int64_t min, max;
     const char *shown; /* what the help says of a default that is empty or 0, or NULL */

@@ -145,26 +145,42 @@ static int start_queue(struct server *s, struct error *e)
     return code == ERR_OK ? caller_start(&s->caller, s->conninfo, e) : code;
 }
 
-static struct worker_options worker_options(struct server *s, int fd)
+/* What a worker takes from the configuration, at its start and at each reload. */
+
+static struct http_options http_options(const struct server *s)
 {
     const struct config *c = s->c;
-    struct worker_options o = {
-        .fd = fd, .spool = queue_spool(s->queue), .caller = s->caller, .counters = &s->counters};
-    http_options_default(&o.http);
-    o.http.max_body = (size_t)c->max_body_bytes;
-    o.http.header_s = (unsigned)c->header_seconds;
-    o.http.body_s = (unsigned)c->body_seconds;
-    o.http.idle_s = (unsigned)c->idle_seconds;
-    o.http.write_s = (unsigned)c->write_seconds;
-    o.http.max_connections = (unsigned)(((size_t)c->max_connections + s->n_workers - 1) / s->n_workers);
-    o.http.max_connections_per_address = (unsigned)c->max_connections_per_address;
-    o.api.event_max_age_us = c->event_max_age * 1000000;
-    o.api.event_max_future_us = c->event_max_future * 1000000;
-    o.api.cors_origins = c->cors_origins;
-    o.api.max_body = (size_t)c->max_body_bytes;
-    o.api.client_tokens = strcmp(c->client_events, "token") == 0;
-    o.api.sync_records = strcmp(c->decision_durability, "sync") == 0;
+    struct http_options o;
+    http_options_default(&o);
+    o.max_body = (size_t)c->max_body_bytes;
+    o.header_s = (unsigned)c->header_seconds;
+    o.body_s = (unsigned)c->body_seconds;
+    o.idle_s = (unsigned)c->idle_seconds;
+    o.write_s = (unsigned)c->write_seconds;
+    o.max_connections = (unsigned)(((size_t)c->max_connections + s->n_workers - 1) / s->n_workers);
+    o.max_connections_per_address = (unsigned)c->max_connections_per_address;
     return o;
+}
+
+static struct api_options api_options(const struct server *s)
+{
+    const struct config *c = s->c;
+    return (struct api_options){.event_max_age_us = c->event_max_age * 1000000,
+                                .event_max_future_us = c->event_max_future * 1000000,
+                                .cors_origins = c->cors_origins,
+                                .max_body = (size_t)c->max_body_bytes,
+                                .client_tokens = strcmp(c->client_events, "token") == 0,
+                                .sync_records = strcmp(c->decision_durability, "sync") == 0};
+}
+
+static struct worker_options worker_options(struct server *s, int fd)
+{
+    return (struct worker_options){.fd = fd,
+                                   .http = http_options(s),
+                                   .api = api_options(s),
+                                   .spool = queue_spool(s->queue),
+                                   .caller = s->caller,
+                                   .counters = &s->counters};
 }
 
 static int start_workers(struct server *s, char *url, size_t cap, struct error *e)
@@ -328,6 +344,16 @@ void server_tick(struct server *s)
         own_database_watch(&s->own);
     if (!queue_ships(s->queue) && control_prepared(s->control))
         begin_shipping(s);
+}
+
+void server_apply(struct server *s)
+{
+    struct http_options http = http_options(s);
+    struct api_options api = api_options(s);
+    for (size_t i = 0; i < s->n_started; i++) {
+        if (worker_set_options(s->workers[i], &http, &api) != ERR_OK)
+            log_error("server", "out of memory: a worker keeps its older options");
+    }
 }
 
 /* Stop, in reverse. */

@@ -8,13 +8,17 @@
 
 struct server;
 
-/* All or nothing: on an error what was started is stopped. The configuration must outlive it. The calling
+/* All or nothing: on an error what was started is stopped. The configuration must outlive it and
+ * changes only before server_apply. The calling
  * thread must live as long as the server. */
 int server_start(struct server **out, const struct config *c, struct error *e);
 
 /* About once a second and after each SIGCHLD: gauges, and an embedded database that ended is started again.
  */
 void server_tick(struct server *s);
+
+/* Options of the configuration that can change at run time have changed: each worker is told. */
+void server_apply(struct server *s);
 
 /* Drains and stops. */
 void server_stop(struct server *s);

@@ -1,6 +1,7 @@
 #include "cohortd/stop_signal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -10,6 +11,8 @@
 
 /* A handler has no argument to find its state by. */
 static atomic_int stops;
+static atomic_bool reload;
+static bool ends_with_terminal;
 static int wake_fd = -1;
 
 static void wake(void)
@@ -28,6 +31,25 @@ static void on_stop(int number)
     errno = before_errno;
 }
 
+static bool terminal_is_there(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* A terminal that is closed sends the same signal as one who wants a reload. */
+static void on_hangup(int number)
+{
+    int before_errno = errno;
+    if (ends_with_terminal && !terminal_is_there())
+        on_stop(number);
+    atomic_store(&reload, true);
+    wake();
+    errno = before_errno;
+}
+
 static void on_child(int number)
 {
     int before_errno = errno;
@@ -38,21 +60,22 @@ static void on_child(int number)
 
 static int handle(int number, void (*fn)(int), int flags)
 {
-    struct sigaction a, before;
+    struct sigaction a;
     memset(&a, 0, sizeof a);
     a.sa_handler = fn;
     a.sa_flags = flags;
     sigemptyset(&a.sa_mask);
-    if (number == SIGHUP && sigaction(number, NULL, &before) == 0 && before.sa_handler == SIG_IGN)
-        return 0; /* nohup */
     return sigaction(number, &a, NULL);
 }
 
 int stop_signal_init(struct error *e)
 {
+    struct sigaction before;
+    bool nohup = sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN;
+    ends_with_terminal = !nohup && terminal_is_there();
     wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (wake_fd < 0 || handle(SIGTERM, on_stop, SA_RESTART) != 0 ||
-        handle(SIGINT, on_stop, SA_RESTART) != 0 || handle(SIGHUP, on_stop, SA_RESTART) != 0 ||
+        handle(SIGINT, on_stop, SA_RESTART) != 0 || handle(SIGHUP, on_hangup, SA_RESTART) != 0 ||
         handle(SIGCHLD, on_child, SA_RESTART | SA_NOCLDSTOP) != 0 || handle(SIGPIPE, SIG_IGN, 0) != 0)
         return error_set(e, ERR_IO, NULL, "signals can't be handled: %s", strerror(errno));
     return ERR_OK;
@@ -61,6 +84,11 @@ int stop_signal_init(struct error *e)
 bool stop_signal_came(void)
 {
     return atomic_load(&stops) > 0;
+}
+
+bool reload_signal_take(void)
+{
+    return atomic_exchange(&reload, false);
 }
 
 void stop_signal_wait(int ms)

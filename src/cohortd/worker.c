@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -38,6 +39,24 @@ static void on_plan(void *arg)
 {
     struct plan_message *m = arg;
     api_worker_set_plans(m->w->api, m->plans);
+    free(m);
+}
+
+struct options_message {
+    struct worker *w;
+    struct http_options http;
+    struct api_options api;
+    char cors_origins[];
+};
+
+static void on_options(void *arg)
+{
+    struct options_message *m = arg;
+    m->api.cors_origins = m->cors_origins;
+    if (api_worker_set_options(m->w->api, &m->api) != ERR_OK)
+        log_error("worker", "out of memory: a worker keeps its older options");
+    else if (m->w->http)
+        http_server_set_options(m->w->http, &m->http);
     free(m);
 }
 
@@ -168,6 +187,22 @@ int worker_set_plans(struct worker *w, const struct plan_set *plans)
         plan_set_unref(m->plans);
         free(m);
     }
+    return code;
+}
+
+int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api)
+{
+    size_t n = strlen(api->cors_origins) + 1;
+    struct options_message *m = malloc(sizeof *m + n);
+    if (!m)
+        return ERR_NOMEM;
+    m->w = w;
+    m->http = *http;
+    m->api = *api;
+    memcpy(m->cors_origins, api->cors_origins, n);
+    int code = mailbox_send(w->mailbox, on_options, m);
+    if (code != ERR_OK)
+        free(m);
     return code;
 }
 

@@ -30,6 +30,11 @@ int worker_start(struct worker **out, const struct worker_options *o, const stru
 /* Any thread; takes a reference of its own. The worker swaps soon, between two requests. */
 int worker_set_plans(struct worker *w, const struct plan_set *plans);
 
+/* Any thread; api->cors_origins is copied. The worker takes them soon, between two requests; connections
+ * stay.
+ */
+int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api);
+
 /* Any thread: no new connections, open requests are answered, then the thread ends. at_once: open connections
  * are closed. */
 void worker_drain(struct worker *w, bool at_once);

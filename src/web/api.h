@@ -37,7 +37,7 @@ struct api_services {
 struct api_options {
     int64_t event_max_age_us;    /* older events are rejected as too old */
     int64_t event_max_future_us; /* events later than now plus this are rejected */
-    const char *cors_origins;    /* "*", or a list with blanks, or "" for none; outlives the worker */
+    const char *cors_origins;    /* "*", or a list with blanks, or "" for none; copied */
     size_t max_body;             /* bytes of an event batch */
     bool client_tokens;          /* events of client keys need an event token */
     bool sync_records;           /* an answer waits until the records of its decisions are durable */
@@ -49,6 +49,10 @@ int api_worker_new(struct api_worker **out, struct event_base *base, const struc
 /* After the request layer is gone and no completion is outstanding. Hands records still held to push first.
  */
 void api_worker_free(struct api_worker *w);
+
+/* Other options from the next request on, all but sync_records. On the worker's thread. ERR_NOMEM: the old
+ * ones stay. */
+int api_worker_set_options(struct api_worker *w, const struct api_options *o);
 
 /* Swaps the plans; takes over the caller's reference. On the worker's thread. */
 void api_worker_set_plans(struct api_worker *w, struct plan_set *plans);

@@ -1,8 +1,22 @@
 #include "web/api_worker.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "web/records.h"
+
+int api_worker_set_options(struct api_worker *w, const struct api_options *o)
+{
+    char *origins = strdup(o->cors_origins ? o->cors_origins : "");
+    if (!origins)
+        return ERR_NOMEM;
+    bool sync = w->options.sync_records;
+    free((char *)w->options.cors_origins);
+    w->options = *o;
+    w->options.cors_origins = origins;
+    w->options.sync_records = sync; /* records.h holds to it from the start */
+    return ERR_OK;
+}
 
 int api_worker_new(struct api_worker **out, struct event_base *base, const struct api_services *s,
                    const struct api_options *o, struct error *e)
@@ -11,11 +25,11 @@ int api_worker_new(struct api_worker **out, struct event_base *base, const struc
     if (w) {
         w->base = base;
         w->services = *s;
-        w->options = *o;
+        w->options.sync_records = o->sync_records;
         w->arena = arena_new();
         w->records = records_new(base, &w->services, o->sync_records);
     }
-    if (!w || !w->arena || !w->records) {
+    if (!w || !w->arena || !w->records || api_worker_set_options(w, o) != ERR_OK) {
         api_worker_free(w);
         return error_set(e, ERR_NOMEM, "worker", "Out of memory.");
     }
@@ -29,6 +43,7 @@ void api_worker_free(struct api_worker *w)
         return;
     records_free(w->records);
     arena_free(w->arena);
+    free((char *)w->options.cors_origins);
     buffer_free(&w->out);
     plan_set_unref(w->plans);
     free(w);

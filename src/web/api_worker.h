@@ -12,7 +12,7 @@ struct route;
 struct api_worker {
     struct event_base *base;
     struct api_services services;
-    struct api_options options;
+    struct api_options options;   /* cors_origins is the worker's own */
     const struct plan_set *plans; /* one reference; NULL until the first arrives */
     struct records *records;      /* decisions' records on their way to the spool */
     struct arena *arena;          /* memory of the request at hand */

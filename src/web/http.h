@@ -52,6 +52,9 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
                     http_handler *handler, http_body_limit *limit, void *arg, struct counters *c,
                     struct error *e);
 
+/* Other limits from now on; those of times begin anew for what is waited for. On the base's thread. */
+void http_server_set_options(struct http_server *s, const struct http_options *o);
+
 /* No new connections; idle ones are closed, streams ended, others closed after their answer ("Connection:
  * close"). */
 void http_server_drain(struct http_server *s);

@@ -123,6 +123,25 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
         event_add(s->accept_event, NULL);
 }
 
+static void set_options(struct http_server *s, const struct http_options *o)
+{
+    s->o = *o;
+    if (s->o.max_head > HTTP_MAX_HEAD)
+        s->o.max_head = HTTP_MAX_HEAD;
+}
+
+void http_server_set_options(struct http_server *s, const struct http_options *o)
+{
+    struct http_conn *c;
+    set_options(s, o);
+    /* Each queue is in order only while all in it wait equally long. */
+    TAILQ_FOREACH(c, &s->all, all)
+    {
+        deadline_clear(c);
+        deadline_set(c);
+    }
+}
+
 static void ignore_sigpipe(void)
 {
     struct sigaction old;
@@ -153,15 +172,13 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
     }
     *s = (struct http_server){.base = base,
                               .fd = fd,
-                              .o = *o,
                               .handler = handler,
                               .limit = limit,
                               .arg = arg,
                               .counters = c,
                               .reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC)};
     TAILQ_INIT(&s->all);
-    if (s->o.max_head > HTTP_MAX_HEAD)
-        s->o.max_head = HTTP_MAX_HEAD;
+    set_options(s, o);
     ignore_sigpipe();
     if (start(s) != 0) {
         http_server_free(s);

@@ -43,6 +43,9 @@ server_tests = tests/integration/server_start.sh tests/integration/server_option
 TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
 
+# Options that change while it runs.
+api_tests += tests/integration/reload.py
+
 # The monitor against the roll-up.
 check_PROGRAMS += tests/integration/monitor_check
 TESTS += tests/integration/monitor.sh

@@ -12,8 +12,15 @@ static struct config config;
 static struct error error;
 static enum config_action action;
 
+/* Those the tests set; a test of the suite may be run with options in the environment. */
+static const char *const variables[] = {"COHORTD_WORKERS",      "COHORTD_LISTEN", "COHORTD_CORS_ORIGINS",
+                                        "COHORTD_LOG_LEVEL",    "COHORTD_CONFIG", "COHORTD_IDLE_SECONDS",
+                                        "COHORTD_DRAIN_SECONDS"};
+
 static void setup(void)
 {
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        unsetenv(variables[i]);
     memset(&config, 0, sizeof config);
     error_clear(&error);
 }
@@ -21,6 +28,8 @@ static void setup(void)
 static void teardown(void)
 {
     config_free(&config);
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+        unsetenv(variables[i]);
 }
 
 /* Reads a command line given as words, up to NULL. */
@@ -106,6 +115,61 @@ START_TEST(the_command_line_wins)
     ck_assert_int_eq(config.workers, 7);
     ck_assert_int_eq(config.drain_seconds, 5);
     unlink(path);
+}
+END_TEST
+
+START_TEST(the_environment)
+{
+    char *path = file_of("workers = 2\ndrain_seconds = 5\nidle_seconds = 9\n");
+    setenv("COHORTD_WORKERS", "3", 1);
+    setenv("COHORTD_DRAIN_SECONDS", "6", 1);
+    setenv("COHORTD_CORS_ORIGINS", "", 1);
+    ck_assert_int_eq(READ("--config", path, "--workers=4"), ERR_OK);
+    ck_assert_int_eq(config.workers, 4);       /* the command line, over all */
+    ck_assert_int_eq(config.drain_seconds, 6); /* the environment, over the file */
+    ck_assert_int_eq(config.idle_seconds, 9);  /* the file, over the default */
+    ck_assert_str_eq(config.cors_origins, ""); /* set to nothing is set */
+    setenv("COHORTD_CONFIG", path, 1);
+    ck_assert_int_eq(READ("--workers=5"), ERR_OK);
+    ck_assert_int_eq(config.idle_seconds, 9);
+    unlink(path);
+    refused(READ("--workers=5"), "COHORTD_CONFIG: ");
+    unsetenv("COHORTD_CONFIG");
+    setenv("COHORTD_WORKERS", "many", 1);
+    refused(READ("--workers=5"), "COHORTD_WORKERS: \"many\" is not a whole number from 0 to 256");
+    ck_assert_str_eq(error.place, "COHORTD_WORKERS");
+}
+END_TEST
+
+/* What a reload takes and what it leaves, by the table. */
+START_TEST(live_options)
+{
+    struct config next = {0};
+    struct config_change change;
+    const char *argv[] = {"cohortd", "--workers=9", "--cors-origins=https://a.example", "--idle-seconds=7"};
+    ck_assert_int_eq(READ("--workers=1", "--data=/x"), ERR_OK);
+    config_take_live(&config, &config, &change);
+    ck_assert_str_eq(change.taken, "");
+    ck_assert_int_eq(config_read(&next, 4, argv, &action, &error), ERR_OK);
+    config_take_live(&config, &next, &change);
+    config_free(&next);
+    ck_assert_str_eq(change.taken, "cors_origins, idle_seconds");
+    ck_assert_str_eq(change.restart, "data, workers");
+    ck_assert_str_eq(config.cors_origins, "https://a.example");
+    ck_assert_int_eq(config.idle_seconds, 7);
+    ck_assert_int_eq(config.workers, 1);
+    ck_assert_str_eq(config.data, "/x");
+}
+END_TEST
+
+/* Every name fits into one sentence of a reload. */
+START_TEST(changes_fit)
+{
+    size_t taken = 0, restart = 0;
+    for (size_t i = 0; i < option_count; i++)
+        *(option_table[i].live ? &taken : &restart) += strlen(option_table[i].name) + 2;
+    ck_assert_uint_lt(taken, sizeof((struct config_change *)0)->taken);
+    ck_assert_uint_lt(restart, sizeof((struct config_change *)0)->restart);
 }
 END_TEST
 
@@ -216,6 +280,9 @@ int main(void)
     tcase_add_test(t, command_line);
     tcase_add_test(t, file);
     tcase_add_test(t, the_command_line_wins);
+    tcase_add_test(t, the_environment);
+    tcase_add_test(t, live_options);
+    tcase_add_test(t, changes_fit);
     tcase_add_test(t, unknown_options);
     tcase_add_test(t, unknown_keys);
     tcase_add_test(t, bad_values);

@@ -1,0 +1,38 @@
+#include "cohortd/reload.h"
+
+#include "base/log.h"
+
+void reload_log(const struct config *c)
+{
+    enum log_level level = LOG_INFO;
+    log_level_parse(c->log_level, &level);
+    log_set_level(level);
+}
+
+static void say(const struct config_change *change)
+{
+    if (change->taken[0])
+        log_info("reload", "changed: %s", change->taken);
+    if (change->restart[0])
+        log_warn("reload", "these have changed too, and only a restart can take them: %s", change->restart);
+    if (!change->taken[0] && !change->restart[0])
+        log_info("reload", "no option has changed");
+}
+
+void reload(struct server *s, struct config *c, int argc, const char *const *argv)
+{
+    struct config next = {0};
+    struct config_change change;
+    enum config_action action;
+    struct error e;
+    int code = config_read(&next, argc, argv, &action, &e);
+    if (code == ERR_OK) {
+        config_take_live(c, &next, &change);
+        reload_log(c);
+        server_apply(s);
+        say(&change);
+    } else {
+        log_error("reload", "nothing was changed: %s", e.text);
+    }
+    config_free(&next);
+}
