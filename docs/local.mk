@@ -6,6 +6,10 @@ dist_pkgdata_DATA += docs/cohortd.conf.sample
 
 EXTRA_DIST += docs/statistics.md docs/bandits.md
 
+# What an operator copies and changes; tests run them as they are.
+examplesdir = $(pkgdatadir)/examples
+dist_examples_DATA = packaging/nginx.conf packaging/haproxy.cfg
+
 # cohortctl and the demo
 dist_man_MANS += docs/cohortctl.1
 EXTRA_DIST += docs/demo/demo.sh docs/demo/demo.sql docs/demo/stopped.svg quickstart run-tests .ci/run .ci/packages.sh

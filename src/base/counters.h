@@ -37,6 +37,17 @@
       "When the database last confirmed the plan, by the machine's monotonic clock.")                        \
     X(monitor_heard_us, "cohortd_monitor_heard_microseconds", "gauge",                                       \
       "When the monitor's last heartbeat was heard of, by the machine's monotonic clock.")                   \
+    X(stopping, "cohortd_stopping", "gauge", "1 once this node was told to stop: /readyz says 503.")         \
+    X(plan_age_s, "cohortd_plan_age_seconds", "gauge",                                                       \
+      "Since the database last confirmed the plan, when /metrics was read.")                                 \
+    X(monitor_age_s, "cohortd_monitor_age_seconds", "gauge",                                                 \
+      "Since the monitor was last heard of; since the machine's start when it never was.")                   \
+    X(quarantined, "cohortd_quarantined_experiments", "gauge",                                               \
+      "Experiments this node could not compile: served as if they were not there.")                          \
+    X(spool_max_bytes, "cohortd_spool_max_bytes", "gauge", "What the spool may take (spool_max_bytes).")     \
+    X(started_s, "process_start_time_seconds", "gauge", "When this process started, in Unix time.")          \
+    X(cpu_s, "process_cpu_seconds_total", "counter", "CPU this process has used, in whole seconds.")         \
+    X(resident_bytes, "process_resident_memory_bytes", "gauge", "Memory of this process.")                   \
     X(leader, "cohortd_leader", "gauge", "1 while this node leads the monitor.")                             \
     X(monitor_passes, "cohortd_monitor_passes_total", "counter", "Passes of the monitor on this node.")      \
     X(guard_stops, "cohortd_guardrail_stops_total", "counter",                                               \

@@ -21,6 +21,7 @@ struct config {
     char *node_name;
     char *log_level;
     int64_t drain_seconds;
+    int64_t drain_notice_seconds;
     int64_t event_max_age;     /* seconds */
     int64_t event_max_future;  /* seconds */
     char *client_events;       /* "open" or "token" */

@@ -26,6 +26,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/source.c src/cohortd/source.h \
 	src/cohortd/stop_signal.c src/cohortd/stop_signal.h \
 	src/cohortd/thread.c src/cohortd/thread.h \
+	src/cohortd/vitals.c src/cohortd/vitals.h \
 	src/cohortd/webhook_send.c src/cohortd/webhook_send.h \
 	src/cohortd/webhooks.c src/cohortd/webhooks.h \
 	src/cohortd/worker.c src/cohortd/worker.h

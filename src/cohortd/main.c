@@ -43,6 +43,7 @@ static int serve(struct call *call)
             reload(server, c, call->argc, call->argv);
         stop_signal_wait(1000);
     }
+    server_give_notice(server);
     log_info("server", "stopping");
     server_stop(server);
     log_info("server", "stopped");

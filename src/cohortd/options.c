@@ -41,6 +41,8 @@ const struct option_entry option_table[] = {
      "Origins of browsers that may ask, separated by blanks; * for all, empty for none."},
     {serving, "drain_seconds", "SECONDS", LIVE_NUMBER(drain_seconds), "10", 0, 3600, NULL,
      "How long a stop waits for open requests, and again for events still to be shipped. A second signal ends at once."},
+    {serving, "drain_notice_seconds", "SECONDS", LIVE_NUMBER(drain_notice_seconds), "0", 0, 3600, NULL,
+     "How long a stop first serves on while /readyz says 503, so that a proxy that looks there sends new requests elsewhere."},
     {serving, "log_level", "LEVEL", LIVE(OPTION_LEVEL, log_level), "info", 0, 0, NULL,
      "error, warn, info or debug. Log lines go to standard error."},
 

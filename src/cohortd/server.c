@@ -21,6 +21,7 @@
 #include "cohortd/queue.h"
 #include "cohortd/stop_signal.h"
 #include "cohortd/thread.h"
+#include "cohortd/vitals.h"
 #include "cohortd/worker.h"
 
 #define FILES_OF_SERVER 128 /* logs, sockets, the spool, connections to the database */
@@ -315,6 +316,8 @@ int server_start(struct server **out, const struct config *c, struct error *e)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     s->c = c;
     pthread_mutex_init(&s->plans_lock, NULL);
+    vitals_start(&s->counters);
+    counter_set(&s->counters, spool_max_bytes, c->spool_max_bytes);
     int code = start(s, e);
     if (code != ERR_OK) {
         server_stop(s);
@@ -339,6 +342,7 @@ static void begin_shipping(struct server *s)
 
 void server_tick(struct server *s)
 {
+    vitals_update(&s->counters);
     queue_tick(s->queue);
     if (s->own.embedded && !stop_signal_came())
         own_database_watch(&s->own);
@@ -357,6 +361,21 @@ void server_apply(struct server *s)
 }
 
 /* Stop, in reverse. */
+
+void server_give_notice(struct server *s)
+{
+    int64_t until = clock_monotonic_us() + s->c->drain_notice_seconds * 1000000;
+    counter_set(&s->counters, stopping, 1);
+    if (s->c->drain_notice_seconds == 0)
+        return;
+    log_info("server", "not ready any more; serving on for %lld s", (long long)s->c->drain_notice_seconds);
+    for (size_t i = 0; i < s->n_started; i++)
+        worker_announce(s->workers[i]);
+    while (clock_monotonic_us() < until) {
+        server_tick(s);
+        poll(NULL, 0, 100);
+    }
+}
 
 static void drain_workers(struct server *s)
 {

@@ -20,6 +20,9 @@ void server_tick(struct server *s);
 /* Options of the configuration that can change at run time have changed: each worker is told. */
 void server_apply(struct server *s);
 
+/* Before a stop: serves on for drain_notice_seconds while /readyz says 503. */
+void server_give_notice(struct server *s);
+
 /* Drains and stops. */
 void server_stop(struct server *s);
 

@@ -69,6 +69,13 @@ static void on_drain_timer(evutil_socket_t fd, short what, void *arg)
         event_base_loopbreak(w->base);
 }
 
+static void on_announce(void *arg)
+{
+    struct worker *w = arg;
+    if (w->http)
+        http_server_announce(w->http);
+}
+
 static void on_drain(void *arg)
 {
     struct worker *w = arg;
@@ -204,6 +211,12 @@ int worker_set_options(struct worker *w, const struct http_options *http, const 
     if (code != ERR_OK)
         free(m);
     return code;
+}
+
+void worker_announce(struct worker *w)
+{
+    if (mailbox_send(w->mailbox, on_announce, w) != ERR_OK)
+        log_error("worker", "out of memory while stopping");
 }
 
 void worker_drain(struct worker *w, bool at_once)

@@ -35,6 +35,9 @@ int worker_set_plans(struct worker *w, const struct plan_set *plans);
  */
 int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api);
 
+/* Any thread: a drain will follow; connections are closed after their next answer. */
+void worker_announce(struct worker *w);
+
 /* Any thread: no new connections, open requests are answered, then the thread ends. at_once: open connections
  * are closed. */
 void worker_drain(struct worker *w, bool at_once);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "codec/json_out.h"
 #include "config.h"
 #include "web/freshness.h"
@@ -138,16 +139,27 @@ static void write_state(struct json_out *o, const struct plan_set *plans, const 
     json_out_int(o, quarantined(plans));
 }
 
+static void not_ready(struct api_context *c, const char *text, size_t len)
+{
+    http_add_header(c->r, "Retry-After", "1");
+    http_reply(c->r, 503, JSON, text, len);
+}
+
 void health_ready(struct api_context *c)
 {
     static const char starting[] =
         "{\"status\":\"starting\",\"reasons\":[\"the definitions have not been read yet\"]}";
+    static const char stopping[] =
+        "{\"status\":\"stopping\",\"reasons\":[\"this server was told to stop: send requests to another\"]}";
     const struct api_services *services = &c->w->services;
     char text[1024];
     struct json_out o;
+    if (counter_get(services->counters, stopping)) {
+        not_ready(c, stopping, sizeof stopping - 1);
+        return;
+    }
     if (!c->w->plans) {
-        http_add_header(c->r, "Retry-After", "1");
-        http_reply(c->r, 503, JSON, starting, sizeof starting - 1);
+        not_ready(c, starting, sizeof starting - 1);
         return;
     }
     json_out_init(&o, text, sizeof text);
@@ -159,8 +171,19 @@ void health_ready(struct api_context *c)
     http_reply(c->r, 200, JSON, text, o.len);
 }
 
+/* How old this is can only be said when it is asked. */
+static void set_ages(struct counters *counters, const struct plan_set *plans)
+{
+    int64_t plan = freshness_plan_us(counters), blind = freshness_blind_us(counters),
+            up = clock_monotonic_us();
+    counter_set(counters, plan_age_s, (plan == INT64_MAX ? up : plan) / 1000000);
+    counter_set(counters, monitor_age_s, (blind == INT64_MAX ? up : blind) / 1000000);
+    counter_set(counters, quarantined, plans ? quarantined(plans) : 0);
+}
+
 void health_metrics(struct api_context *c)
 {
+    set_ages(c->w->services.counters, c->w->plans);
     counters_write(c->w->services.counters, &c->w->out);
     http_reply(c->r, 200, "text/plain; version=0.0.4; charset=utf-8", c->w->out.data, c->w->out.len);
 }

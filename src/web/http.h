@@ -55,6 +55,9 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
 /* Other limits from now on; those of times begin anew for what is waited for. On the base's thread. */
 void http_server_set_options(struct http_server *s, const struct http_options *o);
 
+/* The server will drain soon: each connection is closed after its next answer ("Connection: close"), new ones
+ * are still taken. */
+void http_server_announce(struct http_server *s);
 /* No new connections; idle ones are closed, streams ended, others closed after their answer ("Connection:
  * close"). */
 void http_server_drain(struct http_server *s);

@@ -91,10 +91,10 @@ struct http_server {
     void *arg;
     struct counters *counters;
 
-    int fd; /* listening; -1 while draining */
+    int fd; /* listening; -1 once it drains */
     int reserve_fd;
     struct event *accept_event, *resume_event;
-    bool draining;
+    bool draining; /* soon or already: connections are closed after their answer */
     unsigned n_connections;
     struct http_peers *peers;
     struct http_conn_list all;

@@ -202,9 +202,14 @@ static void stop_listening(struct http_server *s)
     s->fd = s->reserve_fd = -1;
 }
 
+void http_server_announce(struct http_server *s)
+{
+    s->draining = true;
+}
+
 void http_server_drain(struct http_server *s)
 {
-    if (s->draining)
+    if (s->fd < 0)
         return;
     s->draining = true;
     /* Those already connected would get a reset when the queue goes away. */

@@ -26,6 +26,7 @@ api_tests += tests/integration/webhooks.py tests/integration/segments.py
 api_tests += tests/integration/rest.py tests/integration/previews.py tests/integration/openapi.py
 api_tests += tests/integration/results.py tests/integration/results_more.py tests/integration/holdout_lift.py
 api_tests += tests/integration/uplift.py tests/integration/decision_bandits.py
+api_tests += tests/integration/behind_proxy.py
 TESTS += $(api_tests)
 EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py tests/integration/proxies.py
 

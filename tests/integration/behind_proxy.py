@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Behind nginx and HAProxy, as packaging/ configures them: two nodes are restarted in turn under load, nobody notices;
+bodies, errors and addresses pass; what is for the monitoring stays inside. Only addresses and certificates are changed."""
+import contextlib
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "fault"))
+from fault import Checks, Node, Postgres, experiment, now, until  # noqa: E402
+
+PACKAGING = os.path.join(HERE, "..", "..", "packaging")
+NOTICE = 2  # seconds; longer than HAProxy needs to see it
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def swap(text, changes):
+    """The text with each old replaced; one that is not there would test another file than the one we ship."""
+    for old, new in changes:
+        assert old in text, f"the configuration has no {old!r} any more"
+        text = text.replace(old, new)
+    return text
+
+
+class Proxy:
+    """A proxy with one of the shipped files in front of two ports."""
+
+    def __init__(self, program, ports):
+        self.program, self.port = program, free_port()
+        self.dir = tempfile.mkdtemp(prefix="cohort-proxy.", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.certificate()
+        with open(os.path.join(PACKAGING, {"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}[program])) as f:
+            shipped = f.read()
+        self.command = getattr(self, program)(shipped, ports)
+
+    def certificate(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=flags.example.com", "-addext", "subjectAltName=DNS:flags.example.com",
+                        "-keyout", self.dir + "/key", "-out", self.dir + "/cert"], check=True, capture_output=True)
+        with open(self.dir + "/both.pem", "w") as both:
+            for part in ("cert", "key"):
+                with open(f"{self.dir}/{part}") as f:
+                    both.write(f.read())
+
+    def nginx(self, shipped, ports):
+        with open(self.dir + "/cohortd.conf", "w") as f:
+            f.write(swap(shipped, [
+                ("10.0.0.11:8440", f"127.0.0.1:{ports[0]}"), ("10.0.0.12:8440", f"127.0.0.1:{ports[1]}"),
+                ("listen 443 ", f"listen 127.0.0.1:{self.port} "),
+                ("/etc/ssl/certs/flags.example.com.pem", self.dir + "/cert"),
+                ("/etc/ssl/private/flags.example.com.key", self.dir + "/key")]))
+        temporary = "".join(f"{kind}_temp_path {self.dir}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        with open(self.dir + "/nginx.conf", "w") as f:
+            f.write("daemon off; master_process off; worker_processes 1;\n"
+                    f"pid {self.dir}/pid; error_log {self.dir}/log warn;\n"
+                    "events { worker_connections 1024; }\nhttp {\naccess_log off;\n" + temporary +
+                    f"include {self.dir}/cohortd.conf;\n}}\n")
+        command = [shutil.which("nginx", path=PATH), "-e", self.dir + "/log", "-c", self.dir + "/nginx.conf"]
+        subprocess.run([*command, "-t", "-q"], check=True)
+        return command
+
+    def haproxy(self, shipped, ports):
+        path = self.dir + "/haproxy.cfg"
+        with open(path, "w") as f:
+            f.write(swap(shipped, [
+                ("10.0.0.11:8440", f"127.0.0.1:{ports[0]}"), ("10.0.0.12:8440", f"127.0.0.1:{ports[1]}"),
+                ("bind :443 ", f"bind 127.0.0.1:{self.port} "), ("log /dev/log local0", "log stderr format raw local0"),
+                ("/etc/haproxy/flags.example.com.pem", self.dir + "/both.pem")]))
+        command = [shutil.which("haproxy", path=PATH), "-q", "-db", "-f", path]
+        subprocess.run([*command, "-c"], check=True, capture_output=True)
+        return command
+
+    def __enter__(self):
+        self.output = open(self.dir + "/out", "w")
+        self.process = subprocess.Popen(self.command, stdout=self.output, stderr=self.output)
+        self.tls = ssl.create_default_context(cafile=self.dir + "/cert")
+        until(self.serves, f"{self.program} serves")
+        return self
+
+    def serves(self):
+        if self.process.poll() is not None:
+            with open(self.dir + "/out") as f:
+                raise AssertionError(f"{self.program} ended: {f.read()}")
+        return self.ask("GET", "/")[0] == 200
+
+    def __exit__(self, *exc):
+        self.process.terminate()
+        self.process.wait(30)
+        self.output.close()
+        if exc[0]:
+            for name in ("out", "log"):
+                if os.path.exists(f"{self.dir}/{name}"):
+                    with open(f"{self.dir}/{name}") as f:
+                        sys.stderr.write(f.read()[-3000:])
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def connect(self):
+        return Connection(self)
+
+    def ask(self, method, path, body=None, key=None, headers=None, connection=None):
+        c = connection or self.connect()
+        send = dict(headers or {})
+        if key:
+            send["Authorization"] = "Bearer " + key
+        c.request(method, path, json.dumps(body) if body is not None else None, send)
+        r = c.getresponse()
+        text = r.read()
+        if not connection:
+            c.close()
+        return r.status, {k.lower(): v for k, v in r.getheaders()}, text
+
+
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+
+
+class Connection(http.client.HTTPSConnection):
+    """TLS to a proxy on loopback, its certificate checked under the name it is for. Made anew after the proxy has said
+    that it closes."""
+
+    def __init__(self, proxy):
+        super().__init__("flags.example.com", timeout=30)
+        self.proxy = proxy
+
+    def connect(self):
+        raw = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=30)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = self.proxy.tls.wrap_socket(raw, server_hostname=self.host)
+
+
+class Asker(threading.Thread):
+    """Somebody's servers: decisions and outcomes on a connection that is kept, until told to stop. Every answer but 200 and
+    202 is kept."""
+
+    def __init__(self, proxy, keys, number):
+        super().__init__(daemon=True)
+        self.proxy, self.keys, self.number = proxy, keys, number
+        self.ending = threading.Event()
+        self.answered, self.events, self.wrong = 0, [], []
+
+    def run(self):
+        c = self.proxy.connect()
+        while not self.ending.is_set():
+            try:
+                self.turn(c)
+            except (OSError, http.client.HTTPException) as e:
+                self.wrong.append(repr(e))
+                c.close()
+        c.close()
+
+    def turn(self, c):
+        n = self.answered
+        status, _, text = self.proxy.ask("POST", "/ofrep/v1/evaluate/flags/cta", {"context": {"targetingKey": f"p{self.number}-{n}"}},
+                                         self.keys["client"], connection=c)
+        if status != 200 or json.loads(text)["reason"] != "SPLIT":
+            self.wrong.append(f"{status} {text[:200]!r}")
+        event = str(uuid.uuid4())
+        status, _, text = self.proxy.ask("POST", "/v1/outcomes", {"events": [
+            {"id": event, "name": "unsubscribe", "units": {"user": f"p{self.number}-{n}"}, "ts": now()}]},
+            self.keys["events"], connection=c)
+        if status == 202:
+            self.events.append(event)
+        else:
+            self.wrong.append(f"{status} {text[:200]!r}")
+        self.answered += 1
+
+
+def until_more(askers, n=20):
+    """Each of them has had n more answers."""
+    goals = [(a, a.answered + n) for a in askers]
+    until(lambda: all(a.answered >= goal for a, goal in goals), f"{n} more answers of each")
+
+
+def rolling_restart(proxies, nodes, c):
+    """Each node in turn is told to stop, and started again, while clients ask on through every proxy. Returns the events
+    that were answered."""
+    askers = [Asker(proxy, nodes[0].keys, f"{proxy.program}-{i}") for proxy in proxies for i in range(2)]
+    for a in askers:
+        a.start()
+    for node in nodes:
+        until_more(askers)
+        goodbye(node, c)
+        until_more(askers)
+        node.start()
+        until(lambda: node.metric("cohortd_decisions_total") > 50, f"{node.name} gets its share again")
+    for a in askers:
+        a.ending.set()
+    for a in askers:
+        a.join()
+    for proxy in proxies:
+        own = [a for a in askers if a.proxy is proxy]
+        wrong = [w for a in own for w in a.wrong]
+        c.check(f"{proxy.program}: two nodes restarted in turn, {sum(a.answered for a in own)} decisions and as many events, "
+                "none failed", not wrong, f"{len(wrong)}: {wrong[:3]}")
+    return [e for a in askers for e in a.events]
+
+
+def goodbye(node, c):
+    """Stops a node. What a proxy is told before: 503 at /readyz while decisions go on, each connection closed after its answer."""
+    ended = []
+    stopper = threading.Thread(target=lambda: ended.append(node.stop()))
+    assert node.request("GET", "/readyz").status == 200
+    stopper.start()
+    a = until(lambda: (lambda x: x if x.status == 503 else None)(node.request("GET", "/readyz")), "/readyz turns")
+    c.check(f"{node.name}, told to stop, says so at /readyz, and when to ask again",
+            a.json["status"] == "stopping" and a.headers.get("retry-after"), (a, a.headers))
+
+    def closing():
+        e = node.post("/ofrep/v1/evaluate/flags/cta", {"context": {"targetingKey": "late"}}, "client")
+        return e.status == 200 and e.json["reason"] == "SPLIT" and e.headers.get("connection") == "close"
+    until(closing, f"{node.name} closes each connection after its answer")
+    c.check(f"{node.name} still decides, on a new connection too", closing())
+    stopper.join()
+    c.equal(f"then {node.name} ends", ended, [0])
+
+
+def passes(proxy, node, c):
+    """What a proxy might bend."""
+    name, admin = proxy.program, node.keys["admin"]
+    status, headers, text = proxy.ask("GET", "/v1/experiments/nobody", key=admin)
+    c.check(f"{name}: errors of cohortd pass as they are",
+            (status, headers.get("content-type")) == (404, "application/problem+json"), (status, headers, text))
+    status, headers, text = proxy.ask("POST", "/v1/outcomes", {"events": [{"pad": "x" * 300000}]}, node.keys["events"])
+    c.check(f"{name}: a large body passes", status == 202 and b"rejected" in text, (status, text[:200]))
+    status, headers, _ = proxy.ask("POST", "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "e-1"}}, node.keys["client"])
+    again, _, text = proxy.ask("POST", "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "e-1"}}, node.keys["client"],
+                               {"If-None-Match": headers.get("etag", "")})
+    c.check(f"{name}: entity tags work", (status, again, text) == (200, 304, b""), (status, again, headers))
+    status, _, text = proxy.ask("GET", "/metrics")
+    c.check(f"{name}: the monitoring's own machine gets /metrics", status == 200 and b"cohortd_decisions_total" in text, status)
+    status, _, text = proxy.ask("HEAD", "/healthz")
+    c.check(f"{name}: HEAD", (status, text) == (200, b""), (status, text))
+
+
+def stored(pg, events, nodes, c):
+    for n in nodes:
+        until(n.drained, f"{n.name} has stored everything")
+    rows = "".join(e + "\n" for e in events)
+    lost = pg.psql(f"create temp table sent (id uuid);\ncopy sent from stdin;\n{rows}\\.\n"
+                   "select count(*) filter (where n is null), count(*) filter (where n > 1) from sent"
+                   " left join (select event_id, count(*) n from cohort.outcome group by 1) o on o.event_id = sent.id")
+    c.equal(f"of {len(events)} events that were answered none is lost or counted twice", lost, "0|0")
+
+
+def main():
+    c = Checks()
+    programs = [p for p in ("nginx", "haproxy") if shutil.which(p, path=PATH)]
+    if not programs or not shutil.which("openssl"):
+        print("skipped: neither nginx nor haproxy is installed, or openssl is not")
+        sys.exit(77)
+    ports = [free_port(), free_port()]
+    options = ("--drain-notice-seconds", str(NOTICE))
+    with Postgres() as pg, Node(pg, "a", *options, "--listen", f"127.0.0.1:{ports[0]}") as a, \
+            Node(pg, "b", *options, "--listen", f"127.0.0.1:{ports[1]}") as b:
+        assert a.put("/v1/experiments/cta", experiment()).status == 200
+        assert a.post("/v1/experiments/cta/start").status == 200
+        for node in (a, b):
+            node.until(lambda: node.evaluate("cta", "w")["reason"] == "SPLIT", "served")
+        with contextlib.ExitStack() as stack:
+            proxies = [stack.enter_context(Proxy(p, ports)) for p in programs]
+            for proxy in proxies:
+                passes(proxy, a, c)
+            events = rolling_restart(proxies, (a, b), c)
+        stored(pg, events, (a, b), c)
+    for missing in {"nginx", "haproxy"} - set(programs):
+        print(f"skipped: {missing} is not installed")
+    c.done()
+
+
+main()
