@@ -215,7 +215,7 @@ static void change_bytes(const char *text, size_t len)
     size_t read = 0;
     char *changed = malloc(len);
     for (size_t i = 0; i < len; i++)
-        for (size_t k = 0; k < sizeof replacements; k++) {
+        for (size_t k = i % 2; k < sizeof replacements; k += 2) {
             struct plan_set *s;
             memcpy(changed, text, len);
             changed[i] = replacements[k];
@@ -227,7 +227,7 @@ static void change_bytes(const char *text, size_t len)
             plan_set_unref(s);
         }
     free(changed);
-    ck_assert_uint_gt(read, len / 2);
+    ck_assert_uint_gt(read, len / 4);
 }
 
 START_TEST(every_byte_changed)
