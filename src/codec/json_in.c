@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/json_quick.h"
 #include "core/unit.h"
 
 #define ATTR_DEPTH_MAX 512 /* nesting json_in_attr follows: bounds the stack it takes */
@@ -268,4 +269,17 @@ int json_in_attr(struct arena *a, const json_t *v, struct attr *out, struct erro
 {
     *out = (struct attr){.type = ATTR_NULL};
     return attr_from(a, v, 0, out, e);
+}
+
+int json_in_read(struct arena *a, const char *text, size_t len, const struct json_limits *lim,
+                 struct attr *out, struct error *e)
+{
+    json_t *doc;
+    if (json_quick_attr(a, text, len, lim, out))
+        return ERR_OK;
+    int rc = json_in_parse(text, len, lim, &doc, e);
+    if (rc == ERR_OK)
+        rc = json_in_attr(a, doc, out, e);
+    json_decref(doc);
+    return rc;
 }

@@ -26,6 +26,11 @@ int json_in_parse(const char *text, size_t len, const struct json_limits *lim, j
 /* A jansson value as core's attributes, copied into the arena. */
 int json_in_attr(struct arena *a, const json_t *v, struct attr *out, struct error *e);
 
+/* Both in one: text as attributes in the arena, with the errors of json_in_parse. Common texts are read
+ * without a tree of values, at a tenth of the cost, and without an allocation while the arena has room. */
+int json_in_read(struct arena *a, const char *text, size_t len, const struct json_limits *lim,
+                 struct attr *out, struct error *e);
+
 /* "0190b5e4-…" (36 characters, any case) to 16 bytes; 0 or ERR_INVALID. */
 int uuid_parse(const char *s, size_t len, uint8_t out[16]);
 void uuid_format(const uint8_t b[16], char out[37]);

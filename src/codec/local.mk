@@ -3,6 +3,8 @@ libcodec_a_SOURCES = \
 	src/codec/json_attr.c src/codec/json_attr.h \
 	src/codec/json_in.c src/codec/json_in.h \
 	src/codec/json_out.c src/codec/json_out.h \
+	src/codec/json_quick.c src/codec/json_quick.h \
+	src/codec/json_scan.c src/codec/json_scan.h \
 	src/codec/json_tame.c src/codec/json_tame.h \
 	src/codec/plan_document.c src/codec/plan_document.h \
 	src/codec/model_json.c src/codec/model_json.h \

@@ -55,26 +55,25 @@ void ofrep_error(const struct api_context *c, int status, const char *code, cons
         http_reply(c->r, 500, NULL, NULL, 0);
 }
 
-/* The request's context as a subject; the attributes live in the worker's arena. False after an error answer.
- */
-static bool read_subject(struct api_context *c, struct attr *attributes, struct subject *s)
+/* The request's context as a subject; both live in the worker's arena. False after an error answer. */
+static bool read_subject(struct api_context *c, const struct attr **context, struct subject *s)
 {
     struct error e;
     struct subject_refusal why;
-    json_t *doc = NULL;
+    struct attr body;
     size_t len;
-    const char *body = http_body(c->r, &len);
-    if (json_in_parse(body, len, &context_limits, &doc, &e) != ERR_OK) {
-        char text[sizeof e.text + sizeof e.place + 4];
-        snprintf(text, sizeof text, "%s%s%s", e.place, e.place[0] ? ": " : "", e.text);
-        ofrep_error(c, 400, "PARSE_ERROR", text);
+    const char *text = http_body(c->r, &len);
+    if (json_in_read(c->w->arena, text, len, &context_limits, &body, &e) != ERR_OK) {
+        char sentence[sizeof e.text + sizeof e.place + 4];
+        snprintf(sentence, sizeof sentence, "%s%s%s", e.place, e.place[0] ? ": " : "", e.text);
+        ofrep_error(c, 400, "PARSE_ERROR", sentence);
         return false;
     }
-    bool ok = subject_read(c->w->arena, json_object_get(doc, "context"), attributes, s, &why);
-    json_decref(doc);
-    if (!ok)
-        ofrep_error(c, 400, why.code, why.error.text);
-    return ok;
+    *context = attr_get(&body, "context", 7); /* in the arena, as all that is inside of the body */
+    if (subject_read(*context, s, &why))
+        return true;
+    ofrep_error(c, 400, why.code, why.error.text);
+    return false;
 }
 
 /* ?enroll=false: decided and logged, but not an exposure. -1 when it is neither true nor false. */
@@ -208,7 +207,7 @@ static void write_single(struct json_out *o, void *arg)
 void ofrep_single(struct api_context *c)
 {
     const struct plan *p = c->plan;
-    struct attr attributes;
+    const struct attr *context;
     struct subject subject;
     struct held *held;
     int enroll = enrolls(c);
@@ -216,7 +215,7 @@ void ofrep_single(struct api_context *c)
         ofrep_error(c, 400, "PARSE_ERROR", "The parameter enroll is true or false.");
         return;
     }
-    if (!read_subject(c, &attributes, &subject))
+    if (!read_subject(c, &context, &subject))
         return;
     const struct plan_flag *flag = plan_flag_find(p, c->name, c->name_len);
     if (!flag) {
@@ -236,7 +235,7 @@ void ofrep_single(struct api_context *c)
     }
     if (!prepare_held(c, &held))
         return;
-    decision_log(c, &s.decision, s.id, now, enroll ? MODE_SINGLE : MODE_READ, &attributes);
+    decision_log(c, &s.decision, s.id, now, enroll ? MODE_SINGLE : MODE_READ, context);
     answer(c, held);
 }
 
@@ -322,13 +321,13 @@ static bool decide_all(struct api_context *c, struct subject *s, int64_t now, st
 
 void ofrep_bulk(struct api_context *c)
 {
-    struct attr attributes;
+    const struct attr *context;
     struct subject subject;
     int64_t now = clock_wall_us();
     struct bulk b = {.plan = c->plan, .now_us = now};
     char etag[40];
     struct held *held;
-    if (!read_subject(c, &attributes, &subject))
+    if (!read_subject(c, &context, &subject))
         return;
     if (!decide_all(c, &subject, now, &b) || !json_write(&c->w->out, write_bulk, &b)) {
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
@@ -344,6 +343,6 @@ void ofrep_bulk(struct api_context *c)
     if (!prepare_held(c, &held))
         return;
     for (size_t i = 0; i < b.n; i++)
-        decision_log(c, &b.decisions[i], b.ids[i], now, MODE_BULK, &attributes);
+        decision_log(c, &b.decisions[i], b.ids[i], now, MODE_BULK, context);
     answer(c, held);
 }

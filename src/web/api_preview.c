@@ -139,13 +139,21 @@ static bool check_fields(struct api_context *c, const json_t *doc, struct previe
     return true;
 }
 
+/* The context in the arena; NULL when there is none, or no memory. */
+static const struct attr *context_of(const struct api_context *c, const json_t *doc)
+{
+    const json_t *context = json_object_get(doc, "context");
+    struct attr *attributes = context ? arena_alloc(c->w->arena, sizeof *attributes) : NULL;
+    struct error e;
+    return attributes && json_in_attr(c->w->arena, context, attributes, &e) == ERR_OK ? attributes : NULL;
+}
+
 static void decide_and_answer(struct api_context *c, const json_t *doc, const struct preview_at *at)
 {
     const json_t *key = json_object_get(doc, "flag");
     const struct plan_flag *flag =
         json_is_string(key) ? plan_flag_find(c->plan, json_string_value(key), json_string_length(key)) : NULL;
     struct trace *trace = arena_alloc(c->w->arena, sizeof *trace);
-    struct attr attributes;
     struct subject subject;
     struct subject_refusal why;
     if (!trace) {
@@ -153,7 +161,7 @@ static void decide_and_answer(struct api_context *c, const json_t *doc, const st
     } else if (!flag) {
         refuse(c, key ? 404 : 400, key ? "not_found" : "missing_field", "flag",
                key ? "There is no flag with this key in this environment." : "\"flag\" is missing.");
-    } else if (!subject_read(c->w->arena, json_object_get(doc, "context"), &attributes, &subject, &why)) {
+    } else if (!subject_read(context_of(c, doc), &subject, &why)) {
         refuse(c, 400, "bad_context", "context", why.error.text);
     } else {
         struct preview v = {.plan = c->plan, .now_us = at->now_us, .trace = trace};

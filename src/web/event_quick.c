@@ -1,99 +1,42 @@
 #include "web/event_quick.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec/json_in.h"
+#include "codec/json_scan.h"
 #include "web/event_batch.h"
 #include "web/event_outcome.h"
 
 /* Below the limits of event_batch_parse wherever the object stands. */
-enum { ATTRIBUTES_DEPTH = 28, ATTRIBUTES_VALUES = 60, NUMBER_MAX = 32, INTEGER_DIGITS = 12 };
-
-struct cursor {
-    const char *at, *end;
-};
+enum { ATTRIBUTES_DEPTH = 28, ATTRIBUTES_VALUES = 60, INTEGER_DIGITS = 12 };
 
 /* An event's fields as they were sent, borrowed from the body; a text without bytes is not there. */
 struct fields {
-    struct record_text id, name, ts, decision, value, attributes;
+    struct record_text id, name, ts, decision, attributes;
+    struct json_number value;
     struct {
         struct record_text type, raw;
     } units[EVENT_UNITS_MAX];
     size_t n_units;
 };
 
-static bool skip_blanks(struct cursor *c)
+/* A text that means what it shows, and is not empty. */
+static bool take_text(struct json_cursor *c, struct record_text *out)
 {
-    while (c->at < c->end && (*c->at == ' ' || *c->at == '\t' || *c->at == '\r' || *c->at == '\n'))
-        c->at++;
-    return c->at < c->end;
-}
-
-static bool take(struct cursor *c, char byte)
-{
-    if (!skip_blanks(c) || *c->at != byte)
+    struct json_string t;
+    if (!json_take_string(c, &t) || t.escapes || t.raw.len == 0)
         return false;
-    c->at++;
-    return true;
-}
-
-/* A text that means what it shows: no escape, no control character, and not empty. */
-static bool take_text(struct cursor *c, struct record_text *out)
-{
-    if (!take(c, '"'))
-        return false;
-    const char *from = c->at;
-    while (c->at < c->end && *c->at != '"' && *c->at != '\\' && (unsigned char)*c->at >= 0x20)
-        c->at++;
-    if (c->at == c->end || *c->at != '"' || c->at == from)
-        return false;
-    *out = (struct record_text){from, (size_t)(c->at - from)};
-    c->at++;
-    return true;
-}
-
-static size_t take_digits(struct cursor *c)
-{
-    const char *from = c->at;
-    while (c->at < c->end && *c->at >= '0' && *c->at <= '9')
-        c->at++;
-    return (size_t)(c->at - from);
-}
-
-/* JSON's grammar of numbers. */
-static bool take_number(struct cursor *c, struct record_text *out)
-{
-    if (!skip_blanks(c))
-        return false;
-    const char *from = c->at;
-    c->at += *c->at == '-';
-    const char *first = c->at;
-    size_t n = take_digits(c);
-    if (n == 0 || (n > 1 && *first == '0'))
-        return false;
-    if (c->at < c->end && *c->at == '.') {
-        c->at++;
-        if (take_digits(c) == 0)
-            return false;
-    }
-    if (c->at < c->end && (*c->at == 'e' || *c->at == 'E')) {
-        c->at++;
-        c->at += c->at < c->end && (*c->at == '+' || *c->at == '-');
-        if (take_digits(c) == 0)
-            return false;
-    }
-    *out = (struct record_text){from, (size_t)(c->at - from)};
+    *out = t.raw;
     return true;
 }
 
 /* To behind the object's brace; what is in it is looked at later. */
-static bool take_object(struct cursor *c, struct record_text *out)
+static bool take_object(struct json_cursor *c, struct record_text *out)
 {
     unsigned depth = 0;
-    if (!skip_blanks(c) || *c->at != '{')
+    if (!json_skip_blanks(c) || *c->at != '{')
         return false;
     const char *from = c->at;
     bool in_text = false;
@@ -117,21 +60,21 @@ static bool same(struct record_text a, struct record_text b)
     return a.len == b.len && memcmp(a.s, b.s, a.len) == 0;
 }
 
-static bool take_units(struct cursor *c, struct fields *f)
+static bool take_units(struct json_cursor *c, struct fields *f)
 {
-    if (f->n_units > 0 || !take(c, '{'))
+    if (f->n_units > 0 || !json_take(c, '{'))
         return false;
     do {
         size_t n = f->n_units;
-        if (n == EVENT_UNITS_MAX || !take_text(c, &f->units[n].type) || !take(c, ':') ||
+        if (n == EVENT_UNITS_MAX || !take_text(c, &f->units[n].type) || !json_take(c, ':') ||
             !take_text(c, &f->units[n].raw))
             return false;
         for (size_t i = 0; i < n; i++)
             if (same(f->units[i].type, f->units[n].type))
                 return false;
         f->n_units++;
-    } while (take(c, ','));
-    return take(c, '}');
+    } while (json_take(c, ','));
+    return json_take(c, '}');
 }
 
 static bool is_named(struct record_text t, const char *name)
@@ -139,15 +82,15 @@ static bool is_named(struct record_text t, const char *name)
     return t.len == strlen(name) && memcmp(t.s, name, t.len) == 0;
 }
 
-static bool take_field(struct cursor *c, struct fields *f)
+static bool take_field(struct json_cursor *c, struct fields *f)
 {
     struct record_text name;
-    if (!take_text(c, &name) || !take(c, ':'))
+    if (!take_text(c, &name) || !json_take(c, ':'))
         return false;
     if (is_named(name, "units"))
         return take_units(c, f);
     if (is_named(name, "value"))
-        return f->value.len == 0 && take_number(c, &f->value);
+        return f->value.raw.len == 0 && json_take_number(c, &f->value);
     if (is_named(name, "attributes"))
         return f->attributes.len == 0 && take_object(c, &f->attributes);
     struct record_text *to = is_named(name, "id")         ? &f->id
@@ -158,36 +101,31 @@ static bool take_field(struct cursor *c, struct fields *f)
     return to && to->len == 0 && take_text(c, to);
 }
 
-static bool take_event(struct cursor *c, struct fields *f)
+static bool take_event(struct json_cursor *c, struct fields *f)
 {
     *f = (struct fields){0};
-    if (!take(c, '{'))
+    if (!json_take(c, '{'))
         return false;
     do {
         if (!take_field(c, f))
             return false;
-    } while (take(c, ','));
-    return take(c, '}');
+    } while (json_take(c, ','));
+    return json_take(c, '}');
 }
 
 /* --- what the fields say --- */
 
-static bool read_value(struct record_text t, struct record_outcome *o)
+static bool read_value(const struct json_number *n, struct record_outcome *o)
 {
-    char text[NUMBER_MAX + 1];
-    if (t.len == 0)
+    double d;
+    if (n->raw.len == 0)
         return true;
-    if (t.len > NUMBER_MAX)
-        return false;
-    memcpy(text, t.s, t.len);
-    text[t.len] = '\0';
     o->has_value = true;
-    if (!strpbrk(text, ".eE")) {
-        o->value_micro = t.len <= INTEGER_DIGITS ? strtoll(text, NULL, 10) * 1000000 : 0;
-        return t.len <= INTEGER_DIGITS;
+    if (!n->real && n->raw.len <= INTEGER_DIGITS) {
+        o->value_micro = (n->negative ? -(int64_t)n->digits : (int64_t)n->digits) * 1000000;
+        return true;
     }
-    double d = strtod(text, NULL);
-    if (!(fabs(d) <= OUTCOME_VALUE_MAX))
+    if (!n->real || !json_number_read(n, &d) || !(fabs(d) <= OUTCOME_VALUE_MAX))
         return false;
     o->value_micro = llrint(d * 1e6);
     return true;
@@ -234,7 +172,7 @@ static bool accept(const struct fields *f, const struct event_rules *rules, stru
     struct record_outcome o = {.name = f->name};
     char *attributes;
     if (!read_item(f, rules, &item) || !plan_event_declared(rules->plan, f->name.s, f->name.len) ||
-        !read_value(f->value, &o) || !read_attributes(f, rules, &attributes))
+        !read_value(&f->value, &o) || !read_attributes(f, rules, &attributes))
         return false;
     if (attributes)
         o.attributes = (struct record_text){attributes, strlen(attributes)};
@@ -262,29 +200,29 @@ static void add_result(struct buffer *answer, unsigned index, struct record_text
     buffer_add(answer, close, sizeof close - 1);
 }
 
-static bool read_events(struct cursor *c, const struct event_rules *rules, struct buffer *records,
+static bool read_events(struct json_cursor *c, const struct event_rules *rules, struct buffer *records,
                         struct buffer *answer, unsigned *n_events, unsigned *n_records)
 {
-    bool wrapped = take(c, '{');
+    bool wrapped = json_take(c, '{');
     struct record_text name;
     struct fields f;
-    if (wrapped && (!take_text(c, &name) || !is_named(name, "events") || !take(c, ':')))
+    if (wrapped && (!take_text(c, &name) || !is_named(name, "events") || !json_take(c, ':')))
         return false;
-    if (!take(c, '['))
+    if (!json_take(c, '['))
         return false;
     do {
         if (*n_events == EVENTS_MAX || !take_event(c, &f) || !accept(&f, rules, records, n_records))
             return false;
         add_result(answer, (*n_events)++, f.id);
-    } while (take(c, ','));
-    return take(c, ']') && (!wrapped || take(c, '}')) && !skip_blanks(c);
+    } while (json_take(c, ','));
+    return json_take(c, ']') && (!wrapped || json_take(c, '}')) && !json_skip_blanks(c);
 }
 
 bool event_quick_outcomes(const char *body, size_t len, const struct event_rules *rules,
                           struct buffer *records, struct buffer *answer, unsigned *n_events,
                           unsigned *n_records)
 {
-    struct cursor c = {body, body + len};
+    struct json_cursor c = {body, body + len};
     size_t records_len = records->len, answer_len = answer->len;
     *n_events = *n_records = 0;
     buffer_add_str(answer, "{\"results\":[");

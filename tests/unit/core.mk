@@ -59,6 +59,12 @@ CODEC_TESTS = \
 	tests/unit/test_codec_plan_model tests/unit/test_codec_plan_set tests/unit/test_codec_text
 check_PROGRAMS += $(CODEC_TESTS)
 TESTS += $(CODEC_TESTS)
+check_PROGRAMS += tests/unit/test_json_quick
+TESTS += tests/unit/test_json_quick
+tests_unit_test_json_quick_SOURCES = tests/unit/test_json_quick.c tests/unit/json_twins.c tests/unit/json_twins.h \
+	tests/unit/suite.h
+tests_unit_test_json_quick_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_json_quick_LDADD = libcodec.a libbase.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
 tests_unit_test_codec_json_in_SOURCES = tests/unit/test_codec_json_in.c tests/unit/suite.h
 tests_unit_test_codec_json_in_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_codec_json_in_LDADD = libcodec.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
