@@ -3,6 +3,8 @@
 enum {
     SIZE,
     EXTENSION,
+    QUOTED, /* in a quoted value of an extension */
+    ESCAPED,
     SIZE_LF,
     DATA,
     DATA_CR,
@@ -42,14 +44,19 @@ static int take_size(struct http_chunk *d, char c, struct http_refusal *why)
     return http_refuse(why, 400, "A chunk's size is not hexadecimal digits and then CR LF.");
 }
 
+/* A line end in quotes is refused: a program that looks at quotes would read on where we stop. */
 static int take_extension(struct http_chunk *d, char c, struct http_refusal *why)
 {
-    if (c == '\r')
+    if (c == '\r' && d->state == EXTENSION)
         return SIZE_LF;
     if (!http_is_value_char((unsigned char)c))
         return http_refuse(why, 400, "A chunk's extension has a control character.");
     if (++d->extensions > HTTP_MAX_EXTENSIONS)
         return http_refuse(why, 400, "The chunks have too many extensions.");
+    if (d->state == QUOTED && c == '\\')
+        return ESCAPED;
+    if (d->state == ESCAPED || (c == '"') != (d->state == QUOTED))
+        return QUOTED;
     return EXTENSION;
 }
 
@@ -112,6 +119,8 @@ static int take_byte(struct http_chunk *d, char c, const struct buffer *out, siz
     case SIZE:
         return take_size(d, c, why);
     case EXTENSION:
+    case QUOTED:
+    case ESCAPED:
         return take_extension(d, c, why);
     case SIZE_LF:
         return end_size(d, c, out, max, why);

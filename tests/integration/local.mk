@@ -97,3 +97,10 @@ EXTRA_DIST += tests/integration/sql_governance.sh tests/integration/sql/governan
 TESTS += tests/integration/sql_contextual.sh
 api_tests += tests/integration/contextual.py tests/integration/contextual_guard.py
 EXTRA_DIST += tests/integration/sql_contextual.sh tests/integration/sql/context_odds.sql tests/integration/sql/context_rewards.sql
+# The request layer behind nginx and HAProxy.
+check_PROGRAMS += tests/integration/http_echo
+tests_integration_http_echo_SOURCES = tests/integration/http_echo.c
+tests_integration_http_echo_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
+tests_integration_http_echo_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
+TESTS += tests/integration/wire.py
+EXTRA_DIST += tests/integration/wire.py tests/integration/http_corpus.py

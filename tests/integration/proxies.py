@@ -10,6 +10,7 @@ directory of its own that goes with it, others are given by name.
 import glob
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -64,7 +65,7 @@ class Proxy:
         raise AssertionError(f"the proxy did not start:\n{self.said}")
 
     def __exit__(self, *exc):
-        if self.process:
+        if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(PATIENCE)
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -91,6 +92,11 @@ class Proxy:
         self.said = self.log("output")
         return False
 
+    def finish(self):
+        """Lets it end what it is at and write its logs; it takes no new connection."""
+        self.process.send_signal(self.graceful)
+        assert self.process.wait(PATIENCE) == 0, self.log("output")
+
     def log(self, name):
         with open(os.path.join(self.dir, name), errors="replace") as f:
             return f.read()
@@ -99,6 +105,7 @@ class Proxy:
 class Nginx(Proxy):
     """config: what stands inside http { }."""
     name = "nginx"
+    graceful = signal.SIGQUIT
 
     def arguments(self, path):
         return ["-p", self.dir, "-e", os.path.join(self.dir, "error.log"), "-c", path]
@@ -112,6 +119,7 @@ class Nginx(Proxy):
 class Haproxy(Proxy):
     """config: the whole of haproxy.cfg."""
     name = "haproxy"
+    graceful = signal.SIGUSR1
 
     def arguments(self, path):
         return ["-db", "-f", path]

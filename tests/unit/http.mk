@@ -17,7 +17,8 @@ http_bed_libs = libhttpbed.a $(http_test_libs)
 
 check_PROGRAMS += tests/unit/test_http_corpus
 TESTS += tests/unit/test_http_corpus
-tests_unit_test_http_corpus_SOURCES = tests/unit/test_http_corpus.c
+EXTRA_DIST += tests/vectors/http_corpus.txt
+tests_unit_test_http_corpus_SOURCES = tests/unit/test_http_corpus.c tests/unit/http_corpus.c tests/unit/http_corpus.h
 tests_unit_test_http_corpus_CFLAGS = $(http_test_cflags)
 tests_unit_test_http_corpus_LDADD = $(http_bed_libs)
 check_PROGRAMS += tests/unit/test_http_conn tests/unit/test_http_limits
