@@ -121,10 +121,10 @@ def levels(c, pg):
         c.equal("of nobody", [s.post("/v1/outcomes", batch(1), k).status for k in ("client", "events", lent["key"])], [503] * 3)
         c.equal("readiness says that too", ready(s)["spool"], "full")
         # Decisions go on when not even their records find room; those are counted.
+        began = time.monotonic()
         lost = s.until(lambda: [s.evaluate("cta", f"n-{i}") for i in range(50)]
                        and s.metric("cohortd_decision_records_lost_total"), "records are lost")
         c.check("decisions go on, and what is not kept is counted", lost > 0, lost)
-        began = time.monotonic()
         s.until(lambda: "records of decisions and exposures were not kept" in s.log(), "the log says so")
         [s.evaluate("cta", f"m-{i}") for i in range(300)]
         lines = len(re.findall("were not kept", s.log()))
