@@ -16,6 +16,15 @@
     X(http_5xx, "cohortd_http_responses_5xx_total", "counter", "Answers with a status of 500 or above.")     \
     X(http_refused, "cohortd_http_connections_refused_total", "counter",                                     \
       "Connections closed at once because a limit was reached.")                                             \
+    X(limited_keys, "cohortd_rate_limited_keys_total", "counter",                                            \
+      "Requests refused (429) by a limit of their API key.")                                                 \
+    X(limited_addresses, "cohortd_rate_limited_addresses_total", "counter",                                  \
+      "Requests refused (429) by the limit of their address.")                                               \
+    X(limited_failed, "cohortd_rate_limited_failed_auth_total", "counter",                                   \
+      "Requests without a good key refused (429) by the limit of their address.")                            \
+    X(rate_per_key, "cohortd_rate_per_key", "gauge", "Option rate_per_key; 0: no limit.")                    \
+    X(rate_per_address, "cohortd_rate_per_address", "gauge", "Option rate_per_address; 0: no limit.")        \
+    X(rate_failed_auth, "cohortd_rate_failed_auth", "gauge", "Option rate_failed_auth; 0: no limit.")        \
     X(decisions, "cohortd_decisions_total", "counter", "Flags decided, single and bulk.")                    \
     X(exposures, "cohortd_exposures_accepted_total", "counter",                                              \
       "Exposures accepted, evaluated or reported.")                                                          \

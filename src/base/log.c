@@ -7,8 +7,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log_text.h"
+
 static _Atomic int max_level = LOG_INFO;
-static const char *const words[] = {"error", "warn", "info", "debug"};
+static _Atomic int line_format = LOG_TEXT;
+
+static int word_index(const char *const *words, int n, const char *word)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(word, words[i]) == 0)
+            return i;
+    }
+    return -1;
+}
 
 void log_set_level(enum log_level level)
 {
@@ -17,45 +28,62 @@ void log_set_level(enum log_level level)
 
 int log_level_parse(const char *word, enum log_level *out)
 {
-    for (int i = 0; i <= LOG_DEBUG; i++) {
-        if (strcmp(word, words[i]) == 0) {
-            *out = (enum log_level)i;
-            return 0;
-        }
-    }
-    return -1;
+    static const char *const words[] = {"error", "warn", "info", "debug"};
+    int i = word_index(words, 4, word);
+    if (i >= 0)
+        *out = (enum log_level)i;
+    return i >= 0 ? 0 : -1;
 }
 
-static size_t write_head(char *line, size_t cap, enum log_level level, const char *part)
+void log_set_format(enum log_format format)
 {
-    struct timespec now;
-    struct tm tm;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &tm);
-    size_t n = strftime(line, cap, "%Y-%m-%dT%H:%M:%S", &tm);
-    int more = snprintf(line + n, cap - n, ".%03ldZ %s %s: ", now.tv_nsec / 1000000, words[level], part);
-    return n + (more > 0 ? (size_t)more : 0);
+    atomic_store(&line_format, (int)format);
+}
+
+int log_format_parse(const char *word, enum log_format *out)
+{
+    static const char *const words[] = {"text", "json"};
+    int i = word_index(words, 2, word);
+    if (i >= 0)
+        *out = (enum log_format)i;
+    return i >= 0 ? 0 : -1;
+}
+
+static void write_entry(struct log_entry *e, const char *fmt, va_list ap)
+{
+    char text[1024], line[LOG_LINE_MAX];
+    vsnprintf(text, sizeof text, fmt, ap);
+    e->message = text;
+    clock_gettime(CLOCK_REALTIME, &e->time);
+    size_t n = atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_JSON ? log_write_json(line, e)
+                                                                                    : log_write_text(line, e);
+    /* One write, so that lines of several threads don't mix. There is nowhere to report its failure. */
+    ssize_t ignored = write(STDERR_FILENO, line, n);
+    (void)ignored;
+}
+
+static int is_wanted(enum log_level level)
+{
+    return (int)level <= atomic_load_explicit(&max_level, memory_order_relaxed);
 }
 
 void log_line(enum log_level level, const char *part, const char *fmt, ...)
 {
-    if ((int)level > atomic_load_explicit(&max_level, memory_order_relaxed))
-        return;
-    char text[1024], line[2300];
     va_list ap;
+    if (!is_wanted(level))
+        return;
     va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
+    write_entry(&(struct log_entry){.level = level, .part = part}, fmt, ap);
     va_end(ap);
-    size_t n = write_head(line, 128, level, part);
-    for (const char *p = text; *p && n < sizeof line - 6; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c < 0x20 || c == 0x7F)
-            n += (size_t)snprintf(line + n, sizeof line - n, "\\x%02x", c);
-        else
-            line[n++] = *p;
-    }
-    line[n++] = '\n';
-    /* One write, so that lines of several threads don't mix. There is nowhere to report its failure. */
-    ssize_t ignored = write(STDERR_FILENO, line, n);
-    (void)ignored;
+}
+
+void log_fields(enum log_level level, const char *part, const struct log_field *fields, size_t n,
+                const char *fmt, ...)
+{
+    va_list ap;
+    if (!is_wanted(level))
+        return;
+    va_start(ap, fmt);
+    write_entry(&(struct log_entry){.level = level, .part = part, .fields = fields, .n_fields = n}, fmt, ap);
+    va_end(ap);
 }

@@ -8,6 +8,7 @@
 
 #include "cohortd/environment.h"
 #include "cohortd/options.h"
+#include "web/http_address.h"
 
 #define NAME_MAX_BYTES 64
 
@@ -238,6 +239,16 @@ static int check_texts(const struct config *c, struct error *e)
     return ERR_OK;
 }
 
+static int check_proxies(const struct config *c, struct error *e)
+{
+    struct error why;
+    struct http_trust *trust;
+    int code = http_trust_new(&trust, c->trusted_proxies, &why);
+    http_trust_free(trust);
+    return code == ERR_OK ? code
+                          : error_set(e, code, "trusted_proxies", "the option trusted_proxies: %s", why.text);
+}
+
 int config_read(struct config *c, int argc, const char *const *argv, enum config_action *action,
                 struct error *e)
 {
@@ -259,7 +270,9 @@ int config_read(struct config *c, int argc, const char *const *argv, enum config
         code = second_reading(c, argc, argv, e);
     if (code == ERR_OK && dir)
         code = option_set(c, option_find("data"), dir, e);
-    return code == ERR_OK ? check_texts(c, e) : code;
+    if (code == ERR_OK)
+        code = check_texts(c, e);
+    return code == ERR_OK ? check_proxies(c, e) : code;
 }
 
 static bool same(const struct option_entry *o, const struct config *a, const struct config *b)

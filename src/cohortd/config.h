@@ -20,6 +20,8 @@ struct config {
     char *cors_origins;
     char *node_name;
     char *log_level;
+    char *log_format;   /* "text" or "json" */
+    char *log_requests; /* "off", "errors" or "all" */
     int64_t drain_seconds;
     int64_t drain_notice_seconds;
     int64_t event_max_age;     /* seconds */
@@ -32,6 +34,13 @@ struct config {
     int64_t ship_interval_ms;
     int64_t max_connections;
     int64_t max_connections_per_address;
+    int64_t rate_per_key;  /* requests a second; 0: no limit, here and in the next two rates */
+    int64_t burst_per_key; /* requests; 0: as many as the rate, in all three */
+    int64_t rate_per_address;
+    int64_t burst_per_address;
+    int64_t rate_failed_auth;
+    int64_t burst_failed_auth;
+    char *trusted_proxies;
     int64_t max_body_bytes;
     int64_t header_seconds;
     int64_t body_seconds;

@@ -9,6 +9,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/embedded.c src/cohortd/embedded.h \
 	src/cohortd/environment.c src/cohortd/environment.h \
 	src/cohortd/files.c src/cohortd/files.h \
+	src/cohortd/guard.c src/cohortd/guard.h \
 	src/cohortd/help.c \
 	src/cohortd/keeper.c src/cohortd/keeper.h \
 	src/cohortd/keys.c src/cohortd/keys.h \

@@ -1,10 +1,9 @@
 #include "cohortd/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/log.h"
 
 #define AT_START(type, field) type, offsetof(struct config, field), false
 #define LIVE(type, field) type, offsetof(struct config, field), true /* read again at SIGHUP */
@@ -45,6 +44,10 @@ const struct option_entry option_table[] = {
      "How long a stop first serves on while /readyz says 503, so that a proxy that looks there sends new requests elsewhere."},
     {serving, "log_level", "LEVEL", LIVE(OPTION_LEVEL, log_level), "info", 0, 0, NULL,
      "error, warn, info or debug. Log lines go to standard error."},
+    {serving, "log_format", "FORMAT", LIVE(OPTION_LOG_FORMAT, log_format), "text", 0, 0, NULL,
+     "text: lines for people. json: one JSON object a line."},
+    {serving, "log_requests", "WHICH", LIVE(OPTION_LOG_REQUESTS, log_requests), "errors", 0, 0, NULL,
+     "errors: requests answered with a status of 500 or above, at most 10 lines a second. all: every one. off: none."},
 
     {events, "event_max_age", "SECONDS", LIVE_NUMBER(event_max_age), "604800", 60, 315360000, NULL,
      "Events older than this when they arrive are rejected as too old."},
@@ -64,9 +67,25 @@ const struct option_entry option_table[] = {
      "How long a small batch waits for company before it goes to the database."},
 
     {limits, "max_connections", "N", LIVE_NUMBER(max_connections), "10000", 1, 1000000, NULL,
-     "Open connections in total, shared out equally among the workers."},
+     "Open connections in total."},
     {limits, "max_connections_per_address", "N", LIVE_NUMBER(max_connections_per_address), "1000", 1, 1000000, NULL,
-     "Open connections of one client address to one worker."},
+     "Open connections of one client address; an IPv6 /64 network counts as one. Trusted proxies may have more."},
+    {limits, "rate_per_key", "N", LIVE_NUMBER(rate_per_key), "0", 0, 1000000, "0: no limit",
+     "Requests a second of one API key. More are answered 429."},
+    {limits, "burst_per_key", "N", LIVE_NUMBER(burst_per_key), "0", 0, 1000000, "0: as many as in one second",
+     "How many of them may come at once after a pause."},
+    {limits, "rate_per_address", "N", LIVE_NUMBER(rate_per_address), "0", 0, 1000000, "0: no limit",
+     "Requests a second of one client address with a client key or without a key; servers' keys count by themselves. "
+     "Behind a proxy, set trusted_proxies too."},
+    {limits, "burst_per_address", "N", LIVE_NUMBER(burst_per_address), "0", 0, 1000000, "0: as many as in one second",
+     "How many of them may come at once after a pause."},
+    {limits, "rate_failed_auth", "N", LIVE_NUMBER(rate_failed_auth), "20", 0, 1000000, NULL,
+     "Requests a second of one client address that lack a good API key where one is needed; then 429 instead of 401. 0: no limit."},
+    {limits, "burst_failed_auth", "N", LIVE_NUMBER(burst_failed_auth), "200", 0, 1000000, NULL,
+     "How many of them may come at once after a pause. 0: as many as in one second."},
+    {limits, "trusted_proxies", "LIST", LIVE_TEXT(trusted_proxies), "", 0, 0, "empty: X-Forwarded-For is not looked at",
+     "Addresses and networks (10.0.0.0/8) of proxies, separated by blanks, and unix for those on a unix socket: behind them a client's "
+     "address is the last one in X-Forwarded-For that is not listed here."},
     {limits, "max_body_bytes", "BYTES", LIVE_NUMBER(max_body_bytes), "4194304", 1024, 67108864, NULL,
      "Largest body of a batch of events."},
     {limits, "header_seconds", "SECONDS", LIVE_NUMBER(header_seconds), "10", 1, 3600, NULL,
@@ -114,19 +133,38 @@ static int set_number(int64_t *to, const struct option_entry *o, const char *tex
     return ERR_OK;
 }
 
+/* What an option of this type can be; NULL: it is not one of some words. */
+static const char *const *words_of(enum option_type type)
+{
+    static const char *const words[][5] = {
+        [OPTION_LEVEL] = {"error", "warn", "info", "debug"}, [OPTION_DURABILITY] = {"async", "sync"},
+        [OPTION_CLIENT_EVENTS] = {"open", "token"},          [OPTION_LOG_FORMAT] = {"text", "json"},
+        [OPTION_LOG_REQUESTS] = {"off", "errors", "all"},
+    };
+    return words[type][0] ? words[type] : NULL;
+}
+
+static int check_word(const char *const *words, const char *text, struct error *e)
+{
+    char list[64];
+    size_t n = 0;
+    list[0] = '\0';
+    for (size_t i = 0; words[i]; i++) {
+        if (strcmp(words[i], text) == 0)
+            return ERR_OK;
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i > 0 ? ", " : "", words[i]);
+    }
+    return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of %s", text, list);
+}
+
 int option_set(struct config *c, const struct option_entry *o, const char *text, struct error *e)
 {
     void *field = (char *)c + o->offset;
-    enum log_level level;
+    const char *const *words = words_of(o->type);
     if (o->type == OPTION_NUMBER)
         return set_number(field, o, text, e);
-    if (o->type == OPTION_DURABILITY && strcmp(text, "async") != 0 && strcmp(text, "sync") != 0)
-        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of async, sync", text);
-    if (o->type == OPTION_CLIENT_EVENTS && strcmp(text, "open") != 0 && strcmp(text, "token") != 0)
-        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of open, token", text);
-    if (o->type == OPTION_LEVEL && log_level_parse(text, &level) != 0)
-        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of error, warn, info, debug", text);
-    return set_text(field, text, e);
+    int code = words ? check_word(words, text, e) : ERR_OK;
+    return code == ERR_OK ? set_text(field, text, e) : code;
 }
 
 static size_t least(size_t a, size_t b)

@@ -14,6 +14,8 @@ enum option_type {
     OPTION_LEVEL,         /* a word of log_level_parse */
     OPTION_DURABILITY,    /* async or sync */
     OPTION_CLIENT_EVENTS, /* open or token */
+    OPTION_LOG_FORMAT,    /* a word of log_format_parse */
+    OPTION_LOG_REQUESTS,  /* a word of http_log_parse */
 };
 
 struct option_entry {

@@ -5,8 +5,11 @@
 void reload_log(const struct config *c)
 {
     enum log_level level = LOG_INFO;
+    enum log_format format = LOG_TEXT;
     log_level_parse(c->log_level, &level);
     log_set_level(level);
+    log_format_parse(c->log_format, &format);
+    log_set_format(format);
 }
 
 static void say(const struct config_change *change)

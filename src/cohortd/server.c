@@ -15,6 +15,7 @@
 #include "cohortd/database.h"
 #include "cohortd/datadir.h"
 #include "cohortd/embedded.h"
+#include "cohortd/guard.h"
 #include "cohortd/keeper.h"
 #include "cohortd/listen.h"
 #include "cohortd/own_database.h"
@@ -41,6 +42,7 @@ struct server {
     struct queue *queue;
     struct caller *caller;
     struct control *control;
+    struct guard *guard;
     struct worker **workers;
     size_t n_workers, n_started;
 };
@@ -158,8 +160,7 @@ static struct http_options http_options(const struct server *s)
     o.body_s = (unsigned)c->body_seconds;
     o.idle_s = (unsigned)c->idle_seconds;
     o.write_s = (unsigned)c->write_seconds;
-    o.max_connections = (unsigned)(((size_t)c->max_connections + s->n_workers - 1) / s->n_workers);
-    o.max_connections_per_address = (unsigned)c->max_connections_per_address;
+    o.shared = guard_http(s->guard);
     return o;
 }
 
@@ -171,7 +172,8 @@ static struct api_options api_options(const struct server *s)
                                 .cors_origins = c->cors_origins,
                                 .max_body = (size_t)c->max_body_bytes,
                                 .client_tokens = strcmp(c->client_events, "token") == 0,
-                                .sync_records = strcmp(c->decision_durability, "sync") == 0};
+                                .sync_records = strcmp(c->decision_durability, "sync") == 0,
+                                .limits = guard_limits(s->guard)};
 }
 
 static struct worker_options worker_options(struct server *s, int fd)
@@ -191,7 +193,9 @@ static int start_workers(struct server *s, char *url, size_t cap, struct error *
     s->workers = calloc(s->n_workers, sizeof *s->workers);
     if (!s->workers)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
-    int code = listen_all(s->c->listen, fds, s->n_workers, url, cap, e);
+    int code = guard_new(&s->guard, s->c, &s->counters, e);
+    if (code == ERR_OK)
+        code = listen_all(s->c->listen, fds, s->n_workers, url, cap, e);
     if (code != ERR_OK)
         return code;
     pthread_mutex_lock(&s->plans_lock); /* newer plans wait until each worker can be given them */
@@ -354,6 +358,9 @@ void server_apply(struct server *s)
 {
     struct http_options http = http_options(s);
     struct api_options api = api_options(s);
+    struct error e;
+    if (guard_set(s->guard, s->c, &e) != ERR_OK)
+        log_error("server", "%s: the limits stay as they were", e.text);
     for (size_t i = 0; i < s->n_started; i++) {
         if (worker_set_options(s->workers[i], &http, &api) != ERR_OK)
             log_error("server", "out of memory: a worker keeps its older options");
@@ -402,6 +409,7 @@ static void stop_workers(struct server *s)
     for (size_t i = 0; i < s->n_started; i++)
         worker_free(s->workers[i]);
     free(s->workers);
+    guard_free(s->guard);
 }
 
 void server_stop(struct server *s)

@@ -9,6 +9,7 @@
 
 struct event_base;
 struct api_worker;
+struct rate_limits;
 
 /* How the durable queue is. */
 enum api_queue {
@@ -41,6 +42,7 @@ struct api_options {
     size_t max_body;             /* bytes of an event batch */
     bool client_tokens;          /* events of client keys need an event token */
     bool sync_records;           /* an answer waits until the records of its decisions are durable */
+    struct rate_limits *limits;  /* of all workers; outlives them. NULL: none */
 };
 
 /* base: the worker's, for its timers. */

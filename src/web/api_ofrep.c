@@ -49,6 +49,7 @@ static void write_error(struct json_out *o, void *arg)
 void ofrep_error(const struct api_context *c, int status, const char *code, const char *details)
 {
     struct error_answer a = {c->name, code, details};
+    http_set_reason(c->r, code);
     if (json_write(&c->w->out, write_error, &a))
         http_reply(c->r, status, JSON, c->w->out.data, c->w->out.len);
     else

@@ -29,7 +29,7 @@ void cors_add(struct http_request *r, const char *allowed)
         http_add_header(r, "Access-Control-Allow-Origin", origin);
     }
     http_add_header(r, "Access-Control-Expose-Headers",
-                    "ETag, Retry-After, Date, Cohort-Plan-Age, Cohort-Record");
+                    "ETag, Retry-After, Date, Cohort-Plan-Age, Cohort-Record, X-Request-Id");
 }
 
 void cors_preflight(struct http_request *r, const char *allowed, const char *methods)
@@ -37,7 +37,7 @@ void cors_preflight(struct http_request *r, const char *allowed, const char *met
     cors_add(r, allowed);
     http_add_header(r, "Access-Control-Allow-Methods", methods);
     http_add_header(r, "Access-Control-Allow-Headers",
-                    "Content-Type, Authorization, X-API-Key, If-None-Match");
+                    "Content-Type, Authorization, X-API-Key, If-None-Match, X-Request-Id");
     http_add_header(r, "Access-Control-Max-Age", "600");
     http_reply(r, 204, NULL, NULL, 0);
 }

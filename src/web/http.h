@@ -11,6 +11,7 @@
 
 struct event_base;
 struct http_server;
+struct http_shared;
 struct http_request;
 struct http_stream;
 
@@ -33,9 +34,11 @@ struct http_options {
     unsigned body_s;                      /* from then to the end of its body: 30 */
     unsigned idle_s;                      /* between requests: 75 */
     unsigned write_s;                     /* a peer that takes no output for this long is dropped: 30 */
-    unsigned max_connections;             /* of this server */
-    unsigned max_connections_per_address; /* of this server; an IPv6 /64 counts as one address */
+    unsigned max_connections;             /* of this server, when it shares nothing */
+    unsigned max_connections_per_address; /* the same; an IPv6 /64 counts as one address */
     size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB */
+    struct http_shared
+        *shared; /* what the servers of one process share; outlives them. NULL: one of its own */
 };
 void http_options_default(struct http_options *o);
 
@@ -81,8 +84,22 @@ const char *http_query(const struct http_request *r); /* after '?', or "" */
  * case. */
 const char *http_header(const struct http_request *r, const char *name);
 const char *http_body(const struct http_request *r, size_t *len);
-/* The peer's address as text. */
-const char *http_peer(const struct http_request *r);
+/* The address of the peer as text; "local" for a unix socket. Lives as long as the request. */
+const char *http_peer(struct http_request *r);
+/* That of the client: the peer, or behind a trusted proxy the one whom that names. */
+const char *http_client(struct http_request *r);
+/* Stands for what counts as one client address: a keyed hash, never 0. */
+uint64_t http_client_tag(struct http_request *r);
+/* What names this request to its sender and in the log: the X-Request-Id it came with, if that is a token of
+ * at most 64 characters, or one made at the first call. Lives as long as the request. "" when out of memory.
+ */
+const char *http_request_id(struct http_request *r);
+/* When its handling began, by the machine's monotonic clock; exact to some milliseconds. */
+int64_t http_began_ns(const struct http_request *r);
+/* The path's pattern in the router's table, for the log, which never shows a path itself. Borrowed. */
+void http_set_route(struct http_request *r, const char *pattern);
+/* Why it is refused, as a stable word, for the log. Borrowed until http_reply. */
+void http_set_reason(struct http_request *r, const char *code);
 /* 0 for a fresh request; a handler may hang data on it, freed with free_fn at the reply. */
 void http_set_data(struct http_request *r, void *data, void (*free_fn)(void *));
 void *http_data(const struct http_request *r);

@@ -36,7 +36,7 @@ void conn_close(struct http_conn *c)
         buffer_clear(&s->out);
     }
     TAILQ_REMOVE(&s->all, c, all);
-    http_peers_remove(s->peers, c->peer);
+    http_shared_leave(s->shared, c->peer);
     s->n_connections--;
     if (s->counters)
         counter_add(s->counters, http_connections, -1);
@@ -129,6 +129,7 @@ void conn_refuse(struct http_conn *c, int status, const char *detail)
     c->last = true;
     c->request.unanswered = true;
     conn_set_state(c, CONN_HANDLER);
+    trace_begin(c);
     problem_reply(&c->request, &p);
 }
 
@@ -195,6 +196,7 @@ static void dispatch(struct http_conn *c)
     conn_set_state(c, CONN_HANDLER);
     c->last = !c->request.head.keep_alive;
     c->request.unanswered = true;
+    trace_begin(c);
     s->handler(&c->request, s->arg);
 }
 
@@ -312,6 +314,7 @@ void conn_answered(struct http_conn *c)
     if (c->state != CONN_HANDLER)
         return;
     c->scan = (struct http_scan){0};
+    c->request.head.n_fields = 0; /* a refusal before the next head is whole must not look at this one's */
     c->start = c->next;
     if (c->start == c->in.len) {
         c->start = c->in.len = 0;
@@ -383,7 +386,7 @@ static void on_broken(struct bufferevent *bev, short what, void *arg)
     conn_leave(c);
 }
 
-int conn_new(struct http_server *s, int fd, const struct sockaddr *address, struct http_peer *peer)
+int conn_new(struct http_server *s, int fd, const struct http_address *address, struct http_peer *peer)
 {
     struct http_conn *c = calloc(1, sizeof *c);
     struct bufferevent *bev = c ? bufferevent_socket_new(s->base, fd, 0) : NULL;
@@ -396,7 +399,7 @@ int conn_new(struct http_server *s, int fd, const struct sockaddr *address, stru
     c->bev = bev;
     c->fd = fd;
     c->peer = peer;
-    memcpy(&c->address, address, address->sa_family == AF_INET ? sizeof c->address.v4 : sizeof c->address.v6);
+    c->address = *address;
     bufferevent_setcb(bev, NULL, on_written, on_broken, c);
     bufferevent_setwatermark(bev, EV_WRITE, s->o.max_unread / 2, 0);
     bufferevent_set_timeouts(bev, NULL, s->o.write_s > 0 ? &write_limit : NULL);

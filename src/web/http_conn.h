@@ -3,17 +3,18 @@
 #define COHORT_WEB_HTTP_CONN_H
 
 #include <event2/event_struct.h>
-#include <netinet/in.h>
 #include <sys/queue.h>
 #include <time.h>
 
 #include "base/buffer.h"
 #include "web/http.h"
+#include "web/http_address.h"
 #include "web/http_chunk.h"
 #include "web/http_head.h"
-#include "web/http_peers.h"
+#include "web/http_shared.h"
 
 struct bufferevent;
+struct http_peer;
 
 /* What a connection waits for. conn_set_state is the only place that changes it. */
 enum conn_state {
@@ -28,16 +29,18 @@ enum conn_state {
     CONN_STATES
 };
 
-struct http_joined; /* values of header fields that came more than once */
+struct http_kept; /* memory that goes with the request */
 
 struct http_request {
     struct http_head head;
     const char *body;
     size_t body_len;
     struct buffer extra; /* header lines of the answer */
-    struct http_joined *joined;
+    struct http_kept *kept;
     void *data;
     void (*free_data)(void *);
+    const char *id, *route, *reason; /* or NULL */
+    int64_t began_ns;
     bool unanswered;
 };
 
@@ -65,12 +68,8 @@ struct http_conn {
     int64_t deadline;
     TAILQ_ENTRY(http_conn) all, queue;
     struct http_peer *peer;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } address;
-    char peer_text[INET6_ADDRSTRLEN];
+    struct http_address address;
+    uint64_t tag; /* of the address, once asked for; 0 before */
 
     struct buffer in;   /* bytes from the current request's head on; not touched while a handler has it */
     size_t start, next; /* where in `in` the current request starts, and the next one */
@@ -96,7 +95,8 @@ struct http_server {
     struct event *accept_event, *resume_event;
     bool draining; /* soon or already: connections are closed after their answer */
     unsigned n_connections;
-    struct http_peers *peers;
+    struct http_shared *shared;
+    bool shared_own; /* nobody else has it */
     struct http_conn_list all;
     int64_t last_log_us; /* of "out of descriptors" */
     unsigned unlogged;
@@ -119,7 +119,7 @@ static inline struct http_conn *conn_of(const struct http_request *r)
 
 /* http_conn.c */
 /* 0; or ERR_NOMEM, and fd and peer stay the caller's. */
-int conn_new(struct http_server *s, int fd, const struct sockaddr *address, struct http_peer *peer);
+int conn_new(struct http_server *s, int fd, const struct http_address *address, struct http_peer *peer);
 /* Every way into this layer is conn_enter … conn_leave. */
 void conn_enter(struct http_conn *c);
 void conn_leave(struct http_conn *c);
@@ -176,7 +176,15 @@ void out_flush(struct http_conn *c);
 /* Bytes that wait in the bufferevent. */
 size_t out_pending(const struct http_conn *c);
 
+/* http_trace.c */
+/* Notes when the handling of its request begins. */
+void trace_begin(struct http_conn *c);
+/* Before the answer leaves: an error names its request, and the log says what it is to say. */
+void trace_answer(struct http_conn *c, int status);
+
 /* http_request.c */
+/* n bytes that live as long as the request, or NULL. */
+char *request_keep(struct http_request *r, size_t n);
 /* Gives back what the request held. */
 void request_clear(struct http_request *r);
 

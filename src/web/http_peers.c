@@ -1,13 +1,13 @@
 #include "web/http_peers.h"
 
-#include <netinet/in.h>
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#define KEY_LEN 9 /* the family, then 4 or 8 bytes of address */
+#include "web/http_address.h"
+
+#define KEY_LEN HTTP_ADDRESS_KEY
 
 struct http_peer {
     struct http_peer *next;
@@ -48,20 +48,6 @@ void http_peers_free(struct http_peers *t)
     free(t);
 }
 
-static void make_key(uint8_t key[KEY_LEN], const struct sockaddr *address)
-{
-    memset(key, 0, KEY_LEN);
-    if (address->sa_family == AF_INET) {
-        key[0] = 4;
-        memcpy(key + 1, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-    } else if (address->sa_family == AF_INET6) {
-        const struct in6_addr *a = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-        bool mapped = IN6_IS_ADDR_V4MAPPED(a);
-        key[0] = mapped ? 4 : 6;
-        memcpy(key + 1, a->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 8);
-    }
-}
-
 static struct http_peer **bucket_of(struct http_peers *t, const uint8_t key[KEY_LEN])
 {
     uint64_t hash;
@@ -69,12 +55,12 @@ static struct http_peer **bucket_of(struct http_peers *t, const uint8_t key[KEY_
     return &t->buckets[hash & t->mask];
 }
 
-struct http_peer *http_peers_add(struct http_peers *t, const struct sockaddr *address, unsigned max)
+struct http_peer *http_peers_add(struct http_peers *t, const struct http_address *address, unsigned max)
 {
     if (max == 0)
         return NULL;
     uint8_t key[KEY_LEN];
-    make_key(key, address);
+    http_address_key(address, key);
     struct http_peer **bucket = bucket_of(t, key), *p = *bucket;
     while (p && memcmp(p->key, key, KEY_LEN) != 0)
         p = p->next;

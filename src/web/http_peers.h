@@ -1,10 +1,10 @@
-/* How many connections each address has. */
+/* How many connections each address has. Not for several threads at once: http_shared.h locks it. */
 #ifndef COHORT_WEB_HTTP_PEERS_H
 #define COHORT_WEB_HTTP_PEERS_H
 
 #include <stdint.h>
 
-struct sockaddr;
+struct http_address;
 struct http_peers;
 struct http_peer;
 
@@ -12,9 +12,9 @@ struct http_peer;
 struct http_peers *http_peers_new(unsigned expected);
 void http_peers_free(struct http_peers *t);
 
-/* Counts one more connection from the address: an IPv4 address, the /64 network of an IPv6 one (that is what
- * one subscriber has), or everything else together. NULL when it has max already, or out of memory. */
-struct http_peer *http_peers_add(struct http_peers *t, const struct sockaddr *address, unsigned max);
+/* Counts one more connection from the address (what is one: http_address_key). NULL when it has max already,
+ * or out of memory. */
+struct http_peer *http_peers_add(struct http_peers *t, const struct http_address *address, unsigned max);
 void http_peers_remove(struct http_peers *t, struct http_peer *p);
 
 #endif

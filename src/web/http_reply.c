@@ -193,6 +193,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
     if (c->bev) {
         c->last = c->last || c->server->draining;
         count(c->server, status);
+        trace_answer(c, status);
         if (!put_answer(c, &a))
             conn_close(c);
     }

@@ -1,14 +1,8 @@
 /* What a handler can ask of a request. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "web/http_conn.h"
-
-struct http_joined {
-    struct http_joined *next;
-    char value[];
-};
 
 enum http_method http_method(const struct http_request *r)
 {
@@ -36,6 +30,21 @@ const char *http_body(const struct http_request *r, size_t *len)
     return r->body_len > 0 ? r->body : "";
 }
 
+struct http_kept {
+    struct http_kept *next;
+    char bytes[];
+};
+
+char *request_keep(struct http_request *r, size_t n)
+{
+    struct http_kept *k = malloc(sizeof *k + n);
+    if (!k)
+        return NULL;
+    k->next = r->kept;
+    r->kept = k;
+    return k->bytes;
+}
+
 static bool is_named(const struct http_head *h, const struct http_field *f, const char *name, size_t len)
 {
     return f->name_len == len && memcmp(h->base + f->name, name, len) == 0;
@@ -49,20 +58,17 @@ static const char *join(struct http_request *r, unsigned first, const char *name
     for (unsigned i = first; i < h->n_fields; i++)
         if (is_named(h, &h->fields[i], name, name_len))
             total += h->fields[i].value_len + 2u;
-    struct http_joined *j = malloc(sizeof *j + total);
-    if (!j)
+    char *joined = request_keep(r, total), *p = joined;
+    if (!p)
         return NULL;
-    char *p = j->value;
     for (unsigned i = first; i < h->n_fields; i++) {
         if (!is_named(h, &h->fields[i], name, name_len))
             continue;
-        if (p != j->value)
+        if (p != joined)
             p = stpcpy(p, ", ");
         p = stpcpy(p, h->base + h->fields[i].value);
     }
-    j->next = r->joined;
-    r->joined = j;
-    return j->value;
+    return joined;
 }
 
 const char *http_header(const struct http_request *r, const char *name)
@@ -80,16 +86,48 @@ const char *http_header(const struct http_request *r, const char *name)
     return join(&conn_of(r)->request, first, name, len);
 }
 
-const char *http_peer(const struct http_request *r)
+static const char *address_text(struct http_request *r, const struct http_address *a)
+{
+    char *text = request_keep(r, HTTP_ADDRESS_TEXT);
+    if (!text)
+        return "unknown";
+    http_address_text(a, text);
+    return text;
+}
+
+const char *http_peer(struct http_request *r)
+{
+    return address_text(r, &conn_of(r)->address);
+}
+
+static struct http_address client_of(struct http_request *r)
+{
+    const struct http_conn *c = conn_of(r);
+    struct http_address a = c->address;
+    if (c->server && http_shared_trusts(c->server->shared, &a))
+        http_shared_forwarded(c->server->shared, &a, http_header(r, "x-forwarded-for"));
+    return a;
+}
+
+const char *http_client(struct http_request *r)
+{
+    struct http_address a = client_of(r);
+    return address_text(r, &a);
+}
+
+/* The hash of a peer is kept with its connection; behind a proxy each request has its own. */
+uint64_t http_client_tag(struct http_request *r)
 {
     struct http_conn *c = conn_of(r);
-    if (c->peer_text[0] == '\0') {
-        const void *a = c->address.any.sa_family == AF_INET ? (const void *)&c->address.v4.sin_addr
-                                                            : (const void *)&c->address.v6.sin6_addr;
-        if (!inet_ntop(c->address.any.sa_family, a, c->peer_text, sizeof c->peer_text))
-            strcpy(c->peer_text, "unknown");
+    if (!c->server)
+        return 1;
+    if (http_shared_trusts(c->server->shared, &c->address)) {
+        struct http_address a = client_of(r);
+        return http_shared_tag(c->server->shared, &a);
     }
-    return c->peer_text;
+    if (c->tag == 0)
+        c->tag = http_shared_tag(c->server->shared, &c->address);
+    return c->tag;
 }
 
 void http_set_data(struct http_request *r, void *data, void (*free_fn)(void *))
@@ -109,10 +147,11 @@ void request_clear(struct http_request *r)
         r->free_data(r->data);
     r->data = NULL;
     r->free_data = NULL;
-    while (r->joined) {
-        struct http_joined *j = r->joined;
-        r->joined = j->next;
-        free(j);
+    while (r->kept) {
+        struct http_kept *k = r->kept;
+        r->kept = k->next;
+        free(k);
     }
     buffer_clear(&r->extra);
+    r->id = r->route = r->reason = NULL;
 }

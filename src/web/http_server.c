@@ -40,14 +40,14 @@ static void count_refused(struct http_server *s)
 static void take(struct http_server *s, int fd, const struct sockaddr *address)
 {
     int on = 1;
-    struct http_peer *peer = NULL;
-    if (s->n_connections < s->o.max_connections)
-        peer = http_peers_add(s->peers, address, s->o.max_connections_per_address);
-    if (peer) {
+    struct http_address from;
+    struct http_peer *peer;
+    http_address_of(&from, address);
+    if (http_shared_admit(s->shared, &from, &peer)) {
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (conn_new(s, fd, address, peer) == 0)
+        if (conn_new(s, fd, &from, peer) == 0)
             return;
-        http_peers_remove(s->peers, peer);
+        http_shared_leave(s->shared, peer);
     }
     count_refused(s);
     close(fd);
@@ -128,6 +128,8 @@ static void set_options(struct http_server *s, const struct http_options *o)
     s->o = *o;
     if (s->o.max_head > HTTP_MAX_HEAD)
         s->o.max_head = HTTP_MAX_HEAD;
+    if (s->shared_own)
+        http_shared_set_caps(s->shared, o->max_connections, o->max_connections_per_address);
 }
 
 void http_server_set_options(struct http_server *s, const struct http_options *o)
@@ -151,10 +153,12 @@ static void ignore_sigpipe(void)
 
 static int start(struct http_server *s)
 {
-    s->peers = http_peers_new(s->o.max_connections);
+    s->shared_own = !s->o.shared;
+    s->shared =
+        s->shared_own ? http_shared_new(s->o.max_connections, s->o.max_connections_per_address) : s->o.shared;
     s->accept_event = event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_accept, s);
     s->resume_event = event_new(s->base, -1, 0, on_resume, s);
-    if (deadlines_init(s) != 0 || !s->peers || !s->accept_event || !s->resume_event ||
+    if (deadlines_init(s) != 0 || !s->shared || !s->accept_event || !s->resume_event ||
         event_add(s->accept_event, NULL) != 0)
         return ERR_NOMEM;
     return 0;
@@ -240,7 +244,8 @@ void http_server_free(struct http_server *s)
         conn_leave(c);
     }
     deadlines_fini(s);
-    http_peers_free(s->peers);
+    if (s->shared_own)
+        http_shared_free(s->shared);
     buffer_free(&s->out);
     free(s);
 }

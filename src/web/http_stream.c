@@ -21,8 +21,7 @@ static struct http_conn *conn_of_stream(const struct http_stream *s)
 static void bound_silence(const struct http_conn *c)
 {
     unsigned ms = c->server->o.write_s * 1000;
-    int family = c->address.any.sa_family;
-    if (ms > 0 && (family == AF_INET || family == AF_INET6))
+    if (ms > 0 && !c->address.local)
         setsockopt(c->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
 }
 

@@ -5,6 +5,7 @@ libweb_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS
 # The request layer.
 web_layer = \
 	src/web/http.h src/web/http_conn.h \
+	src/web/http_address.c src/web/http_address.h \
 	src/web/http_body.c \
 	src/web/http_chunk.c src/web/http_chunk.h \
 	src/web/http_conn.c \
@@ -19,6 +20,8 @@ web_layer = \
 	src/web/http_request.c \
 	src/web/http_server.c \
 	src/web/http_stream.c \
+	src/web/http_shared.c src/web/http_shared.h \
+	src/web/http_trace.c \
 	src/web/problem.c src/web/problem.h
 
 # The router, authentication, and one file per API.
@@ -44,6 +47,8 @@ web_apis = \
 	src/web/event_quick.c src/web/event_quick.h \
 	src/web/kept_attributes.c src/web/kept_attributes.h \
 	src/web/query.c src/web/query.h \
+	src/web/rate_limits.c src/web/rate_limits.h \
+	src/web/rate_table.c src/web/rate_table.h \
 	src/web/records.c src/web/records.h \
 	src/web/router.c src/web/router.h \
 	src/web/subject_read.c src/web/subject_read.h

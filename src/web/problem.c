@@ -36,7 +36,7 @@ static bool json_pointer(const char *path, char *out, size_t cap)
     return n > 0;
 }
 
-static void write_problem(struct json_out *o, char *buf, size_t cap, const struct problem *p)
+static void write_problem(struct json_out *o, char *buf, size_t cap, const struct problem *p, const char *id)
 {
     char pointer[200];
     json_out_init(o, buf, cap);
@@ -51,6 +51,7 @@ static void write_problem(struct json_out *o, char *buf, size_t cap, const struc
     if (p->pointer && json_pointer(p->pointer, pointer, sizeof pointer))
         add(o, "json_pointer", pointer);
     add(o, "code", p->code);
+    add(o, "request_id", *id ? id : NULL);
     json_out_end_object(o);
 }
 
@@ -58,8 +59,10 @@ void problem_reply(struct http_request *r, const struct problem *p)
 {
     static const char type[] = "application/problem+json";
     char small[2048], *buf = small;
+    const char *id = http_request_id(r);
     struct json_out o;
-    write_problem(&o, small, sizeof small, p);
+    http_set_reason(r, p->code);
+    write_problem(&o, small, sizeof small, p, id);
     if (o.overflow) {
         const char *texts[] = {p->title, p->detail, p->hint, p->constraint, p->pointer, p->code};
         size_t cap = 512;
@@ -70,7 +73,7 @@ void problem_reply(struct http_request *r, const struct problem *p)
             http_reply(r, p->status, NULL, NULL, 0);
             return;
         }
-        write_problem(&o, buf, cap, p);
+        write_problem(&o, buf, cap, p, id);
     }
     http_reply(r, p->status, type, buf, o.len);
     if (buf != small)

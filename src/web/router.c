@@ -17,30 +17,37 @@
 #include "web/freshness.h"
 #include "web/problem.h"
 #include "web/query.h"
+#include "web/rate_limits.h"
 
 #define DECISION_BODY (64 * 1024)
 #define SMALL_BODY (16 * 1024)
 #define DEFINITION_BODY (1024 * 1024)
 #define NAME_MAX_BYTES 256
 
+/* What is asked again and again to know whether the server is well. */
+#define PROBE(path, fn)                                                                                      \
+    {                                                                                                        \
+        HTTP_GET, path, fn, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY, false, NULL, NULL, true           \
+    }
+
 /* What is decided and reported. */
 #define OPEN(path, fn)                                                                                       \
     {                                                                                                        \
-        HTTP_GET, path, fn, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY, false, NULL, NULL                 \
+        HTTP_GET, path, fn, MAY_ANYONE, ERRORS_PROBLEM, false, SMALL_BODY, false, NULL, NULL, false          \
     }
 #define OFREP(path, fn)                                                                                      \
     {                                                                                                        \
-        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_OFREP, true, DECISION_BODY, false, NULL, NULL                \
+        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_OFREP, true, DECISION_BODY, false, NULL, NULL, false         \
     }
 #define EVENTS(path, fn)                                                                                     \
     {                                                                                                        \
-        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_PROBLEM, true, 0, true, NULL, NULL                           \
+        HTTP_POST, path, fn, MAY_DECIDE, ERRORS_PROBLEM, true, 0, true, NULL, NULL, false                    \
     }
 
 /* Definitions: an operation of store/call_ops.c on a thing. */
 #define DEFINE(method, path, fn, may, op, thing)                                                             \
     {                                                                                                        \
-        method, path, fn, may, ERRORS_PROBLEM, false, DEFINITION_BODY, false, op, thing                      \
+        method, path, fn, may, ERRORS_PROBLEM, false, DEFINITION_BODY, false, op, thing, false               \
     }
 #define READ(path, op, thing) DEFINE(HTTP_GET, path, definitions_get, MAY_READ, op, thing)
 #define READ_ADMIN(path, op, thing) DEFINE(HTTP_GET, path, definitions_get, MAY_ADMIN, op, thing)
@@ -65,10 +72,10 @@ static const struct route routes[] = {
     EVENTS("/v1/exposures", events_exposures),
 
     {HTTP_POST, "/v1/preview", preview_post, MAY_READ, ERRORS_PROBLEM, false, DECISION_BODY, false, NULL,
-     NULL},
+     NULL, false},
 
     {HTTP_GET, "/v1/plan-document", plan_document_get, MAY_HAVE_PLAN, ERRORS_PROBLEM, false, SMALL_BODY,
-     false, NULL, NULL},
+     false, NULL, NULL, false},
 
     DEFINE(HTTP_POST, "/v1/plan", definitions_create, MAY_READ, "plan", "metric"),
 
@@ -143,9 +150,9 @@ static const struct route routes[] = {
     DEFINE(HTTP_POST, "/v1/dead-letters/drop", definitions_create, MAY_ADMIN, "drop", "dead_letter"),
 
     OPEN("/", health_root),
-    OPEN("/healthz", health_live),
-    OPEN("/readyz", health_ready),
-    OPEN("/metrics", health_metrics),
+    PROBE("/healthz", health_live),
+    PROBE("/readyz", health_ready),
+    PROBE("/metrics", health_metrics),
     OPEN("/v1/openapi.json", openapi_get),
 };
 
@@ -212,26 +219,52 @@ static void allowed_methods(const char *path, size_t len, char *out, size_t cap)
     snprintf(out + n, cap - n, ", OPTIONS");
 }
 
+struct refusal_words {
+    int status;
+    const char *title, *code;
+};
+
+static const struct refusal_words *words_of(int status)
+{
+    static const struct refusal_words words[] = {
+        {401, "Who are you?", "unauthorized"},
+        {403, "Not allowed", "forbidden"},
+        {429, "Too many requests", "rate_limited"},
+        {503, "Not now", "starting"},
+    };
+    size_t i = 0;
+    while (words[i].status != status && i + 1 < sizeof words / sizeof *words)
+        i++;
+    return &words[i];
+}
+
 static void refuse(const struct api_context *c, const struct route *route, int status, const char *why)
 {
+    const struct refusal_words *words = words_of(status);
     if (status == 401)
         http_add_header(c->r, "WWW-Authenticate", "Bearer realm=\"cohortd\"");
-    if (status == 503)
-        http_add_header(c->r, "Retry-After", "1");
-    if (route->errors == ERRORS_OFREP) {
+    if (route && route->errors == ERRORS_OFREP)
         ofrep_error(c, status, "GENERAL", why);
-        return;
-    }
-    problem_reply(c->r, &(struct problem){
-                            .status = status,
-                            .title = status == 401   ? "Who are you?"
-                                     : status == 403 ? "Not allowed"
-                                                     : "Not now",
-                            .detail = why,
-                            .code = status == 401   ? "unauthorized"
-                                    : status == 403 ? "forbidden"
-                                                    : "starting",
-                        });
+    else
+        problem_reply(c->r, &(struct problem){
+                                .status = status, .title = words->title, .detail = why, .code = words->code});
+}
+
+/* route NULL: there is none. */
+static void refuse_rate(const struct api_context *c, const struct route *route, enum rate_kind kind,
+                        unsigned wait)
+{
+    static const char *const whys[] = {
+        [RATE_KEY] = "This API key sends more requests than it may; Retry-After says when to come again.",
+        [RATE_ADDRESS] = "Your address sends more requests than it may; Retry-After says when to come again.",
+        [RATE_FAILED] =
+            "Your address sends too many requests without a good API key; Retry-After says when to come "
+            "again.",
+    };
+    char seconds[16];
+    snprintf(seconds, sizeof seconds, "%u", wait);
+    http_add_header(c->r, "Retry-After", seconds);
+    refuse(c, route, 429, whys[kind]);
 }
 
 static void no_route(struct http_request *r, bool path_known)
@@ -264,54 +297,102 @@ static void add_plan_age(const struct api_context *c)
     http_add_header(c->r, "Cohort-Plan-Age", seconds);
 }
 
-static void dispatch(struct api_context *c, const struct route *route)
+/* Nobody vouches for these: their address counts. False after an answer was given. */
+static bool admit_stranger(const struct api_context *c, const struct route *route)
 {
+    unsigned wait = rate_check_address(c->w->options.limits, RATE_ADDRESS, c->r);
+    if (wait > 0)
+        refuse_rate(c, route, RATE_ADDRESS, wait);
+    return wait == 0;
+}
+
+/* A server's key says who asks better than its address, which many servers may share. A browser's key is no
+ * secret: there the address counts too. */
+static bool admit_key(const struct api_context *c)
+{
+    if (c->key->role == ROLE_CLIENT && !admit_stranger(c, c->route))
+        return false;
+    unsigned wait = rate_check_key(c->w->options.limits, c->r, c->key->id);
+    if (wait > 0)
+        refuse_rate(c, c->route, RATE_KEY, wait);
+    return wait == 0;
+}
+
+/* Who has no good key has two limits. A good one is let in whatever others at its address do: keys are too
+ * long to be found by trying, and one server with a revoked key must not lock out its neighbours. */
+static bool admit_failed(const struct api_context *c)
+{
+    unsigned wait = rate_check_address(c->w->options.limits, RATE_FAILED, c->r);
+    if (wait > 0)
+        refuse_rate(c, c->route, RATE_FAILED, wait);
+    return wait == 0 && admit_stranger(c, c->route);
+}
+
+static bool admit(struct api_context *c)
+{
+    const struct route *route = c->route;
     const char *why = NULL;
     struct auth_presented presented;
-    int status = 0;
+    if (route->may == MAY_ANYONE)
+        return route->unlimited || admit_stranger(c, route);
+    if (!c->w->plans) {
+        refuse(c, route, 503, "This server has not read its definitions yet; try again in a second.");
+        return false;
+    }
     auth_presented(c->r, route->key_in_body, &presented);
-    if (route->cors)
-        cors_add(c->r, c->w->options.cors_origins);
-    c->route = route;
-    if (!c->w->plans && route->may != MAY_ANYONE) {
-        status = 503;
-        why = "This server has not read its definitions yet; try again in a second.";
-    } else {
-        status = auth_check(&presented, c->w->plans, route->may, &c->key, &c->plan, &why);
-    }
-    if (status != 0) {
+    int status = auth_check(&presented, c->w->plans, route->may, &c->key, &c->plan, &why);
+    if (c->key ? !admit_key(c) : !admit_failed(c))
+        return false;
+    if (status != 0)
         refuse(c, route, status, why);
+    return status == 0;
+}
+
+static void dispatch(struct api_context *c)
+{
+    if (c->route->cors)
+        cors_add(c->r, c->w->options.cors_origins);
+    if (!admit(c))
         return;
-    }
-    if (c->plan && !route->op)
+    if (c->plan && !c->route->op)
         add_plan_age(c);
-    route->handler(c);
+    c->route->handler(c);
+}
+
+static void preflight(struct api_context *c, const char *path)
+{
+    char allow[80];
+    allowed_methods(path, strlen(path), allow, sizeof allow);
+    http_add_header(c->r, "Allow", allow);
+    cors_preflight(c->r, c->route->cors ? c->w->options.cors_origins : "", allow);
 }
 
 void api_handle(struct http_request *r, void *worker)
 {
-    struct api_context c = {.w = worker, .r = r};
+    struct api_context c = {.w = worker, .r = r, .name = ""};
     char name[NAME_MAX_BYTES + 1];
     const char *raw = "", *path = http_path(r);
     size_t raw_len = 0;
     bool path_known;
     arena_reset(c.w->arena);
     buffer_clear(&c.w->out);
-    const struct route *route = find(http_method(r), path, strlen(path), &raw, &raw_len, &path_known);
-    if (route && http_method(r) == HTTP_OPTIONS) {
-        char allow[80];
-        allowed_methods(path, strlen(path), allow, sizeof allow);
-        http_add_header(r, "Allow", allow);
-        cors_preflight(r, route->cors ? c.w->options.cors_origins : "", allow);
-        return;
-    }
+    c.route = find(http_method(r), path, strlen(path), &raw, &raw_len, &path_known);
+    if (c.route)
+        http_set_route(r, c.route->pattern);
     /* Clients differ in whether they percent-encode a key: both forms name the same one. */
-    if (!route || !query_decode(raw, raw_len, name, NAME_MAX_BYTES, &c.name_len)) {
-        no_route(r, path_known && !route);
+    bool named = c.route && query_decode(raw, raw_len, name, NAME_MAX_BYTES, &c.name_len);
+    if (named)
+        c.name = name;
+    if (named && http_method(r) != HTTP_OPTIONS) {
+        dispatch(&c);
         return;
     }
-    c.name = name;
-    dispatch(&c, route);
+    if (!admit_stranger(&c, c.route))
+        return;
+    if (c.route && http_method(r) == HTTP_OPTIONS)
+        preflight(&c, path);
+    else
+        no_route(r, path_known && !c.route);
 }
 
 size_t api_body_limit(enum http_method m, const char *path, size_t path_len, void *worker)

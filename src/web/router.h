@@ -20,6 +20,7 @@ struct route {
     size_t max_body;        /* 0: the option max_body_bytes */
     bool key_in_body;       /* a client key may stand there: a beacon of a browser has no headers */
     const char *op, *thing; /* of a definition: base/call.h; else NULL */
+    bool unlimited;         /* no rate limit: a balancer that is refused takes the server out of service */
 };
 
 /* All routes; *n: how many. For tests and documents that must cover each. */

@@ -50,3 +50,16 @@ tests_unit_test_event_quick_SOURCES = tests/unit/test_event_quick.c tests/unit/p
 tests_unit_test_event_quick_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_event_quick_LDADD = libweb.a libcodec.a libbase.a libcore.a $(CHECK_LIBS) $(EVENT_LIBS) \
 	$(SODIUM_LIBS) $(JANSSON_LIBS) -lm
+
+# Limits, addresses and what is logged of requests.
+check_PROGRAMS += tests/unit/test_rate tests/unit/test_http_address tests/unit/test_log
+TESTS += tests/unit/test_rate tests/unit/test_http_address tests/unit/test_log
+tests_unit_test_rate_SOURCES = tests/unit/test_rate.c
+tests_unit_test_rate_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_rate_LDADD = libweb.a $(CHECK_LIBS)
+tests_unit_test_http_address_SOURCES = tests/unit/test_http_address.c
+tests_unit_test_http_address_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_unit_test_http_address_LDADD = libweb.a libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_log_LDADD = libbase.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)

@@ -42,7 +42,7 @@ check_PROGRAMS += tests/unit/test_config
 TESTS += tests/unit/test_config
 tests_unit_test_config_SOURCES = tests/unit/test_config.c
 tests_unit_test_config_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_unit_test_config_LDADD = libcohortd.a libbase.a libcore.a $(CHECK_LIBS)
+tests_unit_test_config_LDADD = libcohortd.a libweb.a libbase.a libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
 
 # the request layer
 include tests/unit/http.mk

@@ -367,12 +367,13 @@ END_TEST
 START_TEST(problems)
 {
     static const char text[] =
-        "{\"title\":\"T\",\"status\":422,\"detail\":\"say \\\"no\\\"\",\"pointer\":\"/a\",\"code\":\"bad\"}";
+        "{\"title\":\"T\",\"status\":422,\"detail\":\"say \\\"no\\\"\",\"pointer\":\"/a\",\"code\":\"bad\","
+        "\"request_id\":\"q-1\"}";
     struct bed b;
     struct client c;
     bed_start(&b, NULL);
     client_open(&c, &b);
-    client_say(&c, GET("/later"));
+    client_say(&c, "GET /later HTTP/1.1\r\n" H "X-Request-Id: q-1\r\n\r\n");
     BED_UNTIL(&b, b.n_waiting == 1);
     struct problem p = {.status = 422, .title = "T", .detail = "say \"no\"", .pointer = "/a", .code = "bad"};
     problem_reply(b.waiting[0], &p);
@@ -387,12 +388,74 @@ START_TEST(problems)
     problem_reply(b.waiting[0], &p);
     b.n_waiting = 0;
     a = answer_wait(&c, 1);
-    ck_assert_uint_eq(a.body_len, strlen("{\"status\":500,\"detail\":\"\"}") + 6 * 3000);
+    ck_assert_uint_eq(a.body_len,
+                      strlen("{\"status\":500,\"detail\":\"\",\"request_id\":\"\"}") + 32 + 6 * 3000);
     ck_assert_int_eq(counter_get(&b.counters, http_4xx), 1);
     ck_assert_int_eq(counter_get(&b.counters, http_5xx), 1);
     client_close(&c);
     bed_stop(&b);
     free(controls);
+}
+END_TEST
+
+/* The X-Request-Id of an error's answer, the same in the header and in the problem. */
+static void request_id(const struct answer *a, char out[100])
+{
+    const char *in_head = memmem(a->head, a->head_len, "\r\nX-Request-Id: ", 16);
+    const char *in_body = memmem(a->body, a->body_len, "\"request_id\":\"", 14);
+    ck_assert_ptr_nonnull(in_head);
+    ck_assert_ptr_nonnull(in_body);
+    size_t n = strcspn(in_head + 16, "\r");
+    ck_assert_uint_lt(n, 100);
+    memcpy(out, in_head + 16, n);
+    out[n] = '\0';
+    ck_assert_uint_eq(strcspn(in_body + 14, "\""), n);
+    ck_assert_int_eq(memcmp(in_body + 14, out, n), 0);
+}
+
+/* A good id is kept, another is replaced; one of the request before is never taken for this one's. */
+START_TEST(request_ids)
+{
+    static const char *const good[] = {"a", "0199b3-A.~_",
+                                       "1234567890123456789012345678901234567890123456789012345678901234"};
+    static const char *const bad[] = {"",
+                                      "a b",
+                                      "a\"b",
+                                      "<x>",
+                                      "a,b",
+                                      "\xc3\xa4",
+                                      "12345678901234567890123456789012345678901234567890123456789012345"};
+    struct bed b;
+    struct client c;
+    char text[300], id[100], last[100] = "";
+    bed_start(&b, NULL);
+    for (size_t i = 0; i < 3 + 7; i++) {
+        const char *sent = i < 3 ? good[i] : bad[i - 3];
+        client_open(&c, &b);
+        snprintf(text, sizeof text,
+                 "POST /small HTTP/1.1\r\n" H "X-Request-Id: %s\r\nContent-Length: 99\r\n\r\n", sent);
+        client_say(&c, text);
+        struct answer a = answer_wait(&c, 0);
+        ck_assert_int_eq(a.status, 413);
+        request_id(&a, id);
+        if (i < 3)
+            ck_assert_str_eq(id, sent);
+        else
+            ck_assert(strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32 && strcmp(id, last) != 0);
+        strcpy(last, id);
+        client_close(&c);
+    }
+    client_open(&c, &b);
+    client_say(&c, "GET /1 HTTP/1.1\r\n" H "X-Request-Id: first\r\n\r\nGET  /2\r\n\r\n");
+    struct answer a = answer_wait(&c, 0);
+    ck_assert_int_eq(a.status, 200);
+    ck_assert(!has_text(&a, "X-Request-Id: first"));
+    a = answer_wait(&c, 1);
+    ck_assert_int_eq(a.status, 400);
+    request_id(&a, id);
+    ck_assert_str_ne(id, "first");
+    client_close(&c);
+    bed_stop(&b);
 }
 END_TEST
 
@@ -414,6 +477,7 @@ int main(void)
     tcase_add_test(t, later_answers);
     tcase_add_test(t, peer_is_gone);
     tcase_add_test(t, problems);
+    tcase_add_test(t, request_ids);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

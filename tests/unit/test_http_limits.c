@@ -10,7 +10,9 @@
 
 #include "base/clock.h"
 #include "http_bed.h"
+#include "web/http_address.h"
 #include "web/http_peers.h"
+#include "web/http_shared.h"
 
 #define H "Host: h\r\n"
 #define GET(path) "GET " path " HTTP/1.1\r\n" H "\r\n"
@@ -191,14 +193,76 @@ START_TEST(connection_caps)
 }
 END_TEST
 
+/* Two servers of one process, as two workers are: the caps are of both together, whichever takes the client.
+ */
+static void check_shared_caps(unsigned total, unsigned per_address)
+{
+    struct http_options o;
+    struct bed b[2];
+    struct client c[4];
+    http_options_default(&o);
+    o.shared = http_shared_new(total, per_address);
+    ck_assert_ptr_nonnull(o.shared);
+    bed_start(&b[0], &o);
+    bed_start(&b[1], &o);
+    for (unsigned i = 0; i < 3; i++) {
+        client_open(&c[i], &b[i % 2]);
+        client_say(&c[i], GET("/"));
+        ck_assert_int_eq(answer_wait(&c[i], 0).status, 200);
+    }
+    client_open(&c[3], &b[1]);
+    client_wait_eof(&c[3]);
+    ck_assert_uint_eq(refused(&b[0]), 0);
+    ck_assert_uint_eq(refused(&b[1]), 1);
+    client_close(&c[0]);
+    BED_UNTIL(&b[0], http_server_connections(b[0].server) == 1);
+    client_close(&c[3]);
+    client_open(&c[3], &b[1]);
+    client_say(&c[3], GET("/"));
+    ck_assert_int_eq(answer_wait(&c[3], 0).status, 200);
+    for (unsigned i = 1; i < 4; i++)
+        client_close(&c[i]);
+    bed_stop(&b[0]);
+    bed_stop(&b[1]);
+    http_shared_free(o.shared);
+}
+
+START_TEST(caps_hold_over_servers)
+{
+    check_shared_caps(3, 100);
+    check_shared_caps(100, 3);
+}
+END_TEST
+
+/* A trusted proxy's connections are many clients': only the cap of all counts. */
+START_TEST(proxies_have_no_cap_of_their_own)
+{
+    struct http_options o;
+    struct http_trust *trust;
+    struct error e;
+    struct bed b;
+    struct client c[3];
+    http_options_default(&o);
+    o.shared = http_shared_new(2, 1);
+    ck_assert_int_eq(http_trust_new(&trust, "127.0.0.1", &e), ERR_OK);
+    ck_assert_int_eq(http_shared_set_trust(o.shared, trust, &e), ERR_OK);
+    bed_start(&b, &o);
+    for (unsigned i = 0; i < 3; i++)
+        client_open(&c[i], &b);
+    client_wait_eof(&c[2]);
+    ck_assert_uint_eq(http_server_connections(b.server), 2);
+    for (unsigned i = 0; i < 3; i++)
+        client_close(&c[i]);
+    bed_stop(&b);
+    http_shared_free(o.shared);
+}
+END_TEST
+
 static struct http_peer *add(struct http_peers *t, const char *text, unsigned max)
 {
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-        return http_peers_add(t, (struct sockaddr *)&v4, max);
-    ck_assert_int_eq(inet_pton(AF_INET6, text, &v6.sin6_addr), 1);
-    return http_peers_add(t, (struct sockaddr *)&v6, max);
+    struct http_address a;
+    ck_assert(http_address_parse(&a, text, strlen(text)));
+    return http_peers_add(t, &a, max);
 }
 
 START_TEST(peers_are_told_apart)
@@ -383,6 +447,8 @@ int main(void)
     tcase_add_test(t, lingering_ends);
     tcase_add_test(t, slow_loris);
     tcase_add_test(t, connection_caps);
+    tcase_add_test(t, caps_hold_over_servers);
+    tcase_add_test(t, proxies_have_no_cap_of_their_own);
     tcase_add_test(t, peers_are_told_apart);
     tcase_add_test(t, out_of_descriptors);
     tcase_add_test(t, drain);

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""Limits: requests a second of keys and addresses over all workers, who is whose address behind a proxy, connections of
+an address; what is answered, counted and logged then. One server, whose limits change at SIGHUP."""
+import json
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+import time
+
+from cohort_server import Checks, Server
+
+QUIET = dict(rate_per_key=0, burst_per_key=0, rate_per_address=0, burst_per_address=0, rate_failed_auth=0, burst_failed_auth=0,
+             trusted_proxies="", max_connections_per_address=1000, log_requests="errors")
+
+
+class Limited(Server):
+    """A server whose options are changed while it runs."""
+
+    def __init__(self):
+        self.file = tempfile.NamedTemporaryFile("w", prefix="cohort-limits.", suffix=".conf", dir="/tmp")
+        super().__init__("--config", self.file.name, "--workers", "4", "--log-format", "json")
+        self.version = 0
+        self.write()
+
+    def write(self, **options):
+        self.version += 1
+        self.file.seek(0)
+        self.file.truncate()
+        for name, value in dict(QUIET, **options).items():
+            self.file.write(f"{name} = {value}\n")
+        self.file.write(f"drain_seconds = {self.version}\n")  # something changes each time
+        self.file.flush()
+
+    def lines(self):
+        """The log so far; every line of it is one JSON object."""
+        return [json.loads(line) for line in self.log().splitlines()]
+
+    def set(self, **options):
+        before = len(self.lines())
+        self.write(**options)
+        self.process.send_signal(signal.SIGHUP)
+        self.until(lambda: any(line["part"] == "reload" and line["message"].startswith("changed:") for line in self.lines()[before:]),
+                   "the new options")
+
+    def metric(self, name):
+        text = self.request("GET", "/metrics").body.decode()
+        return int(re.search(rf"^{name} (\d+)$", text, re.M).group(1))
+
+
+def flood(send, n=40, threads=4):
+    """How many of n requests, sent by several connections at once, were let through, out of how many the bucket may have
+    had to offer beyond its burst; and an answer that was refused."""
+    answers = []
+    begin = time.monotonic()
+
+    def work():
+        for _ in range(n // threads):
+            answers.append(send())
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    refused = [a for a in answers if a.status == 429]
+    return len(answers) - len(refused), time.monotonic() - begin, refused[0] if refused else None
+
+
+def bounded(c, what, got, rate, burst, n=40):
+    passed, seconds, refused = got
+    c.check(f"{what}: the burst passes, then the rate, over all workers", burst <= passed <= burst + rate * seconds + 1,
+            f"{passed} of {n} in {seconds:.2f} s")
+    wait = refused.headers.get("retry-after", "") if refused else ""
+    c.check(f"{what}: the rest is 429 with whole seconds", wait.isdigit() and int(wait) >= 1, refused)
+    return refused
+
+
+def decide(s, key, **headers):
+    return s.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "t"}}, key, headers=headers)
+
+
+def keys(s, c):
+    s.set(rate_per_key=2, burst_per_key=10)
+    a = bounded(c, "an events key", flood(lambda: decide(s, "events")), 2, 10)
+    c.check("refused in OFREP's form", a.json.get("errorCode") == "GENERAL" and "API key" in a.json["errorDetails"], a)
+    c.check("with a request id", re.fullmatch(r"[0-9a-f]{32}", a.headers.get("x-request-id", "")), a.headers)
+    c.equal("another key has tokens of its own", decide(s, "client").status, 200)
+    a = bounded(c, "an admin key", flood(lambda: s.get("/v1/flags/nope")), 2, 10)
+    c.check("refused as a problem", a.headers["content-type"] == "application/problem+json" and a.json["code"] == "rate_limited" and
+            a.json["request_id"] == a.headers["x-request-id"], a)
+    s.until(lambda: decide(s, "events").status == 200, "tokens come again")
+    c.check("counted", s.metric("cohortd_rate_limited_keys_total") >= 40, s.metric("cohortd_rate_limited_keys_total"))
+    c.equal("the option is shown", s.metric("cohortd_rate_per_key"), 2)
+
+
+def addresses(s, c):
+    s.set(rate_per_address=2, burst_per_address=10)
+    bounded(c, "a client key's address", flood(lambda: decide(s, "client")), 2, 10)
+    c.equal("a server's key goes by itself", {decide(s, "events").status for _ in range(30)}, {200})
+    a = s.request("GET", "/v1/openapi.json")
+    c.check("who has no key shares that", a.status == 429 and a.json["code"] == "rate_limited", a)
+    for method, path in (("GET", "/"), ("GET", "/nowhere"), ("PUT", "/v1/flags"), ("OPTIONS", "/v1/outcomes")):
+        c.equal(f"{method} {path} too", s.request(method, path).status, 429)
+    for path in ("/healthz", "/readyz", "/metrics"):
+        c.equal(f"{path} is always answered", {s.request("GET", path).status for _ in range(20)}, {200})
+    c.check("counted", s.metric("cohortd_rate_limited_addresses_total") >= 30)
+
+
+def failed(s, c):
+    s.set(rate_failed_auth=2, burst_failed_auth=10)
+    bounded(c, "unknown keys", flood(lambda: decide(s, "ck_admin_" + os.urandom(16).hex())), 2, 10)
+    c.equal("no key is no better", decide(s, None).status, 429)
+    c.equal("good keys of that address are let in", {decide(s, k).status for k in ("client", "events", "admin") for _ in range(10)},
+            {200})
+    c.equal("one without the right is still told so", s.put("/v1/flags/x", {}, "client").status, 403)
+    c.check("counted", s.metric("cohortd_rate_limited_failed_auth_total") >= 25)
+
+
+def proxies(s, c):
+    def ask(forwarded):
+        return decide(s, "client", **{"X-Forwarded-For": forwarded})
+
+    s.set(rate_per_address=1, burst_per_address=5)
+    c.equal("a stranger's X-Forwarded-For is not believed", ask("192.0.2.1").status + ask("192.0.2.2").status, 2 * 429)
+    s.set(rate_per_address=1, burst_per_address=5, trusted_proxies="127.0.0.1 10.0.0.0/8")
+    for what, forwarded in (
+            ("a client behind a proxy", lambda i: "192.0.2.1"),
+            ("who writes other addresses before his own", lambda i: f"198.51.100.{i}, 192.0.2.3"),
+            ("who names himself a proxy", lambda i: f"10.0.0.{i}, 192.0.2.4"),
+            ("behind two proxies", lambda i: f"10.0.0.{i}, 192.0.2.5, 10.1.1.1"),
+            ("who walks through his IPv6 network", lambda i: f"2001:db8:0:7::{i:x}")):
+        statuses = [ask(forwarded(i)).status for i in range(1, 13)]
+        c.check(f"{what}: one address", 5 <= statuses.count(200) < 12 and statuses.count(429) + statuses.count(200) == 12, statuses)
+    c.equal("what is no address is the proxy's own, which has no tokens left", {ask(f"192.0.2.1{i}, evil{i}").status for i in range(9)},
+            {429})
+    c.equal("another client has tokens of its own", ask("192.0.2.200").status, 200)
+    c.equal("and another network", ask("2001:db8:0:8::1").status, 200)
+    a = s.request("GET", "/", headers={"X-Forwarded-For": "192.0.2.1"})
+    c.equal("strangers too", a.status, 429)
+    first = s.until(lambda: [ask("192.0.2.1")] and
+                    [line for line in s.lines() if line["part"] == "rate" and line.get("address") == "192.0.2.1"],
+                    "the log names an address")[0]
+    c.check("the log names the client's address and the request", first["level"] == "warn" and first["request_id"], first)
+
+
+def refusals_are_logged_seldom(s, c):
+    lines = [line for line in s.lines() if line["part"] == "rate"]
+    seconds = [line["time"][:19] + line["message"] for line in lines]
+    refused = sum(s.metric(f"cohortd_rate_limited_{x}_total") for x in ("keys", "addresses", "failed_auth"))
+    # A second of the machine's clock and one of the wall's may be cut differently.
+    c.check("the log has a line a second of each kind at most", max(seconds.count(x) for x in seconds) <= 2 < refused / 10, (seconds, refused))
+    c.check("which counts them", 0 < sum(line["refused"] for line in lines) <= refused, lines)
+
+
+def connections(s, c):
+    host, port = s.address.split(":")
+    refused = s.metric("cohortd_http_connections_refused_total")
+    open_now = s.metric("cohortd_http_connections")
+    s.set(max_connections_per_address=open_now + 6)
+    sockets = [socket.create_connection((host, int(port)), 30) for _ in range(16)]
+    s.until(lambda: s.metric("cohortd_http_connections_refused_total") == refused + 10, "ten are refused, whatever worker took them")
+    c.equal("an address has as many connections as it may, over all workers", s.metric("cohortd_http_connections"), open_now + 6)
+    for x in sockets:
+        x.close()
+    s.set()
+
+
+def requests_in_the_log(s, c):
+    s.set(log_requests="all")
+    decide(s, "client", **{"X-Request-Id": "mine-1"})
+    s.request("GET", "/v1/flags/secret_path_1", key="admin", headers={"X-Request-Id": "mine-2"})
+    s.request("GET", "/secret-path-2?x=secret-query", headers={"X-Request-Id": "mine-3"})
+    s.until(lambda: "mine-3" in s.log(), "the requests' lines")
+    logged = {line.get("request_id"): line for line in s.lines() if line["part"] == "http"}
+    got = {i: tuple(logged[i][k] for k in ("level", "method", "route", "status")) for i in ("mine-1", "mine-2", "mine-3")}
+    c.equal("every request has a line, by its route", got, {
+        "mine-1": ("info", "POST", "/ofrep/v1/evaluate/flags", 200), "mine-2": ("info", "GET", "/v1/flags/{key}", 404),
+        "mine-3": ("info", "GET", "none", 404)})
+    c.check("with its duration", all(0 <= logged[i]["duration_us"] < 60e6 for i in got), logged)
+    c.check("and nothing of its path", "secret" not in s.log())
+    s.set()
+    n = len(s.log())
+    s.request("GET", "/nowhere")
+    c.check("or none", "nowhere" not in s.log()[n:] and '"part":"http"' not in s.log()[n:], s.log()[n:])
+
+
+def main():
+    c = Checks()
+    with Limited() as s:
+        for part in (keys, addresses, failed, proxies, refusals_are_logged_seldom, connections, requests_in_the_log):
+            print(f"-- {part.__name__}", flush=True)
+            part(s, c)
+    c.done()
+
+
+if __name__ == "__main__":
+    main()
