@@ -45,12 +45,14 @@ void api_worker_free(struct api_worker *w)
     arena_free(w->arena);
     free((char *)w->options.cors_origins);
     buffer_free(&w->out);
+    auth_forget(&w->keys);
     plan_set_unref(w->plans);
     free(w);
 }
 
 void api_worker_set_plans(struct api_worker *w, struct plan_set *plans)
 {
+    auth_forget(&w->keys);
     plan_set_unref(w->plans);
     w->plans = plans;
 }
