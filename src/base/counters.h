@@ -25,6 +25,13 @@
     X(rate_per_key, "cohortd_rate_per_key", "gauge", "Option rate_per_key; 0: no limit.")                    \
     X(rate_per_address, "cohortd_rate_per_address", "gauge", "Option rate_per_address; 0: no limit.")        \
     X(rate_failed_auth, "cohortd_rate_failed_auth", "gauge", "Option rate_failed_auth; 0: no limit.")        \
+    X(streams, "cohortd_streams", "gauge", "Open event streams.")                                            \
+    X(stream_messages, "cohortd_stream_messages_total", "counter",                                           \
+      "Times a client was told by its stream to ask again.")                                                 \
+    X(streams_dropped, "cohortd_streams_dropped_total", "counter",                                           \
+      "Streams closed because their client did not read.")                                                   \
+    X(streams_refused, "cohortd_streams_refused_total", "counter",                                           \
+      "Streams not opened because max_streams are open.")                                                    \
     X(decisions, "cohortd_decisions_total", "counter", "Flags decided, single and bulk.")                    \
     X(exposures, "cohortd_exposures_accepted_total", "counter",                                              \
       "Exposures accepted, evaluated or reported.")                                                          \

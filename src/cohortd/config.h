@@ -18,6 +18,8 @@ struct config {
     char *listen;
     int64_t workers; /* 0: one a core */
     char *cors_origins;
+    char *public_url;
+    int64_t max_streams;
     char *node_name;
     char *log_level;
     char *log_format;   /* "text" or "json" */

@@ -1,9 +1,12 @@
 #include "cohortd/options.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define URL_MAX 256
 
 #define AT_START(type, field) type, offsetof(struct config, field), false
 #define LIVE(type, field) type, offsetof(struct config, field), true /* read again at SIGHUP */
@@ -38,6 +41,8 @@ const struct option_entry option_table[] = {
      "Threads that serve HTTP."},
     {serving, "cors_origins", "LIST", LIVE_TEXT(cors_origins), "*", 0, 0, NULL,
      "Origins of browsers that may ask, separated by blanks; * for all, empty for none."},
+    {serving, "public_url", "URL", AT_START(OPTION_URL, public_url), "", 0, 0, "clients use the origin they know this server by",
+     "Where clients reach this server, when a proxy serves it below a path: https://example.com/cohort. Event streams are offered there."},
     {serving, "drain_seconds", "SECONDS", LIVE_NUMBER(drain_seconds), "10", 0, 3600, NULL,
      "How long a stop waits for open requests, and again for events still to be shipped. A second signal ends at once."},
     {serving, "drain_notice_seconds", "SECONDS", LIVE_NUMBER(drain_notice_seconds), "0", 0, 3600, NULL,
@@ -86,6 +91,8 @@ const struct option_entry option_table[] = {
     {limits, "trusted_proxies", "LIST", LIVE_TEXT(trusted_proxies), "", 0, 0, "empty: X-Forwarded-For is not looked at",
      "Addresses and networks (10.0.0.0/8) of proxies, separated by blanks, and unix for those on a unix socket: behind them a client's "
      "address is the last one in X-Forwarded-For that is not listed here."},
+    {limits, "max_streams", "N", LIVE_NUMBER(max_streams), "5000", 0, 1000000, NULL,
+     "Event streams open at a time, by which pages learn of changes; each is a connection, too. 0 offers none: pages poll."},
     {limits, "max_body_bytes", "BYTES", LIVE_NUMBER(max_body_bytes), "4194304", 1024, 67108864, NULL,
      "Largest body of a batch of events."},
     {limits, "header_seconds", "SECONDS", LIVE_NUMBER(header_seconds), "10", 1, 3600, NULL,
@@ -157,12 +164,33 @@ static int check_word(const char *const *words, const char *text, struct error *
     return error_set(e, ERR_INVALID, NULL, "\"%s\" is not one of %s", text, list);
 }
 
+/* A '/' at the end is left out. */
+static int set_url(char **to, const char *text, struct error *e)
+{
+    size_t n = strlen(text), scheme = strncmp(text, "https://", 8) == 0  ? 8
+                                      : strncmp(text, "http://", 7) == 0 ? 7
+                                                                         : 0;
+    bool good = n == 0 || (scheme > 0 && n > scheme && text[scheme] != '/' && n <= URL_MAX);
+    for (const char *p = text; *p && good; p++)
+        good = *p > ' ' && *p < 0x7f && !strchr("\"\\<>?#", *p);
+    if (!good)
+        return error_set(e, ERR_INVALID, NULL,
+                         "\"%s\" is not the URL of a server; write for example https://example.com/cohort",
+                         text);
+    int code = set_text(to, text, e);
+    if (code == ERR_OK && n > 0 && (*to)[n - 1] == '/')
+        (*to)[n - 1] = '\0';
+    return code;
+}
+
 int option_set(struct config *c, const struct option_entry *o, const char *text, struct error *e)
 {
     void *field = (char *)c + o->offset;
     const char *const *words = words_of(o->type);
     if (o->type == OPTION_NUMBER)
         return set_number(field, o, text, e);
+    if (o->type == OPTION_URL)
+        return set_url(field, text, e);
     int code = words ? check_word(words, text, e) : ERR_OK;
     return code == ERR_OK ? set_text(field, text, e) : code;
 }

@@ -10,6 +10,7 @@
 
 enum option_type {
     OPTION_TEXT,
+    OPTION_URL,           /* of a server; or empty */
     OPTION_NUMBER,        /* a whole number from min to max */
     OPTION_LEVEL,         /* a word of log_level_parse */
     OPTION_DURABILITY,    /* async or sync */

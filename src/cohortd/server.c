@@ -170,6 +170,8 @@ static struct api_options api_options(const struct server *s)
     return (struct api_options){.event_max_age_us = c->event_max_age * 1000000,
                                 .event_max_future_us = c->event_max_future * 1000000,
                                 .cors_origins = c->cors_origins,
+                                .public_url = c->public_url,
+                                .max_streams = (unsigned)c->max_streams,
                                 .max_body = (size_t)c->max_body_bytes,
                                 .client_tokens = strcmp(c->client_events, "token") == 0,
                                 .sync_records = strcmp(c->decision_durability, "sync") == 0,

@@ -82,6 +82,7 @@ static void on_drain(void *arg)
     struct timeval often = {0, DRAIN_LOOK_US};
     if (!w->http)
         return;
+    api_worker_drain(w->api);
     http_server_drain(w->http);
     event_add(w->drain_timer, &often);
 }

@@ -1,7 +1,6 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	src/core/arena.c src/core/arena.h \
-	src/core/base64.c src/core/base64.h \
 	src/core/attr.c src/core/attr.h \
 	src/core/condition.c src/core/condition.h src/core/condition_private.h \
 	src/core/condition_demand.c \
@@ -33,12 +32,14 @@ libcore_a_SOURCES = \
 	src/core/plan_replay.c src/core/plan_replay.h \
 	src/core/plan_reported.c \
 	src/core/plan_set.c src/core/plan_set.h \
+	src/core/plan_state.c src/core/plan_state.h \
 	src/core/plan_stops.c src/core/plan_stops.h \
 	src/core/policy.c src/core/policy.h \
 	src/core/reason.c \
 	src/core/segment.c src/core/segment.h \
 	src/core/semver.c src/core/semver.h \
 	src/core/slots.c src/core/slots.h \
+	src/core/stream_token.c src/core/stream_token.h \
 	src/core/subject.c \
 	src/core/token.c src/core/token.h src/core/token_private.h \
 	src/core/trace.c src/core/trace.h \

@@ -292,6 +292,14 @@ const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *p
     return found;
 }
 
+bool plan_api_key_known(const struct plan *p, int32_t id)
+{
+    for (size_t i = 0; i < p->n_api_keys; i++)
+        if (p->api_keys[i].key.id == id)
+            return true;
+    return false;
+}
+
 size_t plan_quarantine_count(const struct plan *p)
 {
     return p->n_quarantine;

@@ -145,6 +145,7 @@ size_t plan_event_attributes(const struct plan *p, const char *name, size_t len,
 /* The key presented by a client ("ck_…"), or NULL when unknown or revoked. Hashed with the plan's key-hash
  * key (HMAC-SHA-256) and compared in constant time. */
 const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *presented, size_t len);
+bool plan_api_key_known(const struct plan *p, int32_t id); /* false: revoked, or of another environment */
 
 /* Experiments the compiler refused, each with its reason: the rest of the plan works without them. */
 size_t plan_quarantine_count(const struct plan *p);

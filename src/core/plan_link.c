@@ -151,6 +151,7 @@ static void set_secrets(struct plan *p, const struct plan_header *h)
     }
     token_key_init(&p->token_key, h->hash_key, sizeof h->hash_key, STICKY_PURPOSE);
     token_key_init(&p->event_key, h->hash_key, sizeof h->hash_key, EVENT_PURPOSE);
+    token_key_init(&p->stream_key, h->hash_key, sizeof h->hash_key, STREAM_PURPOSE);
 }
 
 static void fill(struct plan_builder *b, struct plan *p)

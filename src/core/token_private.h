@@ -8,6 +8,7 @@
 
 #define STICKY_PURPOSE "cohortd sticky token 1"
 #define EVENT_PURPOSE "cohortd event token 1"
+#define STREAM_PURPOSE "cohortd stream token 1"
 
 /* HMAC-SHA-256(hash_key, purpose): the key of one kind of token. */
 void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose,

@@ -40,6 +40,8 @@ struct api_options {
     int64_t event_max_future_us; /* events later than now plus this are rejected */
     const char *cors_origins;    /* "*", or a list with blanks, or "" for none; copied */
     size_t max_body;             /* bytes of an event batch */
+    const char *public_url;      /* of this server as clients see it, without a '/' at its end; "": unknown */
+    unsigned max_streams;        /* open event streams of all workers; 0: none are offered */
     bool client_tokens;          /* events of client keys need an event token */
     bool sync_records;           /* an answer waits until the records of its decisions are durable */
     struct rate_limits *limits;  /* of all workers; outlives them. NULL: none */
@@ -58,6 +60,9 @@ int api_worker_set_options(struct api_worker *w, const struct api_options *o);
 
 /* Swaps the plans; takes over the caller's reference. On the worker's thread. */
 void api_worker_set_plans(struct api_worker *w, struct plan_set *plans);
+
+/* Streams are ended, and no more opened. On the worker's thread; before the request layer drains. */
+void api_worker_drain(struct api_worker *w);
 
 /* Pushes records that are still waiting for company. On the worker's thread; before the spool closes. */
 void api_worker_flush(struct api_worker *w);

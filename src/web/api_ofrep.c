@@ -1,6 +1,7 @@
 #include "web/api_ofrep.h"
 
 #include <event2/event.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,13 @@
 #include "web/freshness.h"
 #include "web/query.h"
 #include "web/records.h"
+#include "web/refetch.h"
+#include "web/stream_offer.h"
 #include "web/subject_read.h"
 
 #define JSON "application/json"
+#define DIGEST 16
+#define ETAG_TEXT 64 /* with its NUL */
 #define RECORD_WAIT_S 5
 #define RECORD_WAIT_FAILING_US 100000 /* a full disk says so by then */
 
@@ -36,12 +41,12 @@ static void write_error(struct json_out *o, void *arg)
     const struct error_answer *a = arg;
     json_out_begin_object(o);
     if (*a->key) {
-        JSON_OUT_KEY(o, "key");
+        json_out_key(o, "key");
         json_out_string(o, a->key);
     }
-    JSON_OUT_KEY(o, "errorCode");
+    json_out_key(o, "errorCode");
     json_out_string(o, a->code);
-    JSON_OUT_KEY(o, "errorDetails");
+    json_out_key(o, "errorDetails");
     json_out_string(o, a->details);
     json_out_end_object(o);
 }
@@ -226,8 +231,7 @@ void ofrep_single(struct api_context *c)
     }
     int64_t now = clock_wall_us();
     struct single s = {.plan = p, .now_us = now};
-    uuid7_from(&c->w->random, now,
-               s.id); /* before it is known what is decided: it takes part in some draws */
+    uuid7(now, s.id); /* before it is known what is decided: it takes part in some draws */
     decide(p, flag, &subject, s.id, now, freshness_blind_us(c->w->services.counters), &s.decision);
     make_pass(c, &subject, now, &s.pass);
     counter_add(c->w->services.counters, decisions, 1);
@@ -244,6 +248,7 @@ void ofrep_single(struct api_context *c)
 struct bulk {
     const struct plan *plan;
     struct pass pass;
+    struct stream_offer stream;
     int64_t now_us;
     size_t n;
     struct decision *decisions;
@@ -254,18 +259,19 @@ static void write_bulk(struct json_out *o, void *arg)
 {
     const struct bulk *b = arg;
     json_out_begin_object(o);
-    JSON_OUT_KEY(o, "flags");
+    json_out_key(o, "flags");
     json_out_begin_array(o);
     for (size_t i = 0; i < b->n; i++)
         decision_json(o, b->plan, &b->decisions[i], b->ids[i], b->now_us, pass_text(&b->pass));
     json_out_end_array(o);
-    JSON_OUT_KEY(o, "metadata");
+    json_out_key(o, "metadata");
     json_out_begin_object(o);
     if (b->pass.text[0]) {
-        JSON_OUT_KEY(o, "eventToken");
+        json_out_key(o, "eventToken");
         json_out_string(o, b->pass.text);
     }
     json_out_end_object(o);
+    stream_offer_write(o, &b->stream);
     json_out_end_object(o);
 }
 
@@ -276,13 +282,12 @@ static void hash_text(crypto_generichash_state *h, const char *s)
 
 /* Depends on what was decided (so on the configuration), on the whole context, on the credential and on when
  * the event token expires, once a day; not on the decisions' ids, which are new every time. */
-static void make_etag(const struct api_context *c, const struct bulk *b, char etag[40])
+static void hash_bulk(const struct api_context *c, const struct bulk *b, unsigned char digest[DIGEST])
 {
     crypto_generichash_state h;
-    unsigned char digest[16];
     size_t len;
     const char *body = http_body(c->r, &len);
-    crypto_generichash_init(&h, NULL, 0, sizeof digest);
+    crypto_generichash_init(&h, NULL, 0, DIGEST);
     crypto_generichash_update(&h, (const unsigned char *)&c->key->id, sizeof c->key->id);
     crypto_generichash_update(&h, (const unsigned char *)body, len);
     crypto_generichash_update(&h, (const unsigned char *)&b->pass.expires_us, sizeof b->pass.expires_us);
@@ -296,10 +301,32 @@ static void make_etag(const struct api_context *c, const struct bulk *b, char et
         hash_text(&h, d->experiment ? plan_experiment_key(d->experiment) : "");
         crypto_generichash_update(&h, (const unsigned char *)numbers, sizeof numbers);
     }
-    crypto_generichash_final(&h, digest, sizeof digest);
-    etag[0] = '"';
-    sodium_bin2hex(etag + 1, 33, digest, sizeof digest);
-    memcpy(etag + 33, "\"", 2);
+    crypto_generichash_final(&h, digest, DIGEST);
+}
+
+static void write_etag(const unsigned char digest[DIGEST], int64_t expires_us, char etag[ETAG_TEXT])
+{
+    char hex[2 * DIGEST + 1];
+    sodium_bin2hex(hex, sizeof hex, digest, DIGEST);
+    snprintf(etag, ETAG_TEXT, "\"%s.%" PRIx64 "\"", hex, expires_us / 1000000);
+}
+
+/* Behind the hash stands when the offered stream's token expires. A 304 leaves the client with the token it
+ * has: so it may be of the life before this one, which is still good, but not older; then the same decisions
+ * are answered in full, with a new token. True: 304; etag is the answer's either way. */
+static bool client_has_it(const struct api_context *c, const struct bulk *b, char etag[ETAG_TEXT])
+{
+    unsigned char digest[DIGEST];
+    const char *has = http_header(c->r, "if-none-match");
+    int64_t expires = b->stream.expires_us;
+    hash_bulk(c, b, digest);
+    if (has && expires) {
+        write_etag(digest, expires - STREAM_TOKEN_LIFE_US, etag);
+        if (etag_matches(has, etag))
+            return true;
+    }
+    write_etag(digest, expires, etag);
+    return etag_matches(has, etag);
 }
 
 static bool decide_all(struct api_context *c, struct subject *s, int64_t now, struct bulk *b)
@@ -313,7 +340,7 @@ static bool decide_all(struct api_context *c, struct subject *s, int64_t now, st
         return false;
     make_pass(c, s, now, &b->pass);
     for (size_t i = 0; i < n; i++) {
-        uuid7_from(&c->w->random, now, b->ids[b->n]);
+        uuid7(now, b->ids[b->n]);
         decide(p, plan_flag_at(p, i), s, b->ids[b->n], now, blind_us, &b->decisions[b->n]);
         b->n += !plan_flag_archived(plan_flag_at(p, i));
     }
@@ -327,19 +354,25 @@ void ofrep_bulk(struct api_context *c)
     struct subject subject;
     int64_t now = clock_wall_us();
     struct bulk b = {.plan = c->plan, .now_us = now};
-    char etag[40];
+    char etag[ETAG_TEXT];
     struct held *held;
-    if (!read_subject(c, &context, &subject))
+    if (refetch_waits(c) || !read_subject(c, &context, &subject))
         return;
-    if (!decide_all(c, &subject, now, &b) || !json_write(&c->w->out, write_bulk, &b)) {
+    if (!decide_all(c, &subject, now, &b)) {
         ofrep_error(c, 500, "GENERAL", "Out of memory.");
         return;
     }
-    make_etag(c, &b, etag);
+    stream_offer_make(c, now, &b.stream);
+    bool has_it = client_has_it(c, &b, etag);
     http_add_header(c->r, "ETag", etag);
     http_add_header(c->r, "Cache-Control", "private, no-cache");
-    if (etag_matches(http_header(c->r, "if-none-match"), etag)) {
+    if (has_it) {
         http_reply(c->r, 304, NULL, NULL, 0);
+        return;
+    }
+    stream_offer_sign(c, &b.stream);
+    if (!json_write(&c->w->out, write_bulk, &b)) {
+        ofrep_error(c, 500, "GENERAL", "Out of memory.");
         return;
     }
     if (!prepare_held(c, &held))

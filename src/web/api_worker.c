@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "web/records.h"
+#include "web/refetch.h"
+#include "web/streams.h"
 
 int api_worker_set_options(struct api_worker *w, const struct api_options *o)
 {
@@ -28,8 +30,11 @@ int api_worker_new(struct api_worker **out, struct event_base *base, const struc
         w->options.sync_records = o->sync_records;
         w->arena = arena_new();
         w->records = records_new(base, &w->services, o->sync_records);
+        w->streams = streams_new(base, w->services.counters);
+        w->refetches = refetches_new(base, w);
     }
-    if (!w || !w->arena || !w->records || api_worker_set_options(w, o) != ERR_OK) {
+    if (!w || !w->arena || !w->records || !w->streams || !w->refetches ||
+        api_worker_set_options(w, o) != ERR_OK) {
         api_worker_free(w);
         return error_set(e, ERR_NOMEM, "worker", "Out of memory.");
     }
@@ -41,20 +46,28 @@ void api_worker_free(struct api_worker *w)
 {
     if (!w)
         return;
+    refetches_free(w->refetches);
+    streams_free(w->streams);
     records_free(w->records);
     arena_free(w->arena);
     free((char *)w->options.cors_origins);
     buffer_free(&w->out);
-    auth_forget(&w->keys);
     plan_set_unref(w->plans);
     free(w);
 }
 
 void api_worker_set_plans(struct api_worker *w, struct plan_set *plans)
 {
-    auth_forget(&w->keys);
-    plan_set_unref(w->plans);
+    const struct plan_set *old = w->plans;
     w->plans = plans;
+    streams_set_plans(w->streams, plans);
+    plan_set_unref(old);
+    refetches_run(w->refetches);
+}
+
+void api_worker_drain(struct api_worker *w)
+{
+    streams_drain(w->streams);
 }
 
 void api_worker_flush(struct api_worker *w)

@@ -106,6 +106,8 @@ void *http_data(const struct http_request *r);
 
 /* Adds a header to the answer; name and value are copied and must hold no control characters. */
 void http_add_header(struct http_request *r, const char *name, const char *value);
+/* Headers added so far are not sent: the request is handled anew. */
+void http_forget_headers(struct http_request *r);
 /* Answers. content_type NULL: no body (204, 304). HEAD gets the headers only. The body is copied. Date,
  * Content-Length and Connection are the layer's. r is gone afterwards. */
 void http_reply(struct http_request *r, int status, const char *content_type, const void *body, size_t len);
@@ -115,11 +117,11 @@ void http_reply(struct http_request *r, int status, const char *content_type, co
  * the peer sends after its request is thrown away, and more than 64 KB of it close the connection. It has no
  * idle deadline. It counts as a connection like any other. All on the base's thread. */
 
-/* Why a stream is no more: the peer has gone (its end of the sending side too: browsers and proxies do not
- * half-close), took nothing for write_s, left more than max_unread bytes unread, or the server drains or is
- * freed. Called once, perhaps from within http_stream_send; the stream must not be used from then on. Not
- * called after http_stream_end. */
-typedef void http_stream_gone(void *arg);
+/* A stream is no more: the peer has gone (or ended its sending side: browsers and proxies do not half-close),
+ * or the server drains or is freed; slow: the peer took nothing for write_s, or left more than max_unread
+ * bytes unread. Called once, perhaps from within http_stream_send; the stream must not be used from then on.
+ * Not called after http_stream_end. */
+typedef void http_stream_gone(void *arg, bool slow);
 
 /* Answers in place of http_reply, which r's headers and data go with; r is gone afterwards. NULL: there is no
  * stream (the peer has gone, or asked with HEAD and has its head), and gone is never called. */

@@ -277,7 +277,6 @@ void conn_stream(struct http_conn *c)
     buffer_free(&c->in);
     buffer_free(&c->body);
     c->start = c->next = 0;
-    c->stream.ignored = 0;
     conn_set_state(c, CONN_STREAM);
     ignore_input(c);
     if (c->bev)
@@ -335,7 +334,7 @@ void conn_drain(struct http_conn *c)
         http_stream_gone *gone = c->stream.gone;
         void *arg = c->stream.arg;
         http_stream_end(&c->stream);
-        gone(arg);
+        gone(arg, false);
         conn_leave(c);
     }
     if (c->state != CONN_IDLE)
@@ -379,9 +378,9 @@ static void on_written(struct bufferevent *bev, void *arg)
 static void on_broken(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
-    (void)what;
     struct http_conn *c = arg;
     conn_enter(c);
+    c->stream.slow = what & BEV_EVENT_TIMEOUT;
     conn_close(c);
     conn_leave(c);
 }

@@ -47,7 +47,7 @@ struct http_request {
 struct http_stream {
     http_stream_gone *gone; /* NULL: nobody is to be told */
     void *arg;
-    bool chunked;
+    bool chunked, slow;
     uint32_t ignored; /* bytes of input thrown away */
 };
 

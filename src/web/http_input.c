@@ -42,8 +42,10 @@ static size_t receive(struct http_conn *c, void *to, size_t n, int flags)
     c->readable = false;
     if (got == 0)
         c->eof = true;
-    else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+    else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        c->stream.slow = errno == ETIMEDOUT;
         conn_close(c);
+    }
     return 0;
 }
 

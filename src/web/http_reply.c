@@ -63,6 +63,11 @@ void http_add_header(struct http_request *r, const char *name, const char *value
     buffer_add(&r->extra, "\r\n", 2);
 }
 
+void http_forget_headers(struct http_request *r)
+{
+    buffer_clear(&r->extra);
+}
+
 static const char *date_of(struct http_server *s)
 {
     time_t now = time(NULL);
@@ -171,6 +176,7 @@ bool reply_head(struct http_conn *c, const char *content_type)
 {
     struct answer a = {.status = 200, .content_type = content_type, .stream = true};
     count(c->server, 200);
+    trace_answer(c, 200);
     return put_answer(c, &a);
 }
 

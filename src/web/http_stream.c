@@ -34,7 +34,7 @@ static bool begin(struct http_conn *c, const char *content_type)
         conn_close(c);
         return false;
     }
-    c->stream.chunked = c->request.head.minor > 0;
+    c->stream = (struct http_stream){.chunked = c->request.head.minor > 0};
     if (whole)
         return false;
     bound_silence(c);
@@ -85,7 +85,8 @@ bool http_stream_send(struct http_stream *s, const void *bytes, size_t len)
 {
     struct http_conn *c = conn_of_stream(s);
     conn_enter(c);
-    if (len > 0 && (out_pending(c) + len > c->server->o.max_unread || !put(c, bytes, len)))
+    s->slow = out_pending(c) + len > c->server->o.max_unread;
+    if (s->slow || (len > 0 && !put(c, bytes, len)))
         conn_close(c);
     out_flush(c);
     bool open = c->state == CONN_STREAM;
@@ -112,5 +113,5 @@ void stream_gone(struct http_conn *c)
     http_stream_gone *gone = c->stream.gone;
     c->stream.gone = NULL;
     if (gone)
-        gone(c->stream.arg);
+        gone(c->stream.arg, c->stream.slow);
 }

@@ -35,6 +35,7 @@ web_apis = \
 	src/web/api_openapi.c src/web/api_openapi.h src/web/openapi_data.h \
 	src/web/api_plan.c src/web/api_plan.h \
 	src/web/api_preview.c src/web/api_preview.h \
+	src/web/api_stream.c src/web/api_stream.h \
 	src/web/auth.c src/web/auth.h \
 	src/web/cors.c src/web/cors.h \
 	src/web/decision_json.c src/web/decision_json.h \
@@ -50,7 +51,10 @@ web_apis = \
 	src/web/rate_limits.c src/web/rate_limits.h \
 	src/web/rate_table.c src/web/rate_table.h \
 	src/web/records.c src/web/records.h \
+	src/web/refetch.c src/web/refetch.h \
 	src/web/router.c src/web/router.h \
+	src/web/stream_offer.c src/web/stream_offer.h \
+	src/web/streams.c src/web/streams.h \
 	src/web/subject_read.c src/web/subject_read.h
 
 # The API's description travels in the binary.

@@ -2,7 +2,7 @@
 CORE_TESTS = \
 	tests/unit/test_core_bandit tests/unit/test_core_blind tests/unit/test_core_condition tests/unit/test_core_decide tests/unit/test_core_draw \
 	tests/unit/test_core_contextual tests/unit/test_core_features tests/unit/test_core_policy \
-	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_token \
+	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_stream tests/unit/test_core_token \
 	tests/unit/test_core_uniform tests/unit/test_core_unit
 check_PROGRAMS += $(CORE_TESTS)
 TESTS += $(CORE_TESTS)
@@ -35,6 +35,10 @@ tests_unit_test_core_model_SOURCES = tests/unit/test_core_model.c tests/unit/pla
 	tests/unit/plan_fixture.h tests/unit/suite.h
 tests_unit_test_core_model_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_model_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
+tests_unit_test_core_stream_SOURCES = tests/unit/test_core_stream.c tests/unit/plan_fixture.c \
+	tests/unit/plan_fixture.h tests/unit/suite.h
+tests_unit_test_core_stream_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_stream_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
 tests_unit_test_core_token_SOURCES = tests/unit/test_core_token.c tests/unit/plan_fixture.c \
 	tests/unit/plan_fixture.h tests/unit/suite.h
 tests_unit_test_core_token_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)

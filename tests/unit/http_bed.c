@@ -30,10 +30,11 @@ static void echo(struct http_request *r)
     buffer_free(&out);
 }
 
-static void on_gone(void *arg)
+static void on_gone(void *arg, bool slow)
 {
     struct bed_stream *s = arg;
     s->s = NULL;
+    s->slow = slow;
     s->gone++;
 }
 

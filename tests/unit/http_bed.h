@@ -18,6 +18,7 @@
 struct bed_stream {
     struct http_stream *s; /* NULL: there is none */
     unsigned gone;         /* how often it was told */
+    bool slow;
 };
 
 struct bed {
