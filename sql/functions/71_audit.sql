@@ -108,7 +108,8 @@ create or replace function cohort.audit_hash(previous bytea, a cohort.audit) ret
 comment on function cohort.audit_hash(bytea, cohort.audit) is 'The next hash of the chain';
 
 -- Rows of transactions that may still be open can get company with smaller numbers: they wait. So the chain is in the
--- order of sealing, and every committed row gets into it once.
+-- order of sealing, and every committed row gets into it once. A row from the future was restored: its transaction was
+-- another cluster's, and is over.
 create or replace function cohort.audit_seal_pending(epoch bigint, max_rows int default 5000) returns int
     language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
@@ -119,7 +120,7 @@ begin
     perform assert_epoch(epoch);
     select * into head from audit_head for update;
     for a in select x.* from audit_pending p join audit x on x.id = p.audit_id
-              where x.txid < pg_snapshot_xmin(pg_current_snapshot())
+              where x.txid < pg_snapshot_xmin(pg_current_snapshot()) or x.txid >= pg_snapshot_xmax(pg_current_snapshot())
               order by x.id limit max_rows loop
         head.number := head.number + 1;
         head.hash := audit_hash(head.hash, a);

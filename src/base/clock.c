@@ -1,7 +1,10 @@
 #include "base/clock.h"
 
 #include <sodium.h>
+#include <string.h>
 #include <time.h>
+
+#define RANDOM_BYTES 10 /* of a version 7 UUID */
 
 static int64_t read_clock(clockid_t id)
 {
@@ -20,12 +23,29 @@ int64_t clock_monotonic_us(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-void uuid7(int64_t now_us, uint8_t out[16])
+/* Over ten random bytes at out + 6. */
+static void make_uuid7(int64_t now_us, uint8_t out[16])
 {
     uint64_t ms = (uint64_t)(now_us / 1000);
-    randombytes_buf(out + 6, 10);
     for (int i = 0; i < 6; i++)
         out[i] = (uint8_t)(ms >> (40 - 8 * i));
     out[6] = (uint8_t)(0x70 | (out[6] & 0x0F));
     out[8] = (uint8_t)(0x80 | (out[8] & 0x3F));
+}
+
+void uuid7(int64_t now_us, uint8_t out[16])
+{
+    randombytes_buf(out + 6, RANDOM_BYTES);
+    make_uuid7(now_us, out);
+}
+
+void uuid7_from(struct random_stock *s, int64_t now_us, uint8_t out[16])
+{
+    if (s->left < RANDOM_BYTES) {
+        randombytes_buf(s->bytes, sizeof s->bytes);
+        s->left = sizeof s->bytes;
+    }
+    s->left -= RANDOM_BYTES;
+    memcpy(out + 6, s->bytes + s->left, RANDOM_BYTES);
+    make_uuid7(now_us, out);
 }

@@ -10,4 +10,12 @@ int64_t clock_monotonic_us(void); /* never goes back */
 /* A version 7 UUID (RFC 9562): milliseconds of now_us, then random bits. */
 void uuid7(int64_t now_us, uint8_t out[16]);
 
+/* Random bytes asked of the system many at a time: a system call for each UUID costs as much as half a
+ * decision. Zero-initialised is valid; for one thread. */
+struct random_stock {
+    uint8_t bytes[1000];
+    unsigned left;
+};
+void uuid7_from(struct random_stock *s, int64_t now_us, uint8_t out[16]);
+
 #endif

@@ -94,10 +94,49 @@ static int is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+/* Has one of eight bytes the value zero? (A byte above one that has may be taken for it, too.) */
+static uint64_t zero_among(uint64_t word)
+{
+    return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
+}
+
+static bool all_plain(uint64_t word)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101), high = 0x80 * each;
+    return !((word & high) | ((word - 0x20 * each) & ~word & high) | zero_among(word ^ '"' * each) |
+             zero_among(word ^ '\\' * each));
+}
+
+/* Nearly every text means what it shows. False: it does not, or there is no room, and nothing is put. */
+static bool put_plain(struct json_out *o, const char *s, size_t n)
+{
+    if (o->overflow || n + 2 > o->cap - o->len)
+        return false;
+    char *to = o->buf + o->len;
+    size_t i = 0;
+    *to++ = '"';
+    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, s + i, sizeof word);
+        if (!all_plain(word))
+            return false;
+        memcpy(to + i, &word, sizeof word);
+    }
+    for (; i < n; i++) {
+        if (!is_plain((unsigned char)s[i]))
+            return false;
+        to[i] = s[i];
+    }
+    to[n] = '"';
+    o->len += n + 2;
+    return true;
+}
+
 static void put_quoted(struct json_out *o, const char *s, size_t n)
 {
-    put_char(o, '"');
     size_t i = 0;
+    if (put_plain(o, s, n))
+        return;
+    put_char(o, '"');
     while (i < n) {
         size_t begin = i;
         while (i < n && is_plain((unsigned char)s[i]))
@@ -125,6 +164,13 @@ void json_out_key(struct json_out *o, const char *key)
     before_value(o);
     put_quoted(o, key, strlen(key));
     put_char(o, ':');
+    o->need_comma = false;
+}
+
+void json_out_name(struct json_out *o, const char *quoted, size_t n)
+{
+    before_value(o);
+    put(o, quoted, n);
     o->need_comma = false;
 }
 

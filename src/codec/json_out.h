@@ -20,6 +20,9 @@ void json_out_end_object(struct json_out *o);
 void json_out_begin_array(struct json_out *o);
 void json_out_end_array(struct json_out *o);
 void json_out_key(struct json_out *o, const char *key);
+/* A key known when it is compiled, as it is written: letters, digits and '_' only. */
+#define JSON_OUT_KEY(o, name) json_out_name(o, "\"" name "\":", sizeof name + 2)
+void json_out_name(struct json_out *o, const char *quoted, size_t n);
 /* Escapes; bytes that are not valid UTF-8 become U+FFFD. */
 void json_out_string(struct json_out *o, const char *s);
 void json_out_string_n(struct json_out *o, const char *s, size_t n);

@@ -5,7 +5,7 @@
 /* A record: u32 size of the whole, u8 kind, u8 version, u16 flags, then the kind's fields; little-endian, a
  * text is u32 length and its bytes. A new version only adds fields at the end, with a default for older ones:
  * so one reader reads all. */
-enum { HEADER_SIZE = 8 };
+enum { HEADER_SIZE = 8, FIXED_MOST = 256 };
 enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
 #define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
 
@@ -33,14 +33,14 @@ struct writer {
     size_t at;
 };
 
-static void put_bytes(struct writer *w, const void *p, size_t n)
+static inline void put_bytes(struct writer *w, const void *p, size_t n)
 {
     if (w->to && n > 0)
         memcpy(w->to + w->at, p, n);
     w->at += n;
 }
 
-static void put_uint(struct writer *w, uint64_t v, size_t n)
+static inline void put_uint(struct writer *w, uint64_t v, size_t n)
 {
     uint8_t b[8];
     for (size_t i = 0; i < n; i++)
@@ -147,6 +147,22 @@ static unsigned flags_of(const struct record *r)
     return 0;
 }
 
+size_t record_most(const struct record *r)
+{
+    switch (r->kind) {
+    case RECORD_EXPOSURE:
+        return FIXED_MOST + r->u.exposure.segments.len;
+    case RECORD_OUTCOME:
+        return FIXED_MOST + r->u.outcome.name.len + r->u.outcome.attributes.len;
+    case RECORD_DECISION:
+        return FIXED_MOST + r->u.decision.reason.len + r->u.decision.inputs.len + r->u.decision.eligible.len;
+    case RECORD_DEAD_LETTER:
+        break;
+    }
+    return FIXED_MOST + r->u.dead_letter.kind.len + r->u.dead_letter.reason.len +
+           r->u.dead_letter.detail.len + r->u.dead_letter.body.len;
+}
+
 static void put_record(struct writer *w, const struct record *r, size_t size)
 {
     put_uint(w, size, 4);
@@ -178,11 +194,16 @@ size_t record_size(const struct record *r)
 
 size_t record_write(const struct record *r, uint8_t *out, size_t cap)
 {
-    size_t size = record_size(r);
+    size_t size = record_most(r) <= cap ? 0 : record_size(r);
     if (size > cap || size > RECORD_MAX)
         return 0;
     struct writer w = {out, 0};
     put_record(&w, r, size);
+    size = w.at;
+    if (size > RECORD_MAX)
+        return 0;
+    w.at = 0;
+    put_uint(&w, size, 4);
     return size;
 }
 

@@ -89,8 +89,9 @@ struct record {
     } u;
 };
 
-/* Bytes the record takes when written. */
+/* Bytes the record takes when written; and a number that is never smaller, told at once. */
 size_t record_size(const struct record *r);
+size_t record_most(const struct record *r);
 
 /* Writes it; returns its size, or 0 when cap is too small. */
 size_t record_write(const struct record *r, uint8_t *out, size_t cap);

@@ -1,12 +1,14 @@
 #include "core/arena.h"
 
 #include <stdalign.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FIRST_BLOCK 4096u
 #define LARGEST_BLOCK (1024u * 1024u)
+#define LARGEST_KEPT (64u * 1024u)
 
 struct block {
     struct block *next; /* older */
@@ -91,14 +93,21 @@ char *arena_copy(struct arena *a, const char *s, size_t n)
     return p;
 }
 
+/* The larger of two blocks that may be kept; the other is freed. The first block always may. */
+static struct block *keep_one(struct arena *a, struct block *newer, struct block *older)
+{
+    bool newer_stays = newer->cap <= LARGEST_KEPT && newer->cap > older->cap;
+    struct block *goes = newer_stays ? older : newer, *stays = newer_stays ? newer : older;
+    stays->next = newer_stays ? older->next : stays->next;
+    a->size -= sizeof *goes + goes->cap;
+    free(goes);
+    return stays;
+}
+
 void arena_reset(struct arena *a)
 {
-    while (a->newest->next) {
-        struct block *next = a->newest->next;
-        a->size -= sizeof *next + a->newest->cap;
-        free(a->newest);
-        a->newest = next;
-    }
+    while (a->newest->next)
+        a->newest = keep_one(a, a->newest, a->newest->next);
     a->newest->used = 0;
 }
 

@@ -15,7 +15,8 @@ void *arena_alloc(struct arena *a, size_t n);
 /* A NUL-terminated copy of n bytes. */
 char *arena_copy(struct arena *a, const char *s, size_t n);
 
-/* Forgets every piece but keeps the first block, for reuse request after request. */
+/* Forgets every piece but keeps the largest block of at most 64 KiB, so that the next requests of the same
+ * size need no memory of the system. */
 void arena_reset(struct arena *a);
 
 /* Bytes taken from the system. */

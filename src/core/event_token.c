@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/plan_private.h"
 
 #define VERSION 1
@@ -46,7 +47,7 @@ bool event_token_make(const struct plan *p, struct subject *s, int64_t expires_u
     if (n == HEAD_BYTES || p->handed_out)
         return false;
     sign(p, bytes, n, bytes + n);
-    sodium_bin2base64(out, EVENT_TOKEN_TEXT + 1, bytes, n + MAC_BYTES, VARIANT);
+    base64_url(bytes, n + MAC_BYTES, out);
     return true;
 }
 

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libcore.a
 libcore_a_SOURCES = \
 	src/core/arena.c src/core/arena.h \
+	src/core/base64.c src/core/base64.h \
 	src/core/attr.c src/core/attr.h \
 	src/core/condition.c src/core/condition.h src/core/condition_private.h \
 	src/core/condition_demand.c \

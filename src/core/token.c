@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/plan_private.h"
 #include "core/token_private.h"
 
@@ -75,7 +76,7 @@ void token_make(const struct plan *p, const struct token *t, char out[TOKEN_TEXT
         put(bytes + 53, (uint32_t)t->propensity_ppm, 4);
     }
     sign(p, bytes, n, bytes + n);
-    sodium_bin2base64(out, TOKEN_TEXT_MAX + 1, bytes, n + MAC_BYTES, VARIANT);
+    base64_url(bytes, n + MAC_BYTES, out);
 }
 
 bool token_check(const struct plan *p, const char *text, size_t len, struct token *out)

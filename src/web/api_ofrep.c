@@ -41,12 +41,12 @@ static void write_error(struct json_out *o, void *arg)
     const struct error_answer *a = arg;
     json_out_begin_object(o);
     if (*a->key) {
-        json_out_key(o, "key");
+        JSON_OUT_KEY(o, "key");
         json_out_string(o, a->key);
     }
-    json_out_key(o, "errorCode");
+    JSON_OUT_KEY(o, "errorCode");
     json_out_string(o, a->code);
-    json_out_key(o, "errorDetails");
+    JSON_OUT_KEY(o, "errorDetails");
     json_out_string(o, a->details);
     json_out_end_object(o);
 }
@@ -231,7 +231,8 @@ void ofrep_single(struct api_context *c)
     }
     int64_t now = clock_wall_us();
     struct single s = {.plan = p, .now_us = now};
-    uuid7(now, s.id); /* before it is known what is decided: it takes part in some draws */
+    uuid7_from(&c->w->random, now,
+               s.id); /* before it is known what is decided: it takes part in some draws */
     decide(p, flag, &subject, s.id, now, freshness_blind_us(c->w->services.counters), &s.decision);
     make_pass(c, &subject, now, &s.pass);
     counter_add(c->w->services.counters, decisions, 1);
@@ -259,15 +260,15 @@ static void write_bulk(struct json_out *o, void *arg)
 {
     const struct bulk *b = arg;
     json_out_begin_object(o);
-    json_out_key(o, "flags");
+    JSON_OUT_KEY(o, "flags");
     json_out_begin_array(o);
     for (size_t i = 0; i < b->n; i++)
         decision_json(o, b->plan, &b->decisions[i], b->ids[i], b->now_us, pass_text(&b->pass));
     json_out_end_array(o);
-    json_out_key(o, "metadata");
+    JSON_OUT_KEY(o, "metadata");
     json_out_begin_object(o);
     if (b->pass.text[0]) {
-        json_out_key(o, "eventToken");
+        JSON_OUT_KEY(o, "eventToken");
         json_out_string(o, b->pass.text);
     }
     json_out_end_object(o);
@@ -340,7 +341,7 @@ static bool decide_all(struct api_context *c, struct subject *s, int64_t now, st
         return false;
     make_pass(c, s, now, &b->pass);
     for (size_t i = 0; i < n; i++) {
-        uuid7(now, b->ids[b->n]);
+        uuid7_from(&c->w->random, now, b->ids[b->n]);
         decide(p, plan_flag_at(p, i), s, b->ids[b->n], now, blind_us, &b->decisions[b->n]);
         b->n += !plan_flag_archived(plan_flag_at(p, i));
     }

@@ -180,7 +180,7 @@ void preview_post(struct api_context *c)
 {
     json_t *doc = definitions_body(c);
     struct preview_at at = {.now_us = clock_wall_us()};
-    uuid7(at.now_us, at.decision);
+    uuid7_from(&c->w->random, at.now_us, at.decision);
     if (doc && check_fields(c, doc, &at))
         decide_and_answer(c, doc, &at);
     json_decref(doc);

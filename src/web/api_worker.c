@@ -52,6 +52,7 @@ void api_worker_free(struct api_worker *w)
     arena_free(w->arena);
     free((char *)w->options.cors_origins);
     buffer_free(&w->out);
+    auth_forget(&w->keys);
     plan_set_unref(w->plans);
     free(w);
 }
@@ -59,6 +60,7 @@ void api_worker_free(struct api_worker *w)
 void api_worker_set_plans(struct api_worker *w, struct plan_set *plans)
 {
     const struct plan_set *old = w->plans;
+    auth_forget(&w->keys);
     w->plans = plans;
     streams_set_plans(w->streams, plans);
     plan_set_unref(old);

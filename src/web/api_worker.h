@@ -3,8 +3,10 @@
 #define COHORT_WEB_API_WORKER_H
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "core/arena.h"
 #include "web/api.h"
+#include "web/auth.h"
 
 struct records;
 struct refetches;
@@ -21,6 +23,10 @@ struct api_worker {
     struct refetches *refetches;  /* requests that wait for newer plans */
     struct arena *arena;          /* memory of the request at hand */
     struct buffer out;            /* the answer being written */
+    struct random_stock random;   /* for decisions' ids */
+    struct auth_memory keys;      /* of plans */
+    int64_t plan_age_s;           /* what plan_age says */
+    char plan_age[24];
 };
 
 /* What a route's handler sees. Lives on the stack: what an answer given later needs is copied. */

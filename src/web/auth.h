@@ -27,10 +27,24 @@ struct auth_presented {
  * the member "key" with which the body begins: {"key": "ck_client_…", …}. */
 void auth_presented(const struct http_request *r, bool in_body, struct auth_presented *out);
 
+/* Keys found before: an HMAC for each environment and a comparison with all keys are not needed again. For
+ * one thread and one plan set; zero-initialised is valid. */
+#define AUTH_KNOWN 16 /* a power of two */
+struct auth_memory {
+    struct auth_known {
+        char text[AUTH_BODY_KEY_MAX];
+        size_t len; /* 0: there is none */
+        const struct plan_api_key *key;
+        const struct plan *plan;
+    } known[AUTH_KNOWN];
+};
+/* Before the plan set changes or goes. */
+void auth_forget(struct auth_memory *m);
+
 /* 0, *key and the plan of its environment, or the status (401, 403) with a sentence in *why. In a body only a
  * client key is good: servers have headers. */
-int auth_check(const struct auth_presented *presented, const struct plan_set *plans, unsigned may,
-               const struct plan_api_key **key, const struct plan **plan, const char **why);
+int auth_check(const struct auth_presented *presented, struct auth_memory *m, const struct plan_set *plans,
+               unsigned may, const struct plan_api_key **key, const struct plan **plan, const char **why);
 
 const char *auth_role_name(enum api_role role);
 

@@ -24,17 +24,17 @@ bool json_write(struct buffer *b, json_write_fn *write, void *arg)
     }
 }
 
-static void text_member(struct json_out *o, const char *key, const char *value)
-{
-    json_out_key(o, key);
-    json_out_string(o, value);
-}
-
-static void int_member(struct json_out *o, const char *key, int64_t value)
-{
-    json_out_key(o, key);
-    json_out_int(o, value);
-}
+/* Their names are compiled in. */
+#define TEXT_MEMBER(o, name, value)                                                                          \
+    do {                                                                                                     \
+        JSON_OUT_KEY(o, name);                                                                               \
+        json_out_string(o, value);                                                                           \
+    } while (0)
+#define INT_MEMBER(o, name, value)                                                                           \
+    do {                                                                                                     \
+        JSON_OUT_KEY(o, name);                                                                               \
+        json_out_int(o, value);                                                                              \
+    } while (0)
 
 /* "all_q4=in,search=out": clients drop nested metadata, so it is one text. */
 static void holdouts_member(struct json_out *o, const struct decision *d)
@@ -43,7 +43,7 @@ static void holdouts_member(struct json_out *o, const struct decision *d)
     for (size_t i = 0; i < d->n_holdouts; i++)
         at += sprintf(at, "%s%.100s=%.100s", i ? "," : "", plan_experiment_key(d->holdouts[i].experiment),
                       plan_variant_key(d->holdouts[i].variant));
-    text_member(o, "holdouts", text);
+    TEXT_MEMBER(o, "holdouts", text);
 }
 
 static void experiment_members(struct json_out *o, const struct plan *p, const struct decision *d,
@@ -51,51 +51,51 @@ static void experiment_members(struct json_out *o, const struct plan *p, const s
 {
     char token[TOKEN_TEXT_MAX + 1];
     const char *unit_type = plan_experiment_unit_type(d->experiment);
-    text_member(o, "experiment", plan_experiment_key(d->experiment));
+    TEXT_MEMBER(o, "experiment", plan_experiment_key(d->experiment));
     if (strcmp(unit_type, "user") != 0)
-        text_member(o, "unitType", unit_type);
+        TEXT_MEMBER(o, "unitType", unit_type);
     if (d->phase)
-        int_member(o, "phase", plan_phase_number(d->phase));
+        INT_MEMBER(o, "phase", plan_phase_number(d->phase));
     if (d->model)
-        int_member(o, "model", plan_model_version(d->model));
+        INT_MEMBER(o, "model", plan_model_version(d->model));
     if (d->holdout)
-        text_member(o, "holdout", plan_experiment_key(d->holdout));
+        TEXT_MEMBER(o, "holdout", plan_experiment_key(d->holdout));
     if (d->n_holdouts > 0)
         holdouts_member(o, d);
     if (token_of_decision(p, d, decision_id, now_us, token))
-        text_member(o, "token", token);
+        TEXT_MEMBER(o, "token", token);
 }
 
 static void metadata(struct json_out *o, const struct plan *p, const struct decision *d,
                      const uint8_t decision_id[16], int64_t now_us, const char *event_token)
 {
-    json_out_key(o, "metadata");
+    JSON_OUT_KEY(o, "metadata");
     json_out_begin_object(o);
     if (decision_id) {
-        json_out_key(o, "decisionId");
+        JSON_OUT_KEY(o, "decisionId");
         json_out_uuid(o, decision_id);
     }
-    text_member(o, "reason", decide_reason_name(d->reason));
+    TEXT_MEMBER(o, "reason", decide_reason_name(d->reason));
     if (d->experiment)
         experiment_members(o, p, d, decision_id, now_us);
     if (d->propensity_ppm >= 0)
-        int_member(o, "propensity", d->propensity_ppm);
+        INT_MEMBER(o, "propensity", d->propensity_ppm);
     if (d->inclusion_ppm >= 0)
-        int_member(o, "inclusion", d->inclusion_ppm);
+        INT_MEMBER(o, "inclusion", d->inclusion_ppm);
     if (event_token)
-        text_member(o, "eventToken", event_token);
-    int_member(o, "planVersion", plan_version(p));
+        TEXT_MEMBER(o, "eventToken", event_token);
+    INT_MEMBER(o, "planVersion", plan_version(p));
     json_out_end_object(o);
 }
 
 void decision_json_members(struct json_out *o, const struct plan *p, const struct decision *d,
                            const uint8_t decision_id[16], int64_t now_us, const char *event_token)
 {
-    text_member(o, "key", plan_flag_key(d->flag));
-    text_member(o, "reason", decide_reason_ofrep(d->reason));
-    text_member(o, "variant", d->variant_name);
+    TEXT_MEMBER(o, "key", plan_flag_key(d->flag));
+    TEXT_MEMBER(o, "reason", decide_reason_ofrep(d->reason));
+    TEXT_MEMBER(o, "variant", d->variant_name);
     if (d->value_json) {
-        json_out_key(o, "value");
+        JSON_OUT_KEY(o, "value");
         json_out_raw(o, d->value_json);
     }
     metadata(o, p, d, decision_id, now_us, event_token);

@@ -166,7 +166,7 @@ int event_item_read(const json_t *v, const struct event_rules *rules, const char
 
 int event_append(struct buffer *out, const struct record *rec)
 {
-    size_t need = record_size(rec);
+    size_t need = record_most(rec);
     uint8_t *to = buffer_reserve(out, need);
     if (!to)
         return ERR_NOMEM;

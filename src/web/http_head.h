@@ -62,9 +62,19 @@ int http_check_fields(struct http_head *head, struct http_refusal *why);
 /* Records why and returns -1. */
 int http_refuse(struct http_refusal *why, int status, const char *detail);
 
+enum { HTTP_TOKEN = 1, HTTP_VALUE = 2 };
+extern const unsigned char http_chars[256]; /* bits of these */
+
 /* A character of a token (RFC 9110, 5.6.2). */
-bool http_is_token_char(unsigned char c);
+static inline bool http_is_token_char(unsigned char c)
+{
+    return http_chars[c] & HTTP_TOKEN;
+}
+
 /* A byte that a field's value may hold: tab, blank, visible, or 0x80 and above. */
-bool http_is_value_char(unsigned char c);
+static inline bool http_is_value_char(unsigned char c)
+{
+    return http_chars[c] & HTTP_VALUE;
+}
 
 #endif

@@ -6,6 +6,7 @@
 
 #define FLUSH_US 1000
 #define FLUSH_BYTES 65536
+#define LEAST_KEYS 64
 #define SEEN_SLOTS 8192 /* a power of two; 224 KiB a worker */
 
 /* Which assignment of whom: what makes an exposure a repeat. */
@@ -22,6 +23,7 @@ struct records {
     bool wait; /* no timer: records_wait pushes */
     bool lost; /* one of those since the last push found no memory */
     bool scheduled;
+    struct in_flight *spare; /* the last push's memory, for the next */
     struct seen_key seen[SEEN_SLOTS];
 };
 
@@ -31,7 +33,7 @@ struct in_flight {
     records_done_fn *done;
     void *done_arg;
     unsigned n_records;
-    size_t n_keys;
+    size_t n_keys, cap; /* keys, and room for them */
     struct seen_key keys[];
 };
 
@@ -71,9 +73,38 @@ void records_free(struct records *r)
         return;
     records_flush(r);
     event_free(r->timer);
+    free(r->spare);
     buffer_free(&r->bytes);
     buffer_free(&r->keys);
     free(r);
+}
+
+static void give_back(struct in_flight *f)
+{
+    struct records *r = f->owner;
+    if (r->spare && r->spare->cap >= f->cap) {
+        free(f);
+        return;
+    }
+    free(r->spare);
+    r->spare = f;
+}
+
+/* With room for n keys; NULL when there is no memory. */
+static struct in_flight *take_spare(struct records *r, size_t n)
+{
+    struct in_flight *f = r->spare;
+    r->spare = NULL;
+    if (f && f->cap >= n)
+        return f;
+    free(f);
+    size_t cap = LEAST_KEYS;
+    while (cap < n)
+        cap *= 2;
+    f = malloc(sizeof *f + cap * sizeof(struct seen_key));
+    if (f)
+        f->cap = cap;
+    return f;
 }
 
 static void on_pushed(void *arg, int code, const struct error *e)
@@ -88,7 +119,7 @@ static void on_pushed(void *arg, int code, const struct error *e)
     }
     if (f->done)
         f->done(f->done_arg, code == ERR_OK);
-    free(f);
+    give_back(f);
 }
 
 static void schedule(struct records *r)
@@ -105,7 +136,7 @@ static void schedule(struct records *r)
 
 static bool append(struct records *r, const struct record *rec)
 {
-    size_t need = record_size(rec);
+    size_t need = record_most(rec);
     uint8_t *to = buffer_reserve(&r->bytes, need);
     if (!to) {
         r->bytes.failed = false; /* this one is lost; those before it are whole */
@@ -140,18 +171,19 @@ void records_exposure(struct records *r, const struct record_exposure *x)
 
 static int push(struct records *r, records_done_fn *done, void *arg)
 {
-    size_t keys_len = r->keys.failed ? 0 : r->keys.len;
-    struct in_flight *f = malloc(sizeof *f + keys_len);
+    size_t keys_len = r->keys.failed ? 0 : r->keys.len, n_keys = keys_len / sizeof(struct seen_key);
+    struct in_flight *f = take_spare(r, n_keys);
     int rc = ERR_NOMEM;
     if (f) {
-        *f = (struct in_flight){r, done, arg, r->n, keys_len / sizeof(struct seen_key)};
+        *f = (struct in_flight){r, done, arg, r->n, n_keys, f->cap};
         if (keys_len)
             memcpy(f->keys, r->keys.data, keys_len);
         rc = r->services->push(r->services->arg, r->bytes.data, r->bytes.len, r->n, on_pushed, f);
     }
     if (rc != ERR_OK) {
         counter_add(r->services->counters, records_lost, r->n);
-        free(f);
+        if (f)
+            give_back(f);
     }
     buffer_clear(&r->bytes);
     buffer_clear(&r->keys);

@@ -295,9 +295,13 @@ static void no_route(struct http_request *r, bool path_known)
 /* What is answered from the plan says how old that is; definitions come from the database itself. */
 static void add_plan_age(const struct api_context *c)
 {
-    char seconds[24];
-    snprintf(seconds, sizeof seconds, "%" PRId64, freshness_plan_us(c->w->services.counters) / 1000000);
-    http_add_header(c->r, "Cohort-Plan-Age", seconds);
+    struct api_worker *w = c->w;
+    int64_t seconds = freshness_plan_us(w->services.counters) / 1000000;
+    if (seconds != w->plan_age_s || !w->plan_age[0]) {
+        snprintf(w->plan_age, sizeof w->plan_age, "%" PRId64, seconds);
+        w->plan_age_s = seconds;
+    }
+    http_add_header(c->r, "Cohort-Plan-Age", w->plan_age);
 }
 
 /* Nobody vouches for these: their address counts. False after an answer was given. */
@@ -343,7 +347,7 @@ static bool admit(struct api_context *c)
         return false;
     }
     auth_presented(c->r, route->key_in_body, &presented);
-    int status = auth_check(&presented, c->w->plans, route->may, &c->key, &c->plan, &why);
+    int status = auth_check(&presented, &c->w->keys, c->w->plans, route->may, &c->key, &c->plan, &why);
     if (c->key ? !admit_key(c) : !admit_failed(c))
         return false;
     if (status != 0)

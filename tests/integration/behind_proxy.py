@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Behind nginx and HAProxy, as packaging/ configures them: two nodes are restarted in turn under load, nobody notices;
 bodies, errors and addresses pass; what is for the monitoring stays inside. Only addresses and certificates are changed."""
-import contextlib
 import http.client
 import json
 import os
-import re
 import shutil
 import socket
 import ssl
@@ -18,15 +16,10 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "fault"))
 from fault import Checks, Node, Postgres, experiment, now, until  # noqa: E402
+from proxies import Haproxy, Nginx, free_port, need  # noqa: E402
 
 PACKAGING = os.path.join(HERE, "..", "..", "packaging")
 NOTICE = 2  # seconds; longer than HAProxy needs to see it
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def swap(text, changes):
@@ -37,78 +30,43 @@ def swap(text, changes):
     return text
 
 
-class Proxy:
-    """A proxy with one of the shipped files in front of two ports."""
-
-    def __init__(self, program, ports):
-        self.program, self.port = program, free_port()
-        self.dir = tempfile.mkdtemp(prefix="cohort-proxy.", dir="/tmp")
-        os.chmod(self.dir, 0o755)
-        self.certificate()
-        with open(os.path.join(PACKAGING, {"nginx": "nginx.conf", "haproxy": "haproxy.cfg"}[program])) as f:
-            shipped = f.read()
-        self.command = getattr(self, program)(shipped, ports)
-
-    def certificate(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                        "-subj", "/CN=flags.example.com", "-addext", "subjectAltName=DNS:flags.example.com",
-                        "-keyout", self.dir + "/key", "-out", self.dir + "/cert"], check=True, capture_output=True)
-        with open(self.dir + "/both.pem", "w") as both:
-            for part in ("cert", "key"):
-                with open(f"{self.dir}/{part}") as f:
-                    both.write(f.read())
-
-    def nginx(self, shipped, ports):
-        with open(self.dir + "/cohortd.conf", "w") as f:
-            f.write(swap(shipped, [
-                ("10.0.0.11:8440", f"127.0.0.1:{ports[0]}"), ("10.0.0.12:8440", f"127.0.0.1:{ports[1]}"),
-                ("listen 443 ", f"listen 127.0.0.1:{self.port} "),
-                ("/etc/ssl/certs/flags.example.com.pem", self.dir + "/cert"),
-                ("/etc/ssl/private/flags.example.com.key", self.dir + "/key")]))
-        temporary = "".join(f"{kind}_temp_path {self.dir}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        with open(self.dir + "/nginx.conf", "w") as f:
-            f.write("daemon off; master_process off; worker_processes 1;\n"
-                    f"pid {self.dir}/pid; error_log {self.dir}/log warn;\n"
-                    "events { worker_connections 1024; }\nhttp {\naccess_log off;\n" + temporary +
-                    f"include {self.dir}/cohortd.conf;\n}}\n")
-        command = [shutil.which("nginx", path=PATH), "-e", self.dir + "/log", "-c", self.dir + "/nginx.conf"]
-        subprocess.run([*command, "-t", "-q"], check=True)
-        return command
-
-    def haproxy(self, shipped, ports):
-        path = self.dir + "/haproxy.cfg"
-        with open(path, "w") as f:
-            f.write(swap(shipped, [
-                ("10.0.0.11:8440", f"127.0.0.1:{ports[0]}"), ("10.0.0.12:8440", f"127.0.0.1:{ports[1]}"),
-                ("bind :443 ", f"bind 127.0.0.1:{self.port} "), ("log /dev/log local0", "log stderr format raw local0"),
-                ("/etc/haproxy/flags.example.com.pem", self.dir + "/both.pem")]))
-        command = [shutil.which("haproxy", path=PATH), "-q", "-db", "-f", path]
-        subprocess.run([*command, "-c"], check=True, capture_output=True)
-        return command
+class Certificate:
+    """Of flags.example.com, made for the test."""
 
     def __enter__(self):
-        self.output = open(self.dir + "/out", "w")
-        self.process = subprocess.Popen(self.command, stdout=self.output, stderr=self.output)
-        self.tls = ssl.create_default_context(cafile=self.dir + "/cert")
-        until(self.serves, f"{self.program} serves")
+        self.dir = tempfile.mkdtemp(prefix="cohort-proxy.", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.chain, self.key, self.both = (f"{self.dir}/{part}" for part in ("cert", "key", "both.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=flags.example.com", "-addext", "subjectAltName=DNS:flags.example.com",
+                        "-keyout", self.key, "-out", self.chain], check=True, capture_output=True)
+        with open(self.both, "w") as both:
+            for part in (self.chain, self.key):
+                with open(part) as f:
+                    both.write(f.read())
         return self
 
-    def serves(self):
-        if self.process.poll() is not None:
-            with open(self.dir + "/out") as f:
-                raise AssertionError(f"{self.program} ended: {f.read()}")
-        return self.ask("GET", "/")[0] == 200
-
     def __exit__(self, *exc):
-        self.process.terminate()
-        self.process.wait(30)
-        self.output.close()
-        if exc[0]:
-            for name in ("out", "log"):
-                if os.path.exists(f"{self.dir}/{name}"):
-                    with open(f"{self.dir}/{name}") as f:
-                        sys.stderr.write(f.read()[-3000:])
-        shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.dir)
+
+
+def shipped(name, ports, certificate):
+    """The file of packaging/, with this machine's addresses."""
+    with open(os.path.join(PACKAGING, name)) as f:
+        text = swap(f.read(), [("10.0.0.11:8440", f"127.0.0.1:{ports[0]}"), ("10.0.0.12:8440", f"127.0.0.1:{ports[1]}")])
+    if name == "nginx.conf":
+        return swap(text, [("listen 443 ", "listen @LISTEN@ "), ("/etc/ssl/certs/flags.example.com.pem", certificate.chain),
+                           ("/etc/ssl/private/flags.example.com.key", certificate.key)])
+    return swap(text, [("bind :443 ", "bind @LISTEN@ "), ("log /dev/log local0", "log stderr format raw local0"),
+                       ("/etc/haproxy/flags.example.com.pem", certificate.both)])
+
+
+class Front:
+    """One of our proxies, asked by a client that speaks TLS."""
+
+    def __init__(self, proxy, certificate):
+        self.program, self.port = proxy.name, proxy.port
+        self.tls = ssl.create_default_context(cafile=certificate.chain)
 
     def connect(self):
         return Connection(self)
@@ -124,9 +82,6 @@ class Proxy:
         if not connection:
             c.close()
         return r.status, {k.lower(): v for k, v in r.getheaders()}, text
-
-
-PATH = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 
 
 class Connection(http.client.HTTPSConnection):
@@ -259,10 +214,7 @@ def stored(pg, events, nodes, c):
 
 def main():
     c = Checks()
-    programs = [p for p in ("nginx", "haproxy") if shutil.which(p, path=PATH)]
-    if not programs or not shutil.which("openssl"):
-        print("skipped: neither nginx nor haproxy is installed, or openssl is not")
-        sys.exit(77)
+    need("nginx", "haproxy")
     ports = [free_port(), free_port()]
     options = ("--drain-notice-seconds", str(NOTICE))
     with Postgres() as pg, Node(pg, "a", *options, "--listen", f"127.0.0.1:{ports[0]}") as a, \
@@ -271,14 +223,14 @@ def main():
         assert a.post("/v1/experiments/cta/start").status == 200
         for node in (a, b):
             node.until(lambda: node.evaluate("cta", "w")["reason"] == "SPLIT", "served")
-        with contextlib.ExitStack() as stack:
-            proxies = [stack.enter_context(Proxy(p, ports)) for p in programs]
-            for proxy in proxies:
-                passes(proxy, a, c)
-            events = rolling_restart(proxies, (a, b), c)
+        with Certificate() as own, Nginx(shipped("nginx.conf", ports, own)) as nginx, \
+                Haproxy(shipped("haproxy.cfg", ports, own)) as haproxy:
+            fronts = [Front(nginx, own), Front(haproxy, own)]
+            for front in fronts:
+                until(lambda: front.ask("GET", "/")[0] == 200, f"{front.program} serves")
+                passes(front, a, c)
+            events = rolling_restart(fronts, (a, b), c)
         stored(pg, events, (a, b), c)
-    for missing in {"nginx", "haproxy"} - set(programs):
-        print(f"skipped: {missing} is not installed")
     c.done()
 
 

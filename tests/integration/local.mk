@@ -28,7 +28,8 @@ api_tests += tests/integration/webhooks.py tests/integration/segments.py
 api_tests += tests/integration/rest.py tests/integration/previews.py tests/integration/openapi.py
 api_tests += tests/integration/results.py tests/integration/results_more.py tests/integration/holdout_lift.py
 api_tests += tests/integration/uplift.py tests/integration/decision_bandits.py
-api_tests += tests/integration/behind_proxy.py
+api_tests += tests/integration/behind_proxy.py tests/integration/upgrade.py tests/integration/backup.py
+EXTRA_DIST += tests/integration/data/old_database.py tests/integration/data/schema_0035.sql.xz tests/integration/data/schema_0035.json
 TESTS += $(api_tests)
 EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py tests/integration/proxies.py
 
@@ -42,7 +43,7 @@ tests_integration_ship_tool_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS) 
 tests_integration_ship_tool_LDADD = libstore.a libspool.a libcodec.a libbase.a libcore.a \
 	$(PQ_LIBS) $(SQLITE_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
 # cohortd itself: how it starts and stops, its options and documents.
-server_tests = tests/integration/server_start.sh tests/integration/server_options.sh
+server_tests = tests/integration/server_start.sh tests/integration/server_options.sh tests/integration/installed.sh
 TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
 

@@ -63,3 +63,9 @@ tests_unit_test_http_address_LDADD = libweb.a libcore.a $(CHECK_LIBS) $(SODIUM_L
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_log_LDADD = libbase.a libcore.a $(CHECK_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS)
+check_PROGRAMS += tests/unit/test_decision_path
+TESTS += tests/unit/test_decision_path
+tests_unit_test_decision_path_SOURCES = tests/unit/test_decision_path.c tests/unit/plan_fixture.c \
+	tests/unit/plan_fixture.h tests/unit/suite.h
+tests_unit_test_decision_path_CFLAGS = $(tests_unit_test_event_quick_CFLAGS)
+tests_unit_test_decision_path_LDADD = $(tests_unit_test_event_quick_LDADD)
