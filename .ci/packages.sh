@@ -47,13 +47,17 @@ install_packages() {
     exit 1
 }
 
-# A program of a package whose installation would start a service and take port 80: unpacked into $1, never
+has_program() { # root name
+    [ -x "$1/usr/sbin/$2" ] || [ -x "$1/usr/bin/$2" ]
+}
+
+# A program of a package whose installation would start a service and take a port: unpacked into $1, never
 # installed, and only where the system has none. Never fatal: a test that needs it is skipped and says so.
 unpack_program() {
     into=$1
     name=$2
     shift 2
-    [ ! -x "/usr/sbin/$name" ] && [ ! -x "$into/usr/sbin/$name" ] && ! command -v "$name" >/dev/null || return 0
+    ! has_program "" "$name" && ! has_program "$into" "$name" && ! command -v "$name" >/dev/null || return 0
     command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
     echo "Unpacking $name into $into"
     debs=$(mktemp -d) || return 0
@@ -65,11 +69,12 @@ unpack_program() {
         [ ! -f "$deb" ] || dpkg-deb -x "$deb" "$into"
     done
     rm -rf "$debs"
-    [ -x "$into/usr/sbin/$name" ] || echo "$name could not be had ($*): the tests that need it are skipped."
+    has_program "$into" "$name" || echo "$name could not be had ($*): the tests that need it are skipped."
 }
 
-# The proxies that cohortd is tested behind. Tests find them by tests/integration/proxies.py.
+# The proxies that cohortd is tested behind, and what tries the alerts. Tests find them by tests/integration/proxies.py.
 unpack_proxies() {
     unpack_program "$1" nginx nginx
     unpack_program "$1" haproxy haproxy liblua5.3-0 libopentracing-c-wrapper0 libopentracing1
+    unpack_program "$1" promtool prometheus
 }

@@ -8,7 +8,7 @@ EXTRA_DIST += docs/statistics.md docs/bandits.md
 
 # What an operator copies and changes; tests run them as they are.
 examplesdir = $(pkgdatadir)/examples
-dist_examples_DATA = packaging/nginx.conf packaging/haproxy.cfg
+dist_examples_DATA = packaging/nginx.conf packaging/haproxy.cfg packaging/prometheus-rules.yml packaging/grafana-dashboard.json
 
 # cohortctl and the demo
 dist_man_MANS += docs/cohortctl.1

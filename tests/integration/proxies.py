@@ -28,8 +28,8 @@ def program(name):
     if path:
         return path, dict(os.environ)
     tools = os.path.join(BUILD, "tools")
-    path = os.path.join(tools, "usr/sbin", name)
-    if not os.access(path, os.X_OK):
+    path = shutil.which(name, path=f"{tools}/usr/sbin:{tools}/usr/bin")
+    if not path:
         return None
     libraries = glob.glob(os.path.join(tools, "usr/lib/*-linux-gnu*"))
     return path, dict(os.environ, LD_LIBRARY_PATH=":".join(libraries))
