@@ -6,3 +6,4 @@ include tests/lint/local.mk
 include tests/bench/local.mk
 include tests/sim/local.mk
 include tests/fault/local.mk
+include tests/fuzz/local.mk

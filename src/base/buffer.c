@@ -23,7 +23,7 @@ uint8_t *buffer_reserve(struct buffer *b, size_t n)
         b->failed = true;
         return NULL;
     }
-    if (b->len + n > b->cap) {
+    if (b->len + n > b->cap || !b->data) {
         size_t cap = b->cap ? b->cap : 256;
         while (cap < b->len + n)
             cap *= 2;
@@ -40,8 +40,8 @@ uint8_t *buffer_reserve(struct buffer *b, size_t n)
 
 void buffer_add(struct buffer *b, const void *p, size_t n)
 {
-    uint8_t *to = buffer_reserve(b, n);
-    if (!to || n == 0)
+    uint8_t *to = n > 0 ? buffer_reserve(b, n) : NULL;
+    if (!to)
         return;
     memcpy(to, p, n);
     b->len += n;

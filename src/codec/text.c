@@ -139,6 +139,8 @@ static bool take_offset(struct cursor *c, int *minutes)
 
 int time_parse(const char *s, size_t len, int64_t *us)
 {
+    if (len == 0) /* of a text that is absent, s is NULL */
+        return ERR_INVALID;
     struct cursor c = {s, s + len};
     int minutes;
     int year = take_number(&c, 4, 1970, 9999);

@@ -4,6 +4,7 @@
 
 #include "core/base64.h"
 #include "core/plan_private.h"
+#include "core/token_private.h"
 
 #define VERSION 1
 #define MAC_BYTES 16
@@ -57,7 +58,7 @@ enum event_token_state event_token_check(const struct plan *p, const char *text,
     uint8_t bytes[BYTES_MAX], mac[MAC_BYTES];
     size_t n = 0;
     if (p->handed_out || len > EVENT_TOKEN_TEXT ||
-        sodium_base642bin(bytes, sizeof bytes, text, len, NULL, &n, NULL, VARIANT) != 0 ||
+        !token_decode(text, len, bytes, sizeof bytes, &n) ||
         n < HEAD_BYTES + UNIT_BYTES + MAC_BYTES || (n - HEAD_BYTES - MAC_BYTES) % UNIT_BYTES != 0 ||
         bytes[0] != VERSION)
         return EVENT_TOKEN_FORGED;

@@ -39,6 +39,15 @@ void token_sticky_key(const uint8_t hash_key[32], uint8_t out[TOKEN_KEY_BYTES])
     token_key_derive(hash_key, 32, STICKY_PURPOSE, out);
 }
 
+/* libsodium takes some bytes above 0x7F for '-' or '_'. */
+bool token_decode(const char *text, size_t len, uint8_t *bytes, size_t cap, size_t *n)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)text[i] > 0x7F)
+            return false;
+    return sodium_base642bin(bytes, cap, text, len, NULL, n, NULL, VARIANT) == 0;
+}
+
 static void put(uint8_t *to, uint64_t value, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -83,8 +92,7 @@ bool token_check(const struct plan *p, const char *text, size_t len, struct toke
 {
     uint8_t bytes[TOKEN_BYTES_MAX], mac[MAC_BYTES];
     size_t n = 0;
-    if (len > TOKEN_TEXT_MAX ||
-        sodium_base642bin(bytes, sizeof bytes, text, len, NULL, &n, NULL, VARIANT) != 0 || n < 1)
+    if (len > TOKEN_TEXT_MAX || !token_decode(text, len, bytes, sizeof bytes, &n) || n < 1)
         return false;
     size_t signed_bytes = bytes[0] == 2 ? SIGNED_BYTES_2 : SIGNED_BYTES_1;
     if (bytes[0] < 1 || bytes[0] > 2 || n != signed_bytes + MAC_BYTES)

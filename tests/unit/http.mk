@@ -44,9 +44,8 @@ tests_unit_test_web_query_LDADD = libweb.a libcore.a $(CHECK_LIBS) $(SODIUM_LIBS
 
 check_PROGRAMS += tests/unit/test_event_quick
 TESTS += tests/unit/test_event_quick
-tests_unit_test_event_quick_SOURCES = tests/unit/test_event_quick.c tests/unit/plan_fixture.c \
-	tests/unit/plan_fixture.h \
-	tests/unit/suite.h
+tests_unit_test_event_quick_SOURCES = tests/unit/test_event_quick.c tests/unit/event_readers.c \
+	tests/unit/event_readers.h tests/unit/plan_fixture.c tests/unit/plan_fixture.h tests/unit/suite.h
 tests_unit_test_event_quick_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_event_quick_LDADD = libweb.a libcodec.a libbase.a libcore.a $(CHECK_LIBS) $(EVENT_LIBS) \
 	$(SODIUM_LIBS) $(JANSSON_LIBS) -lm

@@ -1,0 +1,102 @@
+/* The body of an evaluation: every flag has a decision, the same each time; what an experiment drew is what
+ * the contract draws; the answer is JSON; a token keeps what it was made for. */
+#include <jansson.h>
+#include <string.h>
+
+#include "base/buffer.h"
+#include "codec/json_in.h"
+#include "core/plan_replay.h"
+#include "core/token.h"
+#include "fuzz.h"
+#include "web/decision_json.h"
+#include "web/subject_read.h"
+
+#define NOW_US INT64_C(1793620000000000)
+
+static const struct json_limits limits = {64 * 1024, 32, 2000};
+static const uint8_t id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+static void ask(const struct plan_flag *f, const struct attr *attributes, const struct subject *like,
+                struct trace *trace, struct decision *out)
+{
+    struct subject s;
+    subject_init(&s, like->targeting_key, like->targeting_key_len, attributes);
+    s.trace = trace;
+    decide(fuzz_plan_of_world(), f, &s, id, NOW_US, 0, out);
+}
+
+static void check_draw(const struct decision *d, const struct attr *attributes)
+{
+    struct replay_of of = {d->unit, NOW_US, id, attributes};
+    struct replayed again;
+    if (d->reason != REASON_VARIANT || !d->experiment)
+        return;
+    plan_replay(d->experiment, &of, &again);
+    FUZZ_CHECK(again.variant == d->variant && again.phase == d->phase &&
+               again.propensity_ppm == d->propensity_ppm);
+}
+
+static void check_token(const struct decision *d)
+{
+    char text[TOKEN_TEXT_MAX + 1];
+    struct token t;
+    if (!token_of_decision(fuzz_plan_of_world(), d, id, NOW_US, text))
+        return;
+    FUZZ_CHECK(token_check(fuzz_plan_of_world(), text, strlen(text), &t));
+    FUZZ_CHECK(t.variant_id == plan_variant_id(d->variant) &&
+               t.experiment_id == plan_experiment_id(d->experiment));
+}
+
+static void write(struct json_out *o, void *decision)
+{
+    decision_json(o, fuzz_plan_of_world(), decision, id, NOW_US, NULL);
+}
+
+static void check_answer(struct decision *d)
+{
+    struct buffer text = {0};
+    FUZZ_CHECK(json_write(&text, write, d));
+    json_t *doc = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
+    FUZZ_CHECK(json_is_string(json_object_get(doc, "key")) &&
+               json_is_object(json_object_get(doc, "metadata")));
+    json_decref(doc);
+    buffer_free(&text);
+}
+
+static void check_flag(const struct plan_flag *f, const struct attr *attributes, const struct subject *s)
+{
+    static struct trace trace;
+    struct decision d, again;
+    trace.n = 0;
+    ask(f, attributes, s, NULL, &d);
+    ask(f, attributes, s, &trace, &again);
+    FUZZ_CHECK(d.reason < REASON_COUNT && d.variant_name && d.reason == again.reason &&
+               d.variant == again.variant && d.phase == again.phase && d.value_json == again.value_json &&
+               d.counterfactual == again.counterfactual && d.inclusion_ppm == again.inclusion_ppm);
+    check_draw(&d, attributes);
+    check_token(&d);
+    check_answer(&d);
+}
+
+void fuzz_decision(const uint8_t *data, size_t len)
+{
+    const struct plan *p = fuzz_plan_of_world();
+    struct error e;
+    struct subject_refusal why;
+    struct attr attributes;
+    struct subject s;
+    json_t *doc = NULL;
+    if (json_in_parse((const char *)data, len, &limits, &doc, &e) != ERR_OK) {
+        FUZZ_CHECK(e.text[0]);
+        return;
+    }
+    struct arena *a = arena_new();
+    if (subject_read(a, json_object_get(doc, "context"), &attributes, &s, &why)) {
+        for (size_t i = 0; i < plan_flag_count(p); i++)
+            check_flag(plan_flag_at(p, i), &attributes, &s);
+    } else {
+        FUZZ_CHECK(why.code[0] && why.error.text[0]);
+    }
+    arena_free(a);
+    json_decref(doc);
+}
