@@ -2,7 +2,7 @@
 PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libsodium-dev libpcre2-dev libjansson-dev libevent-dev
     libpq-dev libsqlite3-dev libcurl4-openssl-dev zlib1g-dev"
 PACKAGES_RUN="postgresql-15 postgresql-client-15"
-PACKAGES_TEST="check clang-format python3 strace valgrind openssl chromium"
+PACKAGES_TEST="check clang-format python3 strace valgrind openssl chromium clang libclang-rt-dev clang-tidy"
 # Node for the JavaScript client; one that is there already, of another source, brings npm along.
 command -v npm >/dev/null || PACKAGES_TEST="$PACKAGES_TEST nodejs npm"
 

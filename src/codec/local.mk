@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libcodec.a
 libcodec_a_SOURCES = \
+	src/codec/json_dump.c src/codec/json_dump.h \
 	src/codec/json_attr.c src/codec/json_attr.h \
 	src/codec/json_in.c src/codec/json_in.h \
 	src/codec/json_out.c src/codec/json_out.h \

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_dump.h"
 #include "core/plan_stops.h"
 #include "core/slots.h"
 #include "core/token.h"
@@ -13,20 +14,34 @@
 #define HEAD_MAX 160
 #define SALT_TEXT (2 * SALT_BYTES + 3) /* with quotes and a comma */
 
+/* What goes with the document, or is another there, is left out. */
+static bool copy_members(json_t *to, const json_t *body)
+{
+    static const char *const out[] = {"format", "version", "stop_version", "hash_key", "api_keys"};
+    const char *name;
+    json_t *v;
+    json_object_foreach((json_t *)body, name, v)
+    {
+        bool left_out = false;
+        for (size_t i = 0; i < sizeof out / sizeof *out; i++)
+            left_out = left_out || strcmp(name, out[i]) == 0;
+        if (!left_out && json_object_set(to, name, v) != 0)
+            return false;
+    }
+    return true;
+}
+
 char *plan_document_body(const json_t *body, const uint8_t *hash_key)
 {
     uint8_t key[TOKEN_KEY_BYTES];
     char hex[2 * TOKEN_KEY_BYTES + 1];
-    json_t *copy = json_copy((json_t *)body);
+    json_t *copy = json_object();
+    bool whole = copy_members(copy, body);
     token_sticky_key(hash_key, key);
     sodium_bin2hex(hex, sizeof hex, key, sizeof key);
-    json_object_del(copy, "format");
-    json_object_del(copy, "version");
-    json_object_del(copy, "stop_version");
-    json_object_del(copy, "hash_key");
-    bool whole = json_object_set_new(copy, "api_keys", json_array()) == 0 &&
-                 json_object_set_new(copy, "token_key", json_string(hex)) == 0;
-    char *text = whole ? json_dumps(copy, JSON_COMPACT) : NULL;
+    whole = whole && json_object_set_new(copy, "api_keys", json_array()) == 0 &&
+            json_object_set_new(copy, "token_key", json_string(hex)) == 0;
+    char *text = whole ? json_dump_text(copy, JSON_COMPACT) : NULL;
     json_decref(copy);
     sodium_memzero(key, sizeof key);
     sodium_memzero(hex, sizeof hex);

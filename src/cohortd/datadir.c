@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "codec/json_dump.h"
 #include "cohortd/files.h"
 
 #define NODE_MAX 64
@@ -184,7 +185,7 @@ int datadir_write_server(struct datadir *d, const char *url, const char *databas
     char *path = file_path(d->path, "server.json");
     json_t *doc = json_pack("{s:s, s:s, s:I, s:s}", "url", url, "database", database, "pid",
                             (json_int_t)getpid(), "node", d->node);
-    char *text = doc ? json_dumps(doc, JSON_INDENT(1)) : NULL;
+    char *text = doc ? json_dump_text(doc, JSON_INDENT(1)) : NULL;
     int code = path && text
                    ? file_write(path, 0600, text, strlen(text), e)
                    : error_set(e, ERR_NOMEM, NULL, "server.json: out of memory, or its texts are not UTF-8");

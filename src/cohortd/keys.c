@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "codec/json_dump.h"
 #include "cohortd/files.h"
 
 static const char *const roles[] = {"admin", "events", "client", "analyst"};
@@ -26,7 +27,7 @@ static int create_key(struct pg *p, const char *role, const char *node, json_t *
 
 static int prepare_file(const char *path, const json_t *doc, struct error *e)
 {
-    char *text = json_dumps(doc, JSON_INDENT(1));
+    char *text = json_dump_text(doc, JSON_INDENT(1));
     if (!text)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     int code = file_prepare(path, 0600, text, strlen(text), e);

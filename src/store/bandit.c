@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "codec/json_dump.h"
 #include "stats/thompson.h"
 
 #define MOVES_PPM 1000
@@ -254,8 +255,8 @@ static int failed(const struct pg_error *e, int code)
 static int apply(struct pg *p, const char *epoch, const PGresult *rows, int row,
                  const struct bandit_update *u, struct pg_error *e)
 {
-    char *shares = u->shares ? json_dumps(u->shares, JSON_COMPACT) : NULL;
-    char *text = json_dumps(u->evidence, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    char *shares = u->shares ? json_dump_text(u->shares, JSON_COMPACT) : NULL;
+    char *text = json_dump_text(u->evidence, JSON_COMPACT | JSON_REAL_PRECISION(17));
     const char *const params[] = {
         epoch, PQgetvalue(rows, row, EXPERIMENT_ID), PQgetvalue(rows, row, PHASE_ID), shares, u->sentence,
         text};

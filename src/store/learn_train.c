@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "codec/json_dump.h"
 #include "codec/json_in.h"
 #include "store/train.h"
 
@@ -90,7 +91,7 @@ static char *calibration_text(const struct train_spec *spec, const struct train_
                   c->answered, "error", c->error, "predicted", c->predicted, "observed", c->observed,
                   "squared", c->squared, "squared_of_means", f->baseline, "bins", bins(c), "incomplete",
                   (json_int_t)s->incomplete, "weight_max", TRAIN_WEIGHT_MAX, "spread", f->spread);
-    char *text = doc ? json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *text = doc ? json_dump_text(doc, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(doc);
     return text;
 }
@@ -99,7 +100,7 @@ static int write_model(const struct learner *l, const struct train_spec *spec, c
                        const json_t *document, const char *calibration, const char *said, struct pg_error *e)
 {
     char epoch[24], n[24];
-    char *text = json_dumps(document, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    char *text = json_dump_text(document, JSON_COMPACT | JSON_REAL_PRECISION(17));
     PGresult *rows = NULL;
     const char *const params[] = {epoch, spec->experiment_id, text,          s->first, s->last,
                                   n,     calibration,         spec->matured, said};

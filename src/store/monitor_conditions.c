@@ -8,6 +8,7 @@
 #include <sodium.h>
 
 #include "base/clock.h"
+#include "codec/json_dump.h"
 #include "store/condition.h"
 #include "store/evidence.h"
 #include "store/monitor_private.h"
@@ -66,7 +67,7 @@ static char *evidence_of(const struct pass *m, const PGresult *r, int row, const
         c->weight, "ln_e", v->has_ln_e ? number(v->ln_e) : json_null(), "threshold_ln_e",
         v->has_ln_e ? number(v->threshold) : json_null(), "found", v->found, "decided_at", now, "node",
         m->node, "epoch", (json_int_t)m->epoch, "method", condition_method(c->kind));
-    char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL, *whole = NULL;
+    char *text = doc ? json_dump_text(doc, JSON_COMPACT) : NULL, *whole = NULL;
     json_decref(doc);
     /* The inputs as they came: read as doubles, their whole numbers would come out as 5000.0. */
     struct buffer b = {0};
@@ -111,7 +112,7 @@ static int write_state(struct pass *m, const PGresult *r, int row, const char *s
     char ln_e[32], threshold[32];
     json_t *doc =
         json_pack("{s:O, s:s, s:b}", "found", v->found, "missing", v->missing, "reached", v->reached);
-    char *detail = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+    char *detail = doc ? json_dump_text(doc, JSON_COMPACT) : NULL;
     json_decref(doc);
     if (!detail)
         return monitor_out_of_memory(m->e);

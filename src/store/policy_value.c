@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/json_dump.h"
+
 static json_t *number(double v)
 {
     return isfinite(v) ? json_real(v) : json_null();
@@ -78,7 +80,7 @@ char *policy_value_document(const struct off_policy_sums *sums, const struct asy
         "snips", answered ? estimate(&a.snips) : json_null(), "dr", answered ? estimate(&a.dr) : json_null(),
         "lift", answered ? estimate(&a.lift) : json_null(), "sums", sums_of(sums), "alpha", rule->alpha,
         "n_star", rule->n_star);
-    char *out = doc ? json_dumps(doc, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    char *out = doc ? json_dump_text(doc, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     json_decref(doc);
     return out;
 }

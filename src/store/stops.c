@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_dump.h"
 #include "store/pg_wait.h"
 
 /* Definitions are read by the same thread: a database that hangs here would keep edits and stops from this
@@ -49,7 +50,7 @@ static char *stops_json(const struct stop_row *stops, size_t n)
                                  (json_int_t)stops[i].at_us, "sentence", stops[i].sentence);
         whole = json_array_append_new(list, stop) == 0;
     }
-    char *text = whole ? json_dumps(list, JSON_COMPACT) : NULL;
+    char *text = whole ? json_dump_text(list, JSON_COMPACT) : NULL;
     json_decref(list);
     return text;
 }

@@ -80,7 +80,9 @@ static void bad_body(struct api_context *c, int status, const char *detail, cons
                             .title = "The body can't be read",
                             .detail = detail,
                             .pointer = pointer,
-                            .code = status == 415 ? "bad_type" : "bad_json",
+                            .code = status == 415   ? "bad_type"
+                                    : status == 503 ? "overloaded"
+                                                    : "bad_json",
                         });
 }
 
@@ -91,9 +93,10 @@ static json_t *parse_body(struct api_context *c)
     json_t *doc = NULL;
     size_t len;
     const char *body = http_body(c->r, &len);
-    if (json_in_parse(body, len, &definition_limits, &doc, &e) == ERR_OK)
+    int rc = json_in_parse(body, len, &definition_limits, &doc, &e);
+    if (rc == ERR_OK)
         return doc;
-    bad_body(c, 400, e.text, e.place[0] ? e.place : NULL);
+    bad_body(c, rc == ERR_NOMEM ? 503 : 400, e.text, e.place[0] ? e.place : NULL);
     return NULL;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "codec/json_dump.h"
 #include "core/token.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
@@ -17,6 +18,7 @@
 #define RETRY_SECONDS "1" /* what answers ask of clients */
 
 static const char queue_full[] = "The local queue is full; the database has been away for too long.";
+static const char no_memory[] = "Out of memory.";
 
 /* One event to records; n_records counts them. */
 typedef int accept_fn(const json_t *v, const struct event_rules *rules, struct buffer *out,
@@ -242,22 +244,23 @@ static const json_t *events_of(struct api_context *c, const json_t *doc)
     return NULL;
 }
 
-static void add_result(struct batch *b, json_t *results, const json_t *v, const struct event_refusal *why)
+/* 0, or ERR_NOMEM. */
+static int add_result(struct batch *b, json_t *results, const json_t *v, const struct event_refusal *why)
 {
     json_t *entry = json_object();
-    const json_t *id = json_object_get(v, "id");
-    json_object_set_new(entry, "index", json_integer(b->accepted + b->rejected));
+    json_t *id = json_object_get(v, "id");
+    int rc = json_object_set_new(entry, "index", json_integer(b->accepted + b->rejected));
     if (json_is_string(id))
-        json_object_set(entry, "id", (json_t *)id);
-    json_object_set_new(entry, "status", json_string(why ? "rejected" : "accepted"));
+        rc |= json_object_set(entry, "id", id);
+    rc |= json_object_set_new(entry, "status", json_string(why ? "rejected" : "accepted"));
     if (why) {
-        json_object_set_new(entry, "code", json_string(why->code));
-        json_object_set_new(entry, "reason", json_string(why->text));
+        rc |= json_object_set_new(entry, "code", json_string(why->code));
+        rc |= json_object_set_new(entry, "reason", json_string(why->text));
         b->rejected++;
     } else {
         b->accepted++;
     }
-    json_array_append_new(results, entry);
+    return json_array_append_new(results, entry) == 0 && rc == 0 ? ERR_OK : ERR_NOMEM;
 }
 
 /* unread: NULL, or an event whose text was no JSON. */
@@ -292,16 +295,14 @@ static int accept_all(struct api_context *c, const json_t *list, const struct ev
         unsigned n = 0;
         const struct event_unread *u = unread ? &unread[i] : NULL;
         int rc = accept_one(accept, v, u, &rules, out, &n, &why);
-        if (rc == ERR_INVALID) {
+        const bool refused = rc == ERR_INVALID;
+        if (refused) {
             out->len = before;
             n = 1;
-            add_result(b, results, v, &why);
             rc = u && u->text ? event_bury_text(out, u->text, u->len, kind, &rules, &why)
                               : event_bury(out, v, kind, &rules, &why);
-        } else {
-            add_result(b, results, v, NULL);
         }
-        if (rc != ERR_OK)
+        if (rc != ERR_OK || (rc = add_result(b, results, v, refused ? &why : NULL)) != ERR_OK)
             return rc;
         *n_records += n;
     }
@@ -317,7 +318,7 @@ static int read_batch(struct api_context *c, const json_t *list, const struct ev
     json_t *answer = rc == ERR_OK ? json_pack("{sOsIsI}", "results", results, "accepted",
                                               (json_int_t)b->accepted, "rejected", (json_int_t)b->rejected)
                                   : NULL;
-    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    char *text = answer ? json_dump_text(answer, JSON_COMPACT) : NULL;
     if (text)
         buffer_add_str(&b->answer, text);
     else if (rc == ERR_OK)
@@ -348,7 +349,7 @@ static void push(struct api_context *c, struct batch *b, int rc, unsigned n)
         return;
     answer_not_kept(c->r, rc == ERR_LIMIT   ? queue_full
                           : rc == ERR_STATE ? "This server is shutting down."
-                                            : "Out of memory.");
+                                            : no_memory);
     if (b)
         batch_free(b);
 }
@@ -386,7 +387,12 @@ static void take(struct api_context *c, accept_fn *accept)
     const char *body = http_body(c->r, &len);
     if (!queue_takes(c) || (accept == outcome_accept && take_quick(c, body, len)))
         return;
-    if (event_batch_parse(body, len, c->w->options.max_body, &doc, &unread, &e) != ERR_OK) {
+    int rc = event_batch_parse(body, len, c->w->options.max_body, &doc, &unread, &e);
+    if (rc == ERR_NOMEM) {
+        answer_not_kept(c->r, no_memory);
+        return;
+    }
+    if (rc != ERR_OK) {
         problem_reply(c->r, &(struct problem){.status = 400,
                                               .title = "The body is not JSON",
                                               .detail = e.text,

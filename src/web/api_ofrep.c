@@ -58,7 +58,7 @@ void ofrep_error(const struct api_context *c, int status, const char *code, cons
     if (json_write(&c->w->out, write_error, &a))
         http_reply(c->r, status, JSON, c->w->out.data, c->w->out.len);
     else
-        http_reply(c->r, 500, NULL, NULL, 0);
+        http_reply(c->r, 503, NULL, NULL, 0);
 }
 
 /* The request's context as a subject; both live in the worker's arena. False after an error answer. */
@@ -69,7 +69,12 @@ static bool read_subject(struct api_context *c, const struct attr **context, str
     struct attr body;
     size_t len;
     const char *text = http_body(c->r, &len);
-    if (json_in_read(c->w->arena, text, len, &context_limits, &body, &e) != ERR_OK) {
+    int rc = json_in_read(c->w->arena, text, len, &context_limits, &body, &e);
+    if (rc == ERR_NOMEM) {
+        ofrep_error(c, 503, "GENERAL", "Out of memory.");
+        return false;
+    }
+    if (rc != ERR_OK) {
         char sentence[sizeof e.text + sizeof e.place + 4];
         snprintf(sentence, sizeof sentence, "%s%s%s", e.place, e.place[0] ? ": " : "", e.text);
         ofrep_error(c, 400, "PARSE_ERROR", sentence);
@@ -152,7 +157,7 @@ static bool prepare_held(const struct api_context *c, struct held **out)
         return true;
     struct held *h = malloc(sizeof *h + body->len);
     if (!h) {
-        ofrep_error(c, 500, "GENERAL", "Out of memory.");
+        ofrep_error(c, 503, "GENERAL", "Out of memory.");
         return false;
     }
     h->request = c->r;
@@ -237,7 +242,7 @@ void ofrep_single(struct api_context *c)
     make_pass(c, &subject, now, &s.pass);
     counter_add(c->w->services.counters, decisions, 1);
     if (!json_write(&c->w->out, write_single, &s)) {
-        ofrep_error(c, 500, "GENERAL", "Out of memory.");
+        ofrep_error(c, 503, "GENERAL", "Out of memory.");
         return;
     }
     if (!prepare_held(c, &held))
@@ -360,7 +365,7 @@ void ofrep_bulk(struct api_context *c)
     if (refetch_waits(c) || !read_subject(c, &context, &subject))
         return;
     if (!decide_all(c, &subject, now, &b)) {
-        ofrep_error(c, 500, "GENERAL", "Out of memory.");
+        ofrep_error(c, 503, "GENERAL", "Out of memory.");
         return;
     }
     stream_offer_make(c, now, &b.stream);
@@ -373,7 +378,7 @@ void ofrep_bulk(struct api_context *c)
     }
     stream_offer_sign(c, &b.stream);
     if (!json_write(&c->w->out, write_bulk, &b)) {
-        ofrep_error(c, 500, "GENERAL", "Out of memory.");
+        ofrep_error(c, 503, "GENERAL", "Out of memory.");
         return;
     }
     if (!prepare_held(c, &held))

@@ -61,7 +61,10 @@ static int read_event(const char *text, size_t len, json_t *list, struct event_u
 {
     const struct json_limits limits = {len, DEPTH_MAX - 2, VALUES_PER_EVENT};
     json_t *v = NULL;
-    if (json_in_parse(text, len, &limits, &v, &unread->error) != ERR_OK) {
+    int code = json_in_parse(text, len, &limits, &v, &unread->error);
+    if (code == ERR_NOMEM)
+        return code;
+    if (code != ERR_OK) {
         unread->text = text;
         unread->len = len;
         v = json_null();
@@ -69,19 +72,21 @@ static int read_event(const char *text, size_t len, json_t *list, struct event_u
     return json_array_append_new(list, v) == 0 ? ERR_OK : ERR_NOMEM;
 }
 
-/* False: it can't be told which event is where. */
-static bool read_events(struct cursor *c, json_t *list, struct event_unread *unread)
+/* ERR_INVALID: it can't be told which event is where. */
+static int read_events(struct cursor *c, json_t *list, struct event_unread *unread)
 {
     for (size_t n = 0; n < EVENTS_MAX; n++) {
         skip_blanks(c);
         const char *from = c->at;
-        if (!skip_event(c) || c->at == from ||
-            read_event(from, (size_t)(c->at - from), list, &unread[n]) != ERR_OK)
-            return false;
+        if (!skip_event(c) || c->at == from)
+            return ERR_INVALID;
+        int code = read_event(from, (size_t)(c->at - from), list, &unread[n]);
+        if (code != ERR_OK)
+            return code;
         if (*c->at++ == ']')
-            return true;
+            return ERR_OK;
     }
-    return false;
+    return ERR_INVALID;
 }
 
 /* The client key that a beacon begins with; it was looked at already. */
@@ -98,16 +103,21 @@ static bool skip_key(struct cursor *c)
     return take(c, ",");
 }
 
-static bool read_apart(const char *body, size_t len, json_t *list, struct event_unread *unread)
+static int read_apart(const char *body, size_t len, json_t *list, struct event_unread *unread)
 {
     struct cursor c = {body, body + len};
     bool wrapped = take(&c, "{");
     if (wrapped && (!skip_key(&c) || !take(&c, "\"events\"") || !take(&c, ":")))
-        return false;
-    if (!take(&c, "[") || !read_events(&c, list, unread) || (wrapped && !take(&c, "}")))
-        return false;
+        return ERR_INVALID;
+    if (!take(&c, "["))
+        return ERR_INVALID;
+    int code = read_events(&c, list, unread);
+    if (code != ERR_OK)
+        return code;
+    if (wrapped && !take(&c, "}"))
+        return ERR_INVALID;
     skip_blanks(&c);
-    return c.at == c.end;
+    return c.at == c.end ? ERR_OK : ERR_INVALID;
 }
 
 int event_batch_parse(const char *body, size_t len, size_t max_body, json_t **doc,
@@ -120,12 +130,13 @@ int event_batch_parse(const char *body, size_t len, size_t max_body, json_t **do
         return code;
     struct event_unread *apart = calloc(EVENTS_MAX, sizeof *apart);
     json_t *list = json_array();
-    if (apart && list && read_apart(body, len, list, apart)) {
+    int code_apart = apart && list ? read_apart(body, len, list, apart) : ERR_NOMEM;
+    if (code_apart == ERR_OK) {
         *doc = list;
         *unread = apart;
         return ERR_OK;
     }
     json_decref(list);
     free(apart);
-    return code;
+    return code_apart == ERR_NOMEM ? ERR_NOMEM : code;
 }

@@ -19,7 +19,7 @@ struct event_unread {
 
 /* Reads a body; *doc is owned by the caller. When only some events of a batch can't be read, *doc is the
  * array with null in their places, and *unread, to be freed, says for each event what it was; else *unread is
- * NULL. ERR_INVALID or ERR_LIMIT with *e about the whole body. */
+ * NULL. ERR_INVALID or ERR_LIMIT with *e about the whole body; ERR_NOMEM. */
 int event_batch_parse(const char *body, size_t len, size_t max_body, json_t **doc,
                       struct event_unread **unread, struct error *e);
 

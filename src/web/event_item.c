@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/json_dump.h"
 #include "codec/json_in.h"
 #include "core/event_token.h"
 #include "web/kept_attributes.h"
@@ -179,66 +180,77 @@ static bool is_key(const json_t *v)
     return looks_like_key(json_string_value(v), json_string_length(v));
 }
 
-static void keep(json_t *out, const json_t *v, const char *field, bool ok)
+/* These return 0, or what is not 0 when memory is short. */
+static int keep(json_t *out, const json_t *v, const char *field, bool ok)
 {
-    if (ok)
-        json_object_set(out, field, json_object_get(v, field));
+    return ok ? json_object_set(out, field, json_object_get(v, field)) : 0;
 }
 
 /* So that a replay counts by them too. What metrics or experiments name only later is not there. */
-static void keep_attributes(json_t *out, const json_t *v, const struct event_rules *rules)
+static int keep_attributes(json_t *out, const json_t *v, const struct event_rules *rules)
 {
     struct event_refusal ignored;
     char text[SEGMENTS_BYTES];
-    json_t *kept, *sent = json_object_get(v, "attributes");
+    json_t *kept = NULL, *sent = json_object_get(v, "attributes");
     const json_t *name = json_object_get(v, "name"), *key = json_object_get(v, "experiment");
+    int rc = ERR_OK;
     if (!json_is_object(sent))
-        return;
-    if (is_key(name) &&
-        event_attributes_keep(rules->plan, json_string_value(name), json_string_length(name), sent, &kept,
-                              &ignored) == ERR_OK &&
-        kept)
-        json_object_set_new(out, "attributes", kept);
+        return 0;
+    if (is_key(name))
+        rc = event_attributes_keep(rules->plan, json_string_value(name), json_string_length(name), sent,
+                                   &kept, &ignored);
+    if (rc == ERR_NOMEM || (rc == ERR_OK && kept && json_object_set_new(out, "attributes", kept) != 0))
+        return ERR_NOMEM;
     const struct plan_experiment *x =
         is_key(key) ? plan_experiment_find(rules->plan, json_string_value(key), json_string_length(key))
                     : NULL;
     struct record_text segments = x ? segments_of_event(x, sent, text) : (struct record_text){"", 0};
-    if (segments.len > 0)
-        json_object_set_new(out, "segments", json_loadb(segments.s, segments.len, 0, NULL));
+    return segments.len > 0
+               ? json_object_set_new(out, "segments", json_loadb(segments.s, segments.len, 0, NULL))
+               : 0;
 }
 
-/* Only what can't be somebody's raw id: fields of the right shape, and units as their hashes. */
-static char *body_to_keep(const json_t *v, const struct event_rules *rules)
+static int keep_units(json_t *out, const json_t *v, const struct event_rules *rules)
 {
     struct event_refusal ignored;
     struct event_item item = {0};
+    if (read_units(json_object_get(v, "units"), rules, &item, &ignored) != ERR_OK)
+        return 0;
+    json_t *units = json_object();
+    int rc = 0;
+    for (size_t i = 0; i < item.n_units; i++) {
+        char text[37];
+        uuid_format(item.units[i].unit.bytes, text);
+        rc |= json_object_set_new(units, item.units[i].type, json_string(text));
+    }
+    return rc | json_object_set_new(out, "units", units);
+}
+
+/* Only what can't be somebody's raw id: fields of the right shape, and units as their hashes. NULL: out of
+ * memory. */
+static char *body_to_keep(const json_t *v, const struct event_rules *rules)
+{
+    struct event_refusal ignored;
     uint8_t id[16];
     int64_t ts;
     json_t *out = json_object();
     const json_t *ts_json = json_object_get(v, "ts");
-    keep(out, v, "id", read_uuid(json_object_get(v, "id"), "id", id, &ignored) == ERR_OK);
-    keep(out, v, "decision", read_uuid(json_object_get(v, "decision"), "decision", id, &ignored) == ERR_OK);
-    keep(out, v, "ts",
-         json_is_string(ts_json) &&
-             time_parse(json_string_value(ts_json), json_string_length(ts_json), &ts) == 0);
-    keep(out, v, "value", json_is_number(json_object_get(v, "value")));
-    keep(out, v, "phase", json_is_integer(json_object_get(v, "phase")));
-    keep(out, v, "name", is_key(json_object_get(v, "name")));
-    keep(out, v, "experiment", is_key(json_object_get(v, "experiment")));
-    keep(out, v, "variant", is_key(json_object_get(v, "variant")));
-    if (read_units(json_object_get(v, "units"), rules, &item, &ignored) == ERR_OK) {
-        json_t *units = json_object();
-        for (size_t i = 0; i < item.n_units; i++) {
-            char text[37];
-            uuid_format(item.units[i].unit.bytes, text);
-            json_object_set_new(units, item.units[i].type, json_string(text));
-        }
-        json_object_set_new(out, "units", units);
-    }
-    keep_attributes(out, v, rules);
+    int rc = keep(out, v, "id", read_uuid(json_object_get(v, "id"), "id", id, &ignored) == ERR_OK);
+    rc |= keep(out, v, "decision",
+               read_uuid(json_object_get(v, "decision"), "decision", id, &ignored) == ERR_OK);
+    rc |= keep(out, v, "ts",
+               json_is_string(ts_json) &&
+                   time_parse(json_string_value(ts_json), json_string_length(ts_json), &ts) == 0);
+    rc |= keep(out, v, "value", json_is_number(json_object_get(v, "value")));
+    rc |= keep(out, v, "phase", json_is_integer(json_object_get(v, "phase")));
+    rc |= keep(out, v, "name", is_key(json_object_get(v, "name")));
+    rc |= keep(out, v, "experiment", is_key(json_object_get(v, "experiment")));
+    rc |= keep(out, v, "variant", is_key(json_object_get(v, "variant")));
+    rc |= keep_units(out, v, rules);
+    rc |= keep_attributes(out, v, rules);
     /* A replay believes it as much as its sender was believed. */
-    json_object_set_new(out, "trusted", json_boolean(rules->trusted));
-    char *text = json_dumps(out, JSON_COMPACT);
+    rc |= json_object_set_new(out, "trusted", json_boolean(rules->trusted));
+    char *text = rc == 0 ? json_dump_text(out, JSON_COMPACT) : NULL;
     json_decref(out);
     return text;
 }
@@ -268,7 +280,7 @@ int event_bury(struct buffer *out, const json_t *v, const char *kind, const stru
                const struct event_refusal *why)
 {
     const json_t *id = json_object_get(v, "id");
-    char *sent = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *sent = json_dump_text(v, JSON_COMPACT);
     char *kept = body_to_keep(v, rules);
     struct record rec = {0};
     struct record_dead_letter *d = &rec.u.dead_letter;

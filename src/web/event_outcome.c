@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_dump.h"
 #include "web/kept_attributes.h"
 
 static int read_value(const json_t *v, struct record_outcome *out, struct event_refusal *why)
@@ -29,7 +30,7 @@ int outcome_attributes(const json_t *attributes, const struct event_rules *rules
     int rc = event_attributes_keep(rules->plan, name.s, name.len, attributes, &kept, why);
     if (rc != ERR_OK || !kept)
         return rc;
-    *out = json_dumps(kept, JSON_COMPACT);
+    *out = json_dump_text(kept, JSON_COMPACT);
     json_decref(kept);
     return *out ? ERR_OK : ERR_NOMEM;
 }

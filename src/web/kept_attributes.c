@@ -131,6 +131,8 @@ static int check_kept(const char *name, const json_t *v, struct event_refusal *w
 static int check_size(const json_t *kept, struct event_refusal *why)
 {
     size_t size = json_dumpb(kept, NULL, 0, JSON_COMPACT);
+    if (size == 0) /* not even of "{}" */
+        return ERR_NOMEM;
     if (size <= EVENT_KEPT_MAX)
         return ERR_OK;
     return event_refuse(why, "bad_field", "The attributes that metrics count by are %zu bytes; at most %d.",

@@ -28,17 +28,24 @@ struct world {
 static const char *const names[] = {"base",    "full",   "done",     "spin",     "hello", "global",
                                     "nothing", "%62ase", "a%2fb",    "%",        "a/b",   "",
                                     "1",       "%00",    "\303\251", "countries"};
+#define REFUND                                                                                               \
+    "{\"events\":[{\"id\":\"0190b5e4-0000-7000-8000-000000000001\",\"name\":\"refund\",\"units\":{\"user\":" \
+    "\"c-"                                                                                                   \
+    "1\"},\"ts\":\"2026-11-28T10:00:00Z\",\"value\":3,\"attributes\":{\"plan\":\"pro\"}}]}"
+#define EXPOSURE                                                                                             \
+    "[{\"id\":\"0190b5e4-0000-7000-8000-000000000002\",\"experiment\":\"base\",\"units\":{\"user\":\"c-1\"}" \
+    ","                                                                                                      \
+    "\"variant\":\"control\",\"phase\":1,\"ts\":\"2026-11-28T10:00:00Z\"},{\"id\":7}]"
+#define VIP                                                                                                  \
+    "{\"context\":{\"targetingKey\":\"c-2\",\"country\":\"DE\",\"amount\":5,\"vip\":true,\"staff\":true}}"
 static const char *const bodies[] = {
     "",
     "{}",
     "[]",
     "{\"context\":{\"targetingKey\":\"c-1\"}}",
-    "{\"context\":{\"targetingKey\":\"c-2\",\"country\":\"DE\",\"amount\":5,\"vip\":true,\"staff\":true}}",
-    "{\"events\":[{\"id\":\"0190b5e4-0000-7000-8000-000000000001\",\"name\":\"refund\",\"units\":{\"user\":"
-    "\"c-"
-    "1\"},\"ts\":\"2026-11-28T10:00:00Z\",\"value\":3,\"attributes\":{\"plan\":\"pro\"}}]}",
-    "[{\"id\":\"0190b5e4-0000-7000-8000-000000000002\",\"experiment\":\"base\",\"units\":{\"user\":\"c-1\"},"
-    "\"variant\":\"control\",\"phase\":1,\"ts\":\"2026-11-28T10:00:00Z\"},{\"id\":7}]",
+    VIP,
+    REFUND,
+    EXPOSURE,
     "{\"key\":\"ck_client_bed\",\"events\":[{}]}",
     "{\"flag\":\"full\",\"context\":{\"targetingKey\":\"c-1\"}}",
     "{\"experiment\":{\"key\":\"x\"},\"contexts\":[{\"targetingKey\":\"a\"}]}",

@@ -1,5 +1,5 @@
-/* The body of an evaluation: every flag has a decision, the same each time; what an experiment drew is what
- * the contract draws; the answer is JSON; a token keeps what it was made for. */
+/* The body of an evaluation: both readers of it agree; every flag has a decision, the same each time; what an
+ * experiment drew is what the contract draws; the answer is JSON; a token keeps what it was made for. */
 #include <jansson.h>
 #include <string.h>
 
@@ -8,6 +8,7 @@
 #include "core/plan_replay.h"
 #include "core/token.h"
 #include "fuzz.h"
+#include "unit/json_twins.h"
 #include "web/decision_json.h"
 #include "web/subject_read.h"
 
@@ -78,25 +79,35 @@ static void check_flag(const struct plan_flag *f, const struct attr *attributes,
     check_answer(&d);
 }
 
-void fuzz_decision(const uint8_t *data, size_t len)
+static void check_context(const struct attr *doc)
 {
     const struct plan *p = fuzz_plan_of_world();
-    struct error e;
+    const struct attr *context = attr_get(doc, "context", 7);
     struct subject_refusal why;
-    struct attr attributes;
     struct subject s;
-    json_t *doc = NULL;
-    if (json_in_parse((const char *)data, len, &limits, &doc, &e) != ERR_OK) {
-        FUZZ_CHECK(e.text[0]);
+    if (!subject_read(context, &s, &why)) {
+        FUZZ_CHECK(why.code[0] && why.error.text[0]);
         return;
     }
+    for (size_t i = 0; i < plan_flag_count(p); i++)
+        check_flag(plan_flag_at(p, i), context, &s);
+}
+
+void fuzz_decision(const uint8_t *data, size_t len)
+{
     struct arena *a = arena_new();
-    if (subject_read(a, json_object_get(doc, "context"), &attributes, &s, &why)) {
-        for (size_t i = 0; i < plan_flag_count(p); i++)
-            check_flag(plan_flag_at(p, i), &attributes, &s);
-    } else {
-        FUZZ_CHECK(why.code[0] && why.error.text[0]);
-    }
-    arena_free(a);
+    struct error e;
+    struct attr attributes;
+    json_t *doc = NULL;
+    const char *wrong = json_twins(a, (const char *)data, len);
+    if (wrong)
+        fprintf(stderr, "%s\n", wrong);
+    FUZZ_CHECK(!wrong);
+    arena_reset(a);
+    if (json_in_parse((const char *)data, len, &limits, &doc, &e) != ERR_OK)
+        FUZZ_CHECK(e.text[0]);
+    else if (json_in_attr(a, doc, &attributes, &e) == ERR_OK)
+        check_context(&attributes);
     json_decref(doc);
+    arena_free(a);
 }

@@ -117,6 +117,7 @@ def main():
     parser.add_argument("seconds", type=int)
     parser.add_argument("targets", nargs="*")
     args = parser.parse_args()
+    args.program = os.path.abspath(args.program)
     usage = subprocess.run([args.program], env={**os.environ, "FUZZ_TARGET": ""}, capture_output=True, text=True, check=False)
     known = usage.stderr.split(":", 1)[1].split()
     wanted = [t.partition("=") for t in args.targets] or [(t, "", "") for t in known]
@@ -124,7 +125,7 @@ def main():
         if name not in known:
             sys.exit("There is no target %s; there are %s." % (name, ", ".join(known)))
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        results = list(pool.map(lambda t: run(os.path.abspath(args.program), args.work, t[0], int(t[2] or args.seconds)),
+        results = list(pool.map(lambda t: run(args.program, args.work, t[0], int(t[2] or args.seconds)),
                                 wanted))
     show(results)
     bad = [r for r in results if r["code"] != 0 or r["runs"] == 0]
@@ -132,7 +133,7 @@ def main():
         print("\n----- %s: %s\n%s" % (r["target"], ", ".join(r["found"]), r["text"][-6000:]))
     if args.keep:
         for r in results:
-            keep(os.path.abspath(args.program), args.work, r["target"])
+            keep(args.program, args.work, r["target"])
     sys.exit(1 if bad else 0)
 
 

@@ -49,6 +49,18 @@ static void reply(struct http_request *r)
     http_reply(r, 200, "text/plain", text, (size_t)n);
 }
 
+static void on_gone(void *arg)
+{
+    (void)arg;
+}
+
+static void stream(struct http_request *r)
+{
+    struct http_stream *s = http_stream_begin(r, "text/plain", on_gone, NULL);
+    if (s && http_stream_send(s, "one", 3) && http_stream_send(s, "two", 3))
+        http_stream_end(s);
+}
+
 static void handle(struct http_request *r, void *arg)
 {
     struct echo *e = arg;
@@ -57,6 +69,8 @@ static void handle(struct http_request *r, void *arg)
         e->later[e->n_later++] = r;
     else if (http_path(r)[1] == 'n')
         http_reply(r, 204, NULL, NULL, 0);
+    else if (http_path(r)[1] == 't')
+        stream(r);
     else
         reply(r);
 }

@@ -6,6 +6,7 @@ FUZZ_SOURCES = \
 	tests/fuzz/key.c tests/fuzz/outcomes.c tests/fuzz/plan.c tests/fuzz/record.c tests/fuzz/snapshot.c \
 	tests/fuzz/spool.c tests/fuzz/text.c tests/fuzz/token.c \
 	tests/unit/api_bed.c tests/unit/api_bed.h tests/unit/event_readers.c tests/unit/event_readers.h \
+	tests/unit/json_twins.c tests/unit/json_twins.h \
 	tests/unit/model_document.h
 check_LIBRARIES += libfuzz.a
 libfuzz_a_SOURCES = $(FUZZ_SOURCES)

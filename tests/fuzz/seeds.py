@@ -42,6 +42,7 @@ def requests():
         post + "Expect: tea\r\n\r\n",
         "POST /s HTTP/1.1\r\n" + head + "Content-Length: 11\r\n\r\nhello world",
         "POST /later HTTP/1.1\r\n" + head + "Content-Length: 2\r\n\r\nhi",
+        "GET /ticks HTTP/1.1\r\n" + head + "\r\n",
         "GET / HTTP/2.0\r\n\r\n",
         "GET http://h/ HTTP/1.1\r\n" + head + "\r\n",
         "GET /a\nHost: h\n\n",

@@ -68,3 +68,12 @@ tests_unit_test_decision_path_SOURCES = tests/unit/test_decision_path.c tests/un
 	tests/unit/plan_fixture.h tests/unit/suite.h
 tests_unit_test_decision_path_CFLAGS = $(tests_unit_test_event_quick_CFLAGS)
 tests_unit_test_decision_path_LDADD = $(tests_unit_test_event_quick_LDADD)
+# each allocation fails in turn
+check_PROGRAMS += tests/unit/test_api_memory
+TESTS += tests/unit/test_api_memory
+tests_unit_test_api_memory_SOURCES = tests/unit/test_api_memory.c tests/unit/api_bed.c tests/unit/api_bed.h \
+	tests/unit/failing_alloc.c tests/unit/failing_alloc.h tests/unit/model_document.h
+tests_unit_test_api_memory_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_api_memory_LDFLAGS = $(AM_LDFLAGS) $(failing_alloc_wraps) -Wl,--wrap=json_loadb
+tests_unit_test_api_memory_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
+failing_alloc_wraps = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
