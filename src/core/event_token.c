@@ -57,8 +57,7 @@ enum event_token_state event_token_check(const struct plan *p, const char *text,
 {
     uint8_t bytes[BYTES_MAX], mac[MAC_BYTES];
     size_t n = 0;
-    if (p->handed_out || len > EVENT_TOKEN_TEXT ||
-        !token_decode(text, len, bytes, sizeof bytes, &n) ||
+    if (p->handed_out || len > EVENT_TOKEN_TEXT || !token_decode(text, len, bytes, sizeof bytes, &n) ||
         n < HEAD_BYTES + UNIT_BYTES + MAC_BYTES || (n - HEAD_BYTES - MAC_BYTES) % UNIT_BYTES != 0 ||
         bytes[0] != VERSION)
         return EVENT_TOKEN_FORGED;
