@@ -215,7 +215,7 @@ static void change(struct world *w, struct fuzz_input *in)
         b->answer = PICK(answers, which);
         break;
     case 5:
-        api_worker_set_plans(b->worker, which % 3 ? plan_set_ref(fuzz_plans()) : NULL);
+        api_worker_set_plans(b->worker, plan_set_ref(fuzz_plans()));
         break;
     case 6:
         api_worker_flush(b->worker);
@@ -244,7 +244,8 @@ void fuzz_api(const uint8_t *data, size_t len)
     FUZZ_CHECK(api_bed_open(&w.bed, how & 1, how & 2) == 0);
     for (int i = 0; i < CONNECTIONS; i++)
         w.peers[i].fd = -1;
-    api_worker_set_plans(w.bed.worker, how & 4 ? NULL : plan_set_ref(fuzz_plans()));
+    if (!(how & 4))
+        api_worker_set_plans(w.bed.worker, plan_set_ref(fuzz_plans()));
     for (; in.left > 0 && n < 40; n++) {
         unsigned op = fuzz_byte(&in);
         if (op % 8 < 5)

@@ -49,9 +49,10 @@ static void reply(struct http_request *r)
     http_reply(r, 200, "text/plain", text, (size_t)n);
 }
 
-static void on_gone(void *arg)
+static void on_gone(void *arg, bool slow)
 {
     (void)arg;
+    (void)slow;
 }
 
 static void stream(struct http_request *r)

@@ -190,6 +190,8 @@ int api_bed_open(struct api_bed *b, bool sync_records, bool client_tokens)
                                   .event_max_future_us = INT64_C(3600000000),
                                   .cors_origins = "https://shop.example",
                                   .max_body = 1 << 20,
+                                  .public_url = "",
+                                  .max_streams = 4,
                                   .client_tokens = client_tokens,
                                   .sync_records = sync_records};
     struct http_options http;
