@@ -37,6 +37,7 @@ struct http_options {
     unsigned max_connections;             /* of this server, when it shares nothing */
     unsigned max_connections_per_address; /* the same; an IPv6 /64 counts as one address */
     size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB */
+    unsigned max_wait_ms;                 /* see http_overloaded: 50 */
     struct http_shared
         *shared; /* what the servers of one process share; outlives them. NULL: one of its own */
 };
@@ -100,6 +101,9 @@ int64_t http_began_ns(const struct http_request *r);
 void http_set_route(struct http_request *r, const char *pattern);
 /* Why it is refused, as a stable word, for the log. Borrowed until http_reply. */
 void http_set_reason(struct http_request *r, const char *code);
+/* The server can't keep up, and this request has waited, or lets others wait, about max_wait_ms: a handler
+ * does best to refuse it at once. */
+bool http_overloaded(const struct http_request *r);
 /* 0 for a fresh request; a handler may hang data on it, freed with free_fn at the reply. */
 void http_set_data(struct http_request *r, void *data, void (*free_fn)(void *));
 void *http_data(const struct http_request *r);

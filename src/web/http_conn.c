@@ -14,6 +14,7 @@
 #define FIRST_IN 1024     /* bytes of a fresh connection's input buffer */
 #define KEEP_IN 2048      /* an idle connection keeps no larger buffer than this */
 #define LEAST_IN 128      /* less room than this is not worth a read */
+#define STEPS_A_TURN 64   /* of one connection, mostly requests; then it is the others' turn */
 #define MAX_IGNORED 65536 /* input thrown away behind a request that is answered by a stream */
 
 void conn_set_state(struct http_conn *c, enum conn_state state)
@@ -41,6 +42,7 @@ void conn_close(struct http_conn *c)
     if (s->counters)
         counter_add(s->counters, http_connections, -1);
     in_unwatch(c);
+    pace_unwait(c);
     /* bufferevent_free may wait for the end of the running callback; the descriptor must go now. */
     bufferevent_disable(c->bev, EV_WRITE);
     bufferevent_free(c->bev);
@@ -304,8 +306,12 @@ static bool step(struct http_conn *c)
 
 void conn_run(struct http_conn *c)
 {
-    while (c->bev && step(c))
-        ;
+    for (unsigned n = 0; c->bev && step(c); n++) {
+        if (n == STEPS_A_TURN) {
+            pace_wait(c);
+            return;
+        }
+    }
 }
 
 void conn_answered(struct http_conn *c)
@@ -353,6 +359,7 @@ void conn_readable(struct http_conn *c)
 {
     char byte;
     conn_enter(c);
+    pace_turn(c->server);
     c->readable = true;
     if (c->state == CONN_HANDLER)
         in_peek(c, &byte, 1); /* a peer that is gone must not wait for its answer */

@@ -66,7 +66,8 @@ struct http_conn {
     bool eof;       /* the peer will send no more */
     bool last;      /* close after the answer that is due */
     int64_t deadline;
-    TAILQ_ENTRY(http_conn) all, queue;
+    TAILQ_ENTRY(http_conn) all, queue, turn;
+    bool waits_turn; /* in http_server.waiting */
     struct http_peer *peer;
     struct http_address address;
     uint64_t tag; /* of the address, once asked for; 0 before */
@@ -81,6 +82,15 @@ struct http_conn {
 };
 
 TAILQ_HEAD(http_conn_list, http_conn);
+
+/* What is known of whether a server keeps up; see http_pace.c. Times by the monotonic clock. */
+struct http_pace {
+    struct timeval turn; /* the one at work, by libevent's clock */
+    int64_t from;        /* when it began */
+    int64_t worked_at;   /* when last a connection went on to wait for something */
+    int64_t calm_at, late_at;
+    bool late;
+};
 
 struct http_server {
     struct event_base *base;
@@ -104,6 +114,11 @@ struct http_server {
     struct event *timer;
     int64_t timer_at;                          /* 0: not set */
     struct http_conn_list queues[CONN_STATES]; /* each in order of its deadlines */
+
+    struct http_pace pace;
+    struct http_conn_list waiting; /* connections with more to do than one turn lets them */
+    unsigned n_waiting;
+    struct event *waiting_event;
 
     struct buffer out;        /* answers on their way to one connection */
     struct http_conn *out_of; /* that connection, or NULL */
@@ -139,6 +154,15 @@ void conn_answered(struct http_conn *c);
 void conn_stream(struct http_conn *c);
 /* The server drains: an idle connection goes, a stream ends. */
 void conn_drain(struct http_conn *c);
+
+/* http_pace.c */
+int pace_init(struct http_server *s); /* 0 or ERR_NOMEM */
+void pace_fini(struct http_server *s);
+/* A connection is about to be looked at. */
+void pace_turn(struct http_server *s);
+/* The connection has had its share of this turn, and goes on in the next one. */
+void pace_wait(struct http_conn *c);
+void pace_unwait(struct http_conn *c);
 
 /* http_stream.c */
 /* Tells whoever sends on the connection's stream, if it has one, that it is no more. */

@@ -41,6 +41,7 @@ void deadline_set(struct http_conn *c)
         return;
     int64_t now = clock_monotonic_us();
     c->deadline = now + wait;
+    s->pace.worked_at = now;
     TAILQ_INSERT_TAIL(&s->queues[c->state], c, queue);
     arm(s, c->deadline, now);
 }

@@ -28,6 +28,7 @@ void http_options_default(struct http_options *o)
         .max_connections = 10000,
         .max_connections_per_address = 1000,
         .max_unread = 65536,
+        .max_wait_ms = 50,
     };
 }
 
@@ -158,7 +159,7 @@ static int start(struct http_server *s)
         s->shared_own ? http_shared_new(s->o.max_connections, s->o.max_connections_per_address) : s->o.shared;
     s->accept_event = event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_accept, s);
     s->resume_event = event_new(s->base, -1, 0, on_resume, s);
-    if (deadlines_init(s) != 0 || !s->shared || !s->accept_event || !s->resume_event ||
+    if (deadlines_init(s) != 0 || pace_init(s) != 0 || !s->shared || !s->accept_event || !s->resume_event ||
         event_add(s->accept_event, NULL) != 0)
         return ERR_NOMEM;
     return 0;
@@ -182,6 +183,7 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
                               .counters = c,
                               .reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC)};
     TAILQ_INIT(&s->all);
+    TAILQ_INIT(&s->waiting);
     set_options(s, o);
     ignore_sigpipe();
     if (start(s) != 0) {
@@ -244,6 +246,7 @@ void http_server_free(struct http_server *s)
         conn_leave(c);
     }
     deadlines_fini(s);
+    pace_fini(s);
     if (s->shared_own)
         http_shared_free(s->shared);
     buffer_free(&s->out);

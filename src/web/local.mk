@@ -15,6 +15,7 @@ web_layer = \
 	src/web/http_input.c \
 	src/web/http_listen.c \
 	src/web/http_output.c \
+	src/web/http_pace.c \
 	src/web/http_peers.c src/web/http_peers.h \
 	src/web/http_reply.c \
 	src/web/http_request.c \

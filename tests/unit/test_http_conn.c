@@ -167,6 +167,31 @@ static unsigned take_answers(struct client *c, size_t body_len)
     return n;
 }
 
+/* A client that asks for much at once does not keep the server from the others. */
+START_TEST(long_pipeline_leaves_room)
+{
+    enum { N = 1000 };
+    struct bed b;
+    struct client greedy, other;
+    char *all = repeat(GET("/g"), N);
+    bed_start(&b, NULL);
+    client_open(&greedy, &b);
+    client_open(&other, &b);
+    client_say(&greedy, all);
+    client_say(&other, GET("/later"));
+    BED_UNTIL(&b, b.n_waiting == 1);
+    ck_assert_uint_lt(b.handled, 200);
+    http_reply(b.waiting[0], 200, "text/plain", "x", 1);
+    b.n_waiting = 0;
+    BED_UNTIL(&b, answers(&greedy) == N);
+    ck_assert_uint_eq(answers(&other), 1);
+    client_close(&greedy);
+    client_close(&other);
+    bed_stop(&b);
+    free(all);
+}
+END_TEST
+
 /* A peer that pipelines and does not read: requests stop being looked at, so what waits for the peer is at
  * most max_unread, one answer, and what the kernel's socket buffers hold (4 MiB is Linux's usual maximum). */
 START_TEST(slow_reader)
@@ -469,6 +494,7 @@ int main(void)
     tcase_add_test(t, head_and_no_content);
     tcase_add_test(t, headers_both_ways);
     tcase_add_test(t, pipeline);
+    tcase_add_test(t, long_pipeline_leaves_room);
     tcase_add_test(t, slow_reader);
     tcase_add_test(t, expect_continue);
     tcase_add_test(t, large_bodies);
