@@ -16,6 +16,8 @@
     X(http_5xx, "cohortd_http_responses_5xx_total", "counter", "Answers with a status of 500 or above.")     \
     X(http_refused, "cohortd_http_connections_refused_total", "counter",                                     \
       "Connections closed at once because a limit was reached.")                                             \
+    X(overloaded, "cohortd_http_overloaded_total", "counter",                                                \
+      "Requests refused because a worker could not keep up.")                                                \
     X(limited_keys, "cohortd_rate_limited_keys_total", "counter",                                            \
       "Requests refused (429) by a limit of their API key.")                                                 \
     X(limited_addresses, "cohortd_rate_limited_addresses_total", "counter",                                  \

@@ -43,6 +43,7 @@ struct config {
     int64_t rate_failed_auth;
     int64_t burst_failed_auth;
     char *trusted_proxies;
+    int64_t max_wait_ms;
     int64_t max_body_bytes;
     int64_t header_seconds;
     int64_t body_seconds;

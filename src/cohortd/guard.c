@@ -23,7 +23,7 @@ static int set_trust(struct guard *g, const char *list, struct error *e)
     return code == ERR_OK ? http_shared_set_trust(g->http, trust, e) : code;
 }
 
-int guard_set(struct guard *g, const struct config *c, struct error *e)
+int guard_set(struct guard *g, const struct config *c, unsigned max_connections, struct error *e)
 {
     enum http_log log = HTTP_LOG_ERRORS;
     int code = set_trust(g, c->trusted_proxies, e);
@@ -31,24 +31,25 @@ int guard_set(struct guard *g, const struct config *c, struct error *e)
         return code;
     http_log_parse(c->log_requests, &log);
     http_shared_set_log(g->http, log);
-    http_shared_set_caps(g->http, (unsigned)c->max_connections, (unsigned)c->max_connections_per_address);
+    http_shared_set_caps(g->http, max_connections, (unsigned)c->max_connections_per_address);
     set_rate(g, RATE_KEY, c->rate_per_key, c->burst_per_key);
     set_rate(g, RATE_ADDRESS, c->rate_per_address, c->burst_per_address);
     set_rate(g, RATE_FAILED, c->rate_failed_auth, c->burst_failed_auth);
     return ERR_OK;
 }
 
-int guard_new(struct guard **out, const struct config *c, struct counters *counters, struct error *e)
+int guard_new(struct guard **out, const struct config *c, unsigned max_connections, struct counters *counters,
+              struct error *e)
 {
     struct guard *g = calloc(1, sizeof *g);
     *out = g;
     if (g) {
-        g->http = http_shared_new((unsigned)c->max_connections, (unsigned)c->max_connections_per_address);
+        g->http = http_shared_new(max_connections, (unsigned)c->max_connections_per_address);
         g->limits = rate_limits_new(counters);
     }
     if (!g || !g->http || !g->limits)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
-    return guard_set(g, c, e);
+    return guard_set(g, c, max_connections, e);
 }
 
 void guard_free(struct guard *g)

@@ -10,12 +10,14 @@ struct guard;
 struct http_shared;
 struct rate_limits;
 
-int guard_new(struct guard **out, const struct config *c, struct counters *counters, struct error *e);
+/* max_connections: those of c, or as many as the system allows. */
+int guard_new(struct guard **out, const struct config *c, unsigned max_connections, struct counters *counters,
+              struct error *e);
 /* When no worker is left. NULL is fine. */
 void guard_free(struct guard *g);
 
 /* Takes what c says from now on. Any thread. */
-int guard_set(struct guard *g, const struct config *c, struct error *e);
+int guard_set(struct guard *g, const struct config *c, unsigned max_connections, struct error *e);
 
 struct http_shared *guard_http(struct guard *g);
 struct rate_limits *guard_limits(struct guard *g);

@@ -6,6 +6,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/control.c src/cohortd/control.h \
 	src/cohortd/database.c src/cohortd/database.h \
 	src/cohortd/datadir.c src/cohortd/datadir.h \
+	src/cohortd/descriptors.c src/cohortd/descriptors.h \
 	src/cohortd/embedded.c src/cohortd/embedded.h \
 	src/cohortd/environment.c src/cohortd/environment.h \
 	src/cohortd/files.c src/cohortd/files.h \

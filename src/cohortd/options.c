@@ -93,6 +93,8 @@ const struct option_entry option_table[] = {
      "address is the last one in X-Forwarded-For that is not listed here."},
     {limits, "max_streams", "N", LIVE_NUMBER(max_streams), "5000", 0, 1000000, NULL,
      "Event streams open at a time, by which pages learn of changes; each is a connection, too. 0 offers none: pages poll."},
+    {limits, "max_wait_ms", "MS", LIVE_NUMBER(max_wait_ms), "50", 0, 60000, NULL,
+     "A worker that can't keep up refuses at once (429 or 503) what would wait longer than about this. 0: everything waits."},
     {limits, "max_body_bytes", "BYTES", LIVE_NUMBER(max_body_bytes), "4194304", 1024, 67108864, NULL,
      "Largest body of a batch of events."},
     {limits, "header_seconds", "SECONDS", LIVE_NUMBER(header_seconds), "10", 1, 3600, NULL,

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,6 +13,7 @@
 #include "cohortd/control.h"
 #include "cohortd/database.h"
 #include "cohortd/datadir.h"
+#include "cohortd/descriptors.h"
 #include "cohortd/embedded.h"
 #include "cohortd/guard.h"
 #include "cohortd/keeper.h"
@@ -25,10 +25,8 @@
 #include "cohortd/vitals.h"
 #include "cohortd/worker.h"
 
-#define FILES_OF_SERVER 128 /* logs, sockets, the spool, connections to the database */
-#define FILES_OF_WORKER 16  /* its event loop, mailbox and listening socket, and a few clients */
-#define COLD_START_MS 5000  /* a database that takes longer is not waited for when there is a snapshot */
-#define REMIND_US 10000000  /* that a start waits for the database */
+#define COLD_START_MS 5000 /* a database that takes longer is not waited for when there is a snapshot */
+#define REMIND_US 10000000 /* that a start waits for the database */
 
 struct server {
     const struct config *c;
@@ -54,29 +52,6 @@ static size_t worker_count(const struct config *c)
         return (size_t)c->workers;
     int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     return cores > 256 ? 256 : (size_t)cores;
-}
-
-/* A connection is a descriptor; the usual soft limit of 1,024 is for programs that use select. Too few for a
- * start must be found here: libevent would end the process. */
-static int raise_descriptors(const struct config *c, struct error *e)
-{
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
-        return ERR_OK;
-    rlim_t needed = FILES_OF_SERVER + FILES_OF_WORKER * worker_count(c);
-    r.rlim_cur = r.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur == RLIM_INFINITY)
-        return ERR_OK;
-    if (r.rlim_cur < needed)
-        return error_set(
-            e, ERR_LIMIT, "workers",
-            "the system allows this process %llu open files, and %zu workers need %llu: raise the "
-            "limit (ulimit -n), or start fewer with --workers",
-            (unsigned long long)r.rlim_cur, worker_count(c), (unsigned long long)needed);
-    if (r.rlim_cur < (rlim_t)c->max_connections + needed)
-        log_warn("server", "the system allows %llu open files, too few for max_connections = %lld",
-                 (unsigned long long)r.rlim_cur, (long long)c->max_connections);
-    return ERR_OK;
 }
 
 /* Start, step by step. */
@@ -150,6 +125,11 @@ static int start_queue(struct server *s, struct error *e)
 
 /* What a worker takes from the configuration, at its start and at each reload. */
 
+static unsigned most_connections(const struct server *s)
+{
+    return descriptors_for_clients(worker_count(s->c), s->c->max_connections);
+}
+
 static struct http_options http_options(const struct server *s)
 {
     const struct config *c = s->c;
@@ -160,6 +140,7 @@ static struct http_options http_options(const struct server *s)
     o.body_s = (unsigned)c->body_seconds;
     o.idle_s = (unsigned)c->idle_seconds;
     o.write_s = (unsigned)c->write_seconds;
+    o.max_wait_ms = (unsigned)c->max_wait_ms;
     o.shared = guard_http(s->guard);
     return o;
 }
@@ -195,7 +176,7 @@ static int start_workers(struct server *s, char *url, size_t cap, struct error *
     s->workers = calloc(s->n_workers, sizeof *s->workers);
     if (!s->workers)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
-    int code = guard_new(&s->guard, s->c, &s->counters, e);
+    int code = guard_new(&s->guard, s->c, most_connections(s), &s->counters, e);
     if (code == ERR_OK)
         code = listen_all(s->c->listen, fds, s->n_workers, url, cap, e);
     if (code != ERR_OK)
@@ -298,7 +279,7 @@ static int start_threads(struct server *s, char *url, size_t cap, struct error *
 static int start(struct server *s, struct error *e)
 {
     char url[320];
-    int code = raise_descriptors(s->c, e);
+    int code = descriptors_raise(worker_count(s->c), e);
     if (code == ERR_OK)
         code = start_directory(s, e);
     if (code == ERR_OK)
@@ -361,7 +342,7 @@ void server_apply(struct server *s)
     struct http_options http = http_options(s);
     struct api_options api = api_options(s);
     struct error e;
-    if (guard_set(s->guard, s->c, &e) != ERR_OK)
+    if (guard_set(s->guard, s->c, most_connections(s), &e) != ERR_OK)
         log_error("server", "%s: the limits stay as they were", e.text);
     for (size_t i = 0; i < s->n_started; i++) {
         if (worker_set_options(s->workers[i], &http, &api) != ERR_OK)

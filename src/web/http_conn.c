@@ -64,7 +64,8 @@ static void conn_free(struct http_conn *c)
 
 void conn_enter(struct http_conn *c)
 {
-    c->depth++;
+    if (c->depth++ == 0 && c->server)
+        pace_turn(c->server);
 }
 
 /* All output is gone: our side is shut down, and the peer gets time to read before the socket is closed (a
@@ -359,7 +360,6 @@ void conn_readable(struct http_conn *c)
 {
     char byte;
     conn_enter(c);
-    pace_turn(c->server);
     c->readable = true;
     if (c->state == CONN_HANDLER)
         in_peek(c, &byte, 1); /* a peer that is gone must not wait for its answer */

@@ -1,20 +1,20 @@
 /* Turns: who is looked at when, and whether the server keeps up.
  *
- * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. So a turn that
- * takes long is a wait about as long for whoever comes last, and again for whoever comes next. One such turn may be
- * a burst, which serving it ends. Turns that stay long without a pause are more than the server can do: then
- * waiting helps nobody, and what a turn comes to late is refused at once (http_overloaded), so that the rest is
- * served in time. */
+ * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. So a turn
+ * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. One such
+ * turn may be a burst, which serving it ends. Turns that stay long without a pause are more than the server
+ * can do: then waiting helps nobody, and what a turn comes to late is refused at once (http_overloaded), so
+ * that the rest is served in time. */
 #include <event2/event.h>
 
 #include "base/clock.h"
 #include "web/http_conn.h"
 
-#define PAUSE_US 5000        /* a loop that slept this long had nothing waiting */
-#define PATIENCE_US 100000   /* turns may be long for this long */
+#define PATIENCE_US 100000    /* turns may be long for this long */
 #define REMEMBERED_US 1000000 /* less patience, this long after the last time */
 
-/* How long a turn may take: a request may have waited for one whole turn already. */
+/* How long a turn may take: a request may have waited for one whole turn already. A loop that slept as long
+ * had nothing waiting. */
 static int64_t long_turn_us(const struct http_server *s)
 {
     return (int64_t)s->o.max_wait_ms * 1000 / 2;
@@ -26,7 +26,7 @@ static void begin_turn(struct http_server *s)
     int64_t now = clock_monotonic_us();
     if (p->late)
         p->late_at = now;
-    if (now - p->worked_at > PAUSE_US || p->worked_at - p->from < long_turn_us(s))
+    if (now - p->worked_at > long_turn_us(s) || p->worked_at - p->from < long_turn_us(s))
         p->calm_at = now;
     p->from = now;
     p->late = s->o.max_wait_ms > 0 && now - p->calm_at > (now - p->late_at < REMEMBERED_US ? 0 : PATIENCE_US);
@@ -55,7 +55,6 @@ static void on_waiting(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct http_server *s = arg;
     struct http_conn *c;
-    pace_turn(s);
     for (unsigned n = s->n_waiting; n > 0 && (c = TAILQ_FIRST(&s->waiting)); n--) {
         conn_enter(c);
         pace_unwait(c);
@@ -66,6 +65,7 @@ static void on_waiting(evutil_socket_t fd, short what, void *arg)
 
 int pace_init(struct http_server *s)
 {
+    s->pace.from = s->pace.worked_at = s->pace.calm_at = clock_monotonic_us();
     s->waiting_event = event_new(s->base, -1, 0, on_waiting, s);
     return s->waiting_event ? 0 : ERR_NOMEM;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "web/api_actions.h"
 #include "web/api_definitions.h"
 #include "web/api_events.h"
@@ -335,6 +336,22 @@ static bool admit_failed(const struct api_context *c)
     return wait == 0 && admit_stranger(c, c->route);
 }
 
+/* Whoever comes again comes in one to three seconds, so that not all come at once. OFREP's clients know no
+ * other status that tells them to stay away. */
+static void refuse_overloaded(const struct api_context *c)
+{
+    static const char why[] = "This server has more to do than it can; Retry-After says when to come again.";
+    char seconds[2] = {(char)('1' + clock_monotonic_us() % 3), '\0'};
+    if (c->w->services.counters)
+        counter_add(c->w->services.counters, overloaded, 1);
+    http_add_header(c->r, "Retry-After", seconds);
+    if (c->route->errors == ERRORS_OFREP)
+        ofrep_error(c, 429, "GENERAL", why);
+    else
+        problem_reply(
+            c->r, &(struct problem){.status = 503, .title = "Too busy", .detail = why, .code = "overloaded"});
+}
+
 static bool admit(struct api_context *c)
 {
     const struct route *route = c->route;
@@ -342,6 +359,10 @@ static bool admit(struct api_context *c)
     struct auth_presented presented;
     if (route->may == MAY_ANYONE)
         return route->unlimited || admit_stranger(c, route);
+    if (http_overloaded(c->r)) {
+        refuse_overloaded(c);
+        return false;
+    }
     if (!c->w->plans) {
         refuse(c, route, 503, "This server has not read its definitions yet; try again in a second.");
         return false;

@@ -1,12 +1,12 @@
-/* Load on one server, and how long its answers took: open loop (so many requests a second, whatever comes back) or
- * closed loop (each connection asks again when it has its answer). In an open loop a latency counts from the moment
- * a request was due, so that a server that stalls does not hide it.
+/* Load on one server, and how long its answers took: open loop (so many requests a second, whatever comes
+ * back) or closed loop (each connection asks again when it has its answer). In an open loop a latency counts
+ * from the moment a request was due, so that a server that stalls does not hide it.
  *
  *   load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] [-o]
  *
- * REQUEST is a file with one whole HTTP request, sent as it is; its answers must have a Content-Length. -i: as many
- * connections more ask once and then stay. -o: who is told Retry-After obeys; what was due meanwhile is "held".
- * Prints one line of JSON; times are in microseconds. */
+ * REQUEST is a file with one whole HTTP request, sent as it is; its answers must have a Content-Length. -i:
+ * as many connections more ask once and then stay. -o: who is told Retry-After obeys; what was due meanwhile
+ * is "held". Prints one line of JSON; times are in microseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAITING 64  /* requests due on a busy connection; more are given up */
-#define SUB 64      /* buckets of a histogram for each power of two: 1.6 % */
+#define WAITING 64 /* requests due on a busy connection; more are given up */
+#define SUB 64     /* buckets of a histogram for each power of two: 1.6 % */
 #define BUCKETS (40 * SUB)
 #define ANSWER 65536
 #define WARM_UP_US 500000
@@ -292,7 +292,8 @@ static void run(void)
 static void print_line(void)
 {
     printf("{\"good\": %llu, \"refused\": %llu, \"held\": %llu, \"given_up\": %llu, \"failed\": %llu, "
-           "\"other\": %llu, \"good_per_s\": %.0f, \"p50\": %llu, \"p90\": %llu, \"p99\": %llu, \"p999\": %llu, \"max\": %llu, "
+           "\"other\": %llu, \"good_per_s\": %.0f, \"p50\": %llu, \"p90\": %llu, \"p99\": %llu, \"p999\": "
+           "%llu, \"max\": %llu, "
            "\"refused_p50\": %llu, \"refused_p99\": %llu, \"refused_max\": %llu}\n",
            (unsigned long long)good.n, (unsigned long long)refused.n, (unsigned long long)held,
            (unsigned long long)given_up, (unsigned long long)failed, (unsigned long long)other,
@@ -340,7 +341,8 @@ static void read_arguments(int argc, char **argv)
         }
     }
     if (argc - optind != 2 || sscanf(argv[optind], "%63[^:]:%u", host, &port) != 2) {
-        fprintf(stderr, "usage: load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] [-o]\n");
+        fprintf(stderr,
+                "usage: load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] [-o]\n");
         exit(EXIT_FAILURE);
     }
     o.to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};

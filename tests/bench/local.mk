@@ -31,3 +31,9 @@ EXTRA_DIST += tests/bench/local_decisions.py tests/bench/local_decisions.mjs
 tests_bench_local_decisions_SOURCES = tests/bench/local_decisions.c
 tests_bench_local_decisions_CFLAGS = $(AM_CFLAGS) -I$(top_srcdir)/clients/c
 tests_bench_local_decisions_LDADD = clients/c/libcohort-client.a $(client_libs)
+
+# Answers under idle and hostile connections and in overload: make tests/bench/load and cohortd in a build with -O2, then
+# COHORT_BUILD=build-rel tests/bench/limits.py.
+check_PROGRAMS += tests/bench/load
+tests_bench_load_SOURCES = tests/bench/load.c
+tests_bench_load_CFLAGS = $(AM_CFLAGS)

@@ -59,6 +59,15 @@ static void handle(struct http_request *r, void *arg)
         memset(big, 'x', b->reply_len);
         http_reply(r, 200, "text/plain", big, b->reply_len);
         free(big);
+    } else if (strcmp(path, "/busy") == 0) {
+        if (http_overloaded(r)) {
+            http_reply(r, 503, NULL, NULL, 0);
+            return;
+        }
+        int64_t until = clock_monotonic_us() + b->busy_us;
+        while (clock_monotonic_us() < until)
+            ;
+        http_reply(r, 200, "text/plain", "x", 1);
     } else if (strcmp(path, "/nothing") == 0) {
         http_reply(r, 204, NULL, NULL, 0);
     } else if (strcmp(path, "/header") == 0) {

@@ -283,6 +283,59 @@ START_TEST(peers_are_told_apart)
 }
 END_TEST
 
+/* Statuses of the answers so far: how many, and how many of them 503. */
+static unsigned count_busy(const struct client *c, unsigned *no)
+{
+    struct answer a;
+    size_t at = 0;
+    unsigned n = 0;
+    for (*no = 0; answer_next(c, &at, false, &a); n++)
+        *no += a.status == 503;
+    return n;
+}
+
+static void on_paused(evutil_socket_t fd, short what, void *paused)
+{
+    (void)fd;
+    (void)what;
+    *(bool *)paused = true;
+}
+
+/* 400 requests of 2 ms that are there at once: a turn of them is a burst and is served; then the server says
+ * that it can't keep up, and after a pause that it can. */
+static void check_overload(unsigned max_wait_ms, bool refuses)
+{
+    struct http_options o;
+    struct bed b;
+    struct client c;
+    unsigned no;
+    bool paused = false;
+    struct timeval pause = {.tv_usec = 100000};
+    http_options_default(&o);
+    o.max_wait_ms = max_wait_ms;
+    bed_start(&b, &o);
+    b.busy_us = 2000;
+    client_open(&c, &b);
+    for (int i = 0; i < 400; i++)
+        client_say(&c, GET("/busy"));
+    BED_UNTIL(&b, count_busy(&c, &no) == 400);
+    ck_assert(refuses ? no > 0 && no < 400 : no == 0);
+    b.busy_us = 0;
+    event_base_once(b.base, -1, EV_TIMEOUT, on_paused, &paused, &pause);
+    BED_UNTIL(&b, paused);
+    client_say(&c, GET("/busy"));
+    ck_assert_int_eq(answer_wait(&c, 400).status, 200);
+    client_close(&c);
+    bed_stop(&b);
+}
+
+START_TEST(overload)
+{
+    check_overload(50, true);
+    check_overload(0, false);
+}
+END_TEST
+
 /* Lines that reached standard error between the two. */
 static int log_saved, log_pipe[2];
 
@@ -450,6 +503,7 @@ int main(void)
     tcase_add_test(t, caps_hold_over_servers);
     tcase_add_test(t, proxies_have_no_cap_of_their_own);
     tcase_add_test(t, peers_are_told_apart);
+    tcase_add_test(t, overload);
     tcase_add_test(t, out_of_descriptors);
     tcase_add_test(t, drain);
     tcase_add_test(t, addresses);
