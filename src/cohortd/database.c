@@ -18,17 +18,34 @@ static const char *part_of(const PQconninfoOption *options, const char *keyword)
     return "";
 }
 
+static int bad_conninfo(struct error *e, const char *what)
+{
+    return error_set(e, ERR_INVALID, "--database",
+                     "--database is not a connection string: %s must look like "
+                     "postgresql://user@host:5432/dbname or host=… dbname=…",
+                     what);
+}
+
+/* libpq takes a host with @ in it, which is the rest of a password whose @ was not written as %40, and a port
+ * that is no number; then it says them to the log when it can't connect. */
+static const char *mistaken_part(const PQconninfoOption *options)
+{
+    const char *port = part_of(options, "port");
+    if (strchr(part_of(options, "host"), '@'))
+        return "@ in a password is written %40; it";
+    return port[strspn(port, "0123456789,")] != '\0' ? "its port is a number; it" : NULL;
+}
+
 int database_check_conninfo(const char *conninfo, struct error *e)
 {
     char *message = NULL; /* may quote what was given, the password too: not shown */
     PQconninfoOption *options = PQconninfoParse(conninfo, &message);
     PQfreemem(message);
     if (!options)
-        return error_set(e, ERR_INVALID, "--database",
-                         "--database is not a connection string: it must look like "
-                         "postgresql://user@host:5432/dbname or host=… dbname=…");
+        return bad_conninfo(e, "it");
+    const char *mistake = mistaken_part(options);
     PQconninfoFree(options);
-    return ERR_OK;
+    return mistake ? bad_conninfo(e, mistake) : ERR_OK;
 }
 
 void database_describe(const char *conninfo, char *out, size_t cap)

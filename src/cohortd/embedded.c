@@ -96,26 +96,12 @@ static int launch(struct embedded *m, int log_fd, struct error *e)
     char *postgres = file_path(m->o.bindir, "postgres"), *pg = file_path(m->o.dir, "pg");
     int code = error_set(e, ERR_NOMEM, NULL, "out of memory");
     if (postgres && pg) {
-        const char *argv[] = {postgres,
-                              "-D",
-                              pg,
-                              "-k",
-                              m->socket_dir,
-                              "-c",
-                              "listen_addresses=",
-                              "-c",
-                              "port=5432",
-                              "-c",
-                              "unix_socket_permissions=0700",
-                              "-c",
-                              "cluster_name=cohortd",
-                              "-c",
-                              "logging_collector=off",
-                              "-c",
-                              "log_destination=stderr",
-                              "-c",
-                              "jit=off",
-                              NULL};
+        const char *argv[] = {
+            postgres, "-D", pg, "-k", m->socket_dir, "-c", "listen_addresses=", "-c", "port=5432", "-c",
+            "unix_socket_permissions=0700", "-c", "cluster_name=cohortd", "-c", "logging_collector=off", "-c",
+            "log_destination=stderr",
+            /* an error goes to who caused it, with his words in it: they are not for the log */
+            "-c", "log_min_messages=log", "-c", "log_min_error_statement=panic", "-c", "jit=off", NULL};
         code = process_spawn(&m->user, argv, log_fd, &m->pid, e);
     }
     if (code != ERR_OK)

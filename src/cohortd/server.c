@@ -141,6 +141,7 @@ static struct http_options http_options(const struct server *s)
     o.idle_s = (unsigned)c->idle_seconds;
     o.write_s = (unsigned)c->write_seconds;
     o.max_wait_ms = (unsigned)c->max_wait_ms;
+    o.expect = api_expect;
     o.shared = guard_http(s->guard);
     return o;
 }

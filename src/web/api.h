@@ -69,6 +69,8 @@ void api_worker_flush(struct api_worker *w);
 
 /* For http_server_new, with the worker as arg. */
 void api_handle(struct http_request *r, void *worker);
+/* For http_options.expect: a body is welcome when the path takes one from this key. */
+bool api_expect(struct http_request *r, void *worker);
 size_t api_body_limit(enum http_method m, const char *path, size_t path_len, void *worker);
 
 #endif

@@ -6,6 +6,7 @@
 #include "core/stream_token.h"
 #include "web/api_ofrep.h"
 #include "web/query.h"
+#include "web/router.h"
 #include "web/streams.h"
 
 /* Parameters of the URL that a bulk answer gave. Empty: not there. */
@@ -64,7 +65,8 @@ void stream_get(struct api_context *c)
     enum stream_token_state state =
         stream_token_check(c->w->plans, asked.token, strlen(asked.token), clock_wall_us(), &token, &c->plan);
     if (state != STREAM_TOKEN_GOOD) {
-        refuse(c, 401, refusals[state]);
+        if (router_may_fail(c))
+            refuse(c, 401, refusals[state]);
         return;
     }
     if (streams_full(s, c->w->options.max_streams)) {

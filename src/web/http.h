@@ -26,6 +26,10 @@ enum http_method {
     HTTP_OTHER
 };
 
+/* Asked when a client waits for "100 Continue" before it sends its body. True: it may send it. False: the
+ * request has been answered (http_reply) without; the connection is closed then. */
+typedef bool http_expect(struct http_request *r, void *arg);
+
 /* Times are absolute (from a moment, however much arrives since) but for write_s; 0: no limit. */
 struct http_options {
     size_t max_head;                      /* bytes of request line and headers: 16 KiB; at most 65,535 */
@@ -38,8 +42,8 @@ struct http_options {
     unsigned max_connections_per_address; /* the same; an IPv6 /64 counts as one address */
     size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB */
     unsigned max_wait_ms;                 /* see http_overloaded: 50 */
-    struct http_shared
-        *shared; /* what the servers of one process share; outlives them. NULL: one of its own */
+    http_expect *expect;                  /* NULL: every body is welcome that is not too large */
+    struct http_shared *shared;           /* of several servers; outlives them. NULL: one of its own */
 };
 void http_options_default(struct http_options *o);
 

@@ -74,13 +74,24 @@ enum http_progress body_begin(struct http_conn *c, size_t head_end, struct http_
     c->next = head_end;
     if (!h->chunked && h->content_length == 0)
         return HTTP_DONE;
-    bool nothing_yet = c->in.len == head_end;
     c->body_max = limit_of(c);
     c->chunk = (struct http_chunk){0};
-    enum http_progress p = h->chunked ? begin_chunked(c, head_end, why) : begin_length(c, head_end, why);
-    if (p == HTTP_MORE && h->expect_continue && nothing_yet)
-        send_continue(c);
-    return p;
+    return h->chunked ? begin_chunked(c, head_end, why) : begin_length(c, head_end, why);
+}
+
+bool body_invite(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    if (s->o.expect) {
+        conn_set_state(c, CONN_HANDLER);
+        c->last = c->request.unanswered = true;
+        trace_begin(c);
+        if (!s->o.expect(&c->request, s->arg))
+            return false;
+        c->request.unanswered = false;
+    }
+    send_continue(c);
+    return true;
 }
 
 /* One piece at a time, so that one peer's large body does not hold up the others: the rest is told of again.

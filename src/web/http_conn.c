@@ -222,7 +222,10 @@ static void take_head(struct http_conn *c)
         refuse(c, &why);
         return;
     }
-    enum http_progress p = body_begin(c, c->start + c->scan.end, &why);
+    size_t end = c->start + c->scan.end;
+    enum http_progress p = body_begin(c, end, &why);
+    if (p == HTTP_MORE && c->request.head.expect_continue && c->in.len == end && !body_invite(c))
+        return;
     follow(c, p, &why);
 }
 

@@ -189,6 +189,8 @@ void conn_readable(struct http_conn *c);
 /* http_body.c */
 /* Decides how the request's body arrives, and takes what is there. The verdict as for http_scan_head. */
 enum http_progress body_begin(struct http_conn *c, size_t head_end, struct http_refusal *why);
+/* The client waits to be told to send its body. False when its request has been answered without. */
+bool body_invite(struct http_conn *c);
 enum http_progress body_more(struct http_conn *c, struct http_refusal *why);
 
 /* http_output.c */

@@ -328,12 +328,12 @@ static bool admit_key(const struct api_context *c)
 
 /* Who has no good key has two limits. A good one is let in whatever others at its address do: keys are too
  * long to be found by trying, and one server with a revoked key must not lock out its neighbours. */
-static bool admit_failed(const struct api_context *c)
+bool router_may_fail(const struct api_context *c)
 {
     unsigned wait = rate_check_address(c->w->options.limits, RATE_FAILED, c->r);
     if (wait > 0)
         refuse_rate(c, c->route, RATE_FAILED, wait);
-    return wait == 0 && admit_stranger(c, c->route);
+    return wait == 0;
 }
 
 /* Whoever comes again comes in one to three seconds, so that not all come at once. OFREP's clients know no
@@ -352,28 +352,34 @@ static void refuse_overloaded(const struct api_context *c)
             c->r, &(struct problem){.status = 503, .title = "Too busy", .detail = why, .code = "overloaded"});
 }
 
+/* Whose key it is. 0, or the status with which the request is refused, and why. */
+static int identify(struct api_context *c, const char **why)
+{
+    struct auth_presented presented;
+    if (!c->w->plans) {
+        *why = "This server has not read its definitions yet; try again in a second.";
+        return 503;
+    }
+    auth_presented(c->r, c->route->key_in_body, &presented);
+    return auth_check(&presented, &c->w->keys, c->w->plans, c->route->may, &c->key, &c->plan, why);
+}
+
+/* False after an answer was given. */
 static bool admit(struct api_context *c)
 {
-    const struct route *route = c->route;
     const char *why = NULL;
-    struct auth_presented presented;
-    if (route->may == MAY_ANYONE)
-        return route->unlimited || admit_stranger(c, route);
+    if (c->route->may == MAY_ANYONE)
+        return c->route->unlimited || admit_stranger(c, c->route);
     if (http_overloaded(c->r)) {
         refuse_overloaded(c);
         return false;
     }
-    if (!c->w->plans) {
-        refuse(c, route, 503, "This server has not read its definitions yet; try again in a second.");
-        return false;
-    }
-    auth_presented(c->r, route->key_in_body, &presented);
-    int status = auth_check(&presented, &c->w->keys, c->w->plans, route->may, &c->key, &c->plan, &why);
-    if (c->key ? !admit_key(c) : !admit_failed(c))
-        return false;
-    if (status != 0)
-        refuse(c, route, status, why);
-    return status == 0;
+    int status = identify(c, &why);
+    bool within =
+        status == 503 || (c->key ? admit_key(c) : router_may_fail(c) && admit_stranger(c, c->route));
+    if (within && status != 0)
+        refuse(c, c->route, status, why);
+    return within && status == 0;
 }
 
 static void dispatch(struct api_context *c)
@@ -387,40 +393,63 @@ static void dispatch(struct api_context *c)
     c->route->handler(c);
 }
 
-static void preflight(struct api_context *c, const char *path)
+static void preflight(struct api_context *c)
 {
+    const char *path = http_path(c->r);
     char allow[80];
     allowed_methods(path, strlen(path), allow, sizeof allow);
     http_add_header(c->r, "Allow", allow);
     cors_preflight(c->r, c->route->cors ? c->w->options.cors_origins : "", allow);
 }
 
+/* Finds the route of the request and the name in its path; false when either is missing. */
+static bool look_up(struct api_context *c, char name[NAME_MAX_BYTES + 1], bool *path_known)
+{
+    const char *raw = "", *path = http_path(c->r);
+    size_t raw_len = 0;
+    c->route = find(http_method(c->r), path, strlen(path), &raw, &raw_len, path_known);
+    c->name = "";
+    if (!c->route)
+        return false;
+    http_set_route(c->r, c->route->pattern);
+    /* Clients differ in whether they percent-encode a key: both forms name the same one. */
+    if (!query_decode(raw, raw_len, name, NAME_MAX_BYTES, &c->name_len))
+        return false;
+    c->name = name;
+    return true;
+}
+
 void api_handle(struct http_request *r, void *worker)
 {
-    struct api_context c = {.w = worker, .r = r, .name = ""};
+    struct api_context c = {.w = worker, .r = r};
     char name[NAME_MAX_BYTES + 1];
-    const char *raw = "", *path = http_path(r);
-    size_t raw_len = 0;
     bool path_known;
     arena_reset(c.w->arena);
     buffer_clear(&c.w->out);
-    c.route = find(http_method(r), path, strlen(path), &raw, &raw_len, &path_known);
-    if (c.route)
-        http_set_route(r, c.route->pattern);
-    /* Clients differ in whether they percent-encode a key: both forms name the same one. */
-    bool named = c.route && query_decode(raw, raw_len, name, NAME_MAX_BYTES, &c.name_len);
-    if (named)
-        c.name = name;
-    if (named && http_method(r) != HTTP_OPTIONS) {
+    if (look_up(&c, name, &path_known) && http_method(r) != HTTP_OPTIONS) {
         dispatch(&c);
         return;
     }
     if (!admit_stranger(&c, c.route))
         return;
     if (c.route && http_method(r) == HTTP_OPTIONS)
-        preflight(&c, path);
+        preflight(&c);
     else
         no_route(r, path_known && !c.route);
+}
+
+/* A browser's key may come with the body. Rates are looked at when it is there. */
+bool api_expect(struct http_request *r, void *worker)
+{
+    struct api_context c = {.w = worker, .r = r};
+    char name[NAME_MAX_BYTES + 1];
+    const char *why;
+    bool path_known;
+    if (look_up(&c, name, &path_known) && http_method(r) != HTTP_OPTIONS &&
+        (c.route->may == MAY_ANYONE || c.route->key_in_body || identify(&c, &why) == 0))
+        return true;
+    api_handle(r, worker);
+    return false;
 }
 
 size_t api_body_limit(enum http_method m, const char *path, size_t path_len, void *worker)

@@ -23,6 +23,9 @@ struct route {
     bool unlimited;         /* no rate limit: a balancer that is refused takes the server out of service */
 };
 
+/* Before a 401: may this address fail once more? False after it was answered 429 instead. */
+bool router_may_fail(const struct api_context *c);
+
 /* All routes; *n: how many. For tests and documents that must cover each. */
 const struct route *router_routes(size_t *n);
 

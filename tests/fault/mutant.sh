@@ -25,6 +25,14 @@ async_as_sync) # an answer that claims its record is kept while it waits in memo
     file=src/web/records.c
     change='s/    return push(r, done, arg) == ERR_OK.*/    (void)done;\n    (void)arg;\n    r->wait = false;\n    schedule(r);\n    r->wait = true;\n    return RECORDS_NONE;/'
     ;;
+log_path) # the path of a request that has no route, in the log
+    file=src/web/http_trace.c
+    change='s/r->route ? r->route : "none"/r->route ? r->route : r->head.path/'
+    ;;
+log_row) # the row that the database refused, in the log
+    file=src/store/pg.c
+    change='s/    set_message(e, code, primary/    log_debug("postgres", "%s", e->detail);\n&/'
+    ;;
 *)
     echo "there is no mutant $name" >&2
     exit 1

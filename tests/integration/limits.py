@@ -168,6 +168,41 @@ def connections(s, c):
     s.set()
 
 
+def invited(s, request, body=b""):
+    """The statuses of what a client gets that waits for its 100 before it sends its body, and whether it is the end then."""
+    host, port = s.address.split(":")
+    got = b""
+    with socket.create_connection((host, int(port)), 30) as x:
+        x.sendall(request.replace("\n", "\r\n").encode())
+        while b"\r\n\r\n" not in got:
+            got += x.recv(65536)
+        if got.startswith(b"HTTP/1.1 100 "):
+            x.sendall(body)
+        x.shutdown(socket.SHUT_WR)
+        while more := x.recv(65536):
+            got += more
+    return [int(n) for n in re.findall(rb"HTTP/1.1 (\d+)", got)], b"Connection: close" in got
+
+
+def bodies_are_invited(s, c):
+    """100 Continue only where the body will be looked at; otherwise the answer, at once."""
+    def ask(method, path, key, length=14, expect="100-continue"):
+        head = f"{method} {path} HTTP/1.1\nHost: h\nExpect: {expect}\nContent-Length: {length}\n"
+        return invited(s, head + (f"Authorization: Bearer {s.keys.get(key, key)}\n\n" if key else "\n"), b'{"context": {}}'[:14])
+
+    for what, got, want in (
+            ("a good key", ask("POST", "/ofrep/v1/evaluate/flags", "client"), ([100, 400], False)),
+            ("a browser's key may be in the body", ask("POST", "/v1/outcomes", None), ([100, 401], False)),
+            ("no key", ask("POST", "/ofrep/v1/evaluate/flags", None), ([401], True)),
+            ("a wrong key", ask("PUT", "/v1/flags/x", "ck_admin_x"), ([401], True)),
+            ("a role that may not", ask("PUT", "/v1/flags/x", "client"), ([403], True)),
+            ("no such path", ask("POST", "/nowhere", "admin"), ([404], True)),
+            ("no such method", ask("POST", "/v1/flags/x", "admin"), ([405], True)),
+            ("too large", ask("POST", "/ofrep/v1/evaluate/flags", "client", 70000), ([413], True)),
+            ("another expectation", ask("POST", "/ofrep/v1/evaluate/flags", "client", 14, "a-miracle"), ([417], True))):
+        c.equal(f"a body is waited for: {what}", got, want)
+
+
 def requests_in_the_log(s, c):
     s.set(log_requests="all")
     decide(s, "client", **{"X-Request-Id": "mine-1"})
@@ -190,7 +225,8 @@ def requests_in_the_log(s, c):
 def main():
     c = Checks()
     with Limited() as s:
-        for part in (keys, addresses, failed, proxies, refusals_are_logged_seldom, connections, requests_in_the_log):
+        for part in (keys, addresses, failed, proxies, refusals_are_logged_seldom, connections, bodies_are_invited,
+                     requests_in_the_log):
             print(f"-- {part.__name__}", flush=True)
             part(s, c)
     c.done()
