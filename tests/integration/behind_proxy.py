@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Behind nginx and HAProxy, as packaging/ configures them: two nodes are restarted in turn under load, nobody notices;
-bodies, errors and addresses pass; what is for the monitoring stays inside. Only addresses and certificates are changed."""
+bodies, errors, addresses and event streams pass; what is for the monitoring stays inside. Only addresses and certificates are changed."""
 import http.client
 import json
 import os
@@ -68,8 +68,8 @@ class Front:
         self.program, self.port = proxy.name, proxy.port
         self.tls = ssl.create_default_context(cafile=certificate.chain)
 
-    def connect(self):
-        return Connection(self)
+    def connect(self, source="127.0.0.1"):
+        return Connection(self, source)
 
     def ask(self, method, path, body=None, key=None, headers=None, connection=None):
         c = connection or self.connect()
@@ -88,12 +88,12 @@ class Connection(http.client.HTTPSConnection):
     """TLS to a proxy on loopback, its certificate checked under the name it is for. Made anew after the proxy has said
     that it closes."""
 
-    def __init__(self, proxy):
+    def __init__(self, proxy, source):
         super().__init__("flags.example.com", timeout=30)
-        self.proxy = proxy
+        self.proxy, self.source = proxy, source
 
     def connect(self):
-        raw = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=30)
+        raw = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=30, source_address=(self.source, 0))
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = self.proxy.tls.wrap_socket(raw, server_hostname=self.host)
 
@@ -202,6 +202,40 @@ def passes(proxy, node, c):
     c.check(f"{name}: HEAD", (status, text) == (200, b""), (status, text))
 
 
+def addresses(proxy, c):
+    """Each client counts by its own address, whatever it says of itself."""
+    def tries(source):
+        n = 0
+        while True:
+            yield proxy.ask("POST", "/ofrep/v1/evaluate/flags/cta", {"context": {"targetingKey": "x"}}, "ck_client_nonsense",
+                            {"X-Forwarded-For": f"192.0.2.{n}"}, proxy.connect(source))[0]
+            n += 1
+    guesses = (s for s, _ in zip(tries("127.0.0.5"), range(60)))
+    c.check(f"{proxy.program}: an address that tries keys is told 429, another address it claims does not help", 429 in guesses)
+    c.equal(f"{proxy.program}: another client is not", next(tries("127.0.0.6")), 401)
+
+
+def streams(proxies, node, c):
+    """What a stream is told arrives when it is said, not when a buffer is full."""
+    opened = []
+    for proxy in proxies:
+        _, _, text = proxy.ask("POST", "/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "s-1"}}, node.keys["client"])
+        path = json.loads(text)["eventStreams"][0]["endpoint"]["requestUri"]
+        connection = proxy.connect()
+        connection.request("GET", path)
+        r = connection.getresponse()
+        assert r.status == 200 and r.getheader("Content-Type").startswith("text/event-stream"), (r.status, r.getheaders())
+        assert r.readline().startswith(b"retry:")
+        opened.append((proxy, connection, r))
+    assert node.put("/v1/flags/told", {"type": "boolean", "default": True}).status in (200, 201)
+    for proxy, connection, r in opened:
+        line = r.readline()
+        while line and b"refetchEvaluation" not in line:
+            line = r.readline()
+        c.check(f"{proxy.program}: an event stream is told of a change", b"refetchEvaluation" in line)
+        connection.close()
+
+
 def stored(pg, events, nodes, c):
     for n in nodes:
         until(n.drained, f"{n.name} has stored everything")
@@ -216,7 +250,7 @@ def main():
     c = Checks()
     need("nginx", "haproxy")
     ports = [free_port(), free_port()]
-    options = ("--drain-notice-seconds", str(NOTICE))
+    options = ("--drain-notice-seconds", str(NOTICE), "--trusted-proxies", "127.0.0.1", "--rate-failed-auth", "1", "--burst-failed-auth", "5")
     with Postgres() as pg, Node(pg, "a", *options, "--listen", f"127.0.0.1:{ports[0]}") as a, \
             Node(pg, "b", *options, "--listen", f"127.0.0.1:{ports[1]}") as b:
         assert a.put("/v1/experiments/cta", experiment()).status == 200
@@ -229,6 +263,8 @@ def main():
             for front in fronts:
                 until(lambda: front.ask("GET", "/")[0] == 200, f"{front.program} serves")
                 passes(front, a, c)
+                addresses(front, c)
+            streams(fronts, a, c)
             events = rolling_restart(fronts, (a, b), c)
         stored(pg, events, (a, b), c)
     c.done()
