@@ -14,7 +14,7 @@ tests_bench_spool_CFLAGS = $(AM_CFLAGS)
 tests_bench_spool_LDADD = libspool.a libbase.a libcore.a $(SQLITE_LIBS) $(SODIUM_LIBS)
 
 # From 202 to stored; memory while PostgreSQL is away.
-EXTRA_DIST += tests/bench/ingest.py tests/bench/memory.py tests/bench/ofrep.py
+EXTRA_DIST += tests/bench/ingest.py tests/bench/memory.py tests/bench/ofrep.py tests/bench/sizes.py
 
 # Decisions in this process, compiling a plan, its memory: make tests/bench/plan, in a build with -O2.
 EXTRA_PROGRAMS += tests/bench/plan

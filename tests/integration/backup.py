@@ -78,17 +78,17 @@ def dump(s, work, c):
         holder.stdin.flush()
         assert holder.stdout.readline() == b"held\n"
         s.sql("insert into cohort.flag (key, type, default_value) values ('unsealed', 'boolean', 'true')")
-        roles = tool("pg_dumpall", "--roles-only", "-d", s.info["database"])
         tool("pg_dump", "-Fc", "-f", work + "/cohort.dump", s.info["database"])
         c.check("the dump has an audit row that is not sealed", s.value("select count(*) > 0 from cohort.audit_pending") == "t")
     finally:
         holder.communicate(b"rollback;\n")
-    return roles
 
 
-def restore(pg, roles, work):
-    """Roles that are there already are no error."""
-    subprocess.run(["psql", "-Xq", "-f", "-", f"host={pg.socket} user=postgres dbname=cohort"], input=roles, capture_output=True, check=False)
+def restore(pg, work):
+    """In a cluster that has never seen cohortd, as an ordinary role that owns its database."""
+    pg.psql("create role cohort login; alter database cohort owner to cohort;"
+            " create role cohort_server; create role cohort_product; create role cohort_analyst;")
+    pg.dsn = f"host={pg.socket} user=cohort dbname=cohort"
     tool("pg_restore", "--exit-on-error", "--no-owner", "-d", pg.dsn, work + "/cohort.dump")
 
 
@@ -100,7 +100,7 @@ def move(pg, work, c):
         events = send(s, 200, "before")
         want = assignments(s, "cta")
         s.until(lambda: s.value("select count(*) from cohort.outcome") == "200", "stored")
-        roles = dump(s, work, c)
+        dump(s, work, c)
         # After the dump: what a backup lacks.
         events += send(s, 100, "after")
         run(s, "late")
@@ -110,7 +110,7 @@ def move(pg, work, c):
         status, head = ctl(s, "audit", "head")
         assert status == 0, head
         assert s.stop() == 0
-        restore(pg, roles, work)
+        restore(pg, work)
         s.own_data = False
         node = Node(pg, "moved", *GRACE, data=s.data)
         s.process = None
@@ -170,7 +170,7 @@ def point_in_time(pg, node, events, archive, c):
 
 
 def main():
-    for program in ("pg_dump", "pg_restore", "pg_dumpall"):
+    for program in ("pg_dump", "pg_restore"):
         if not shutil.which(program):
             print(f"skipped: {program} is not installed")
             sys.exit(77)
