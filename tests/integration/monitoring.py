@@ -38,7 +38,7 @@ HEALTH = {
     "cohortd_ship_errors_total": "3+0x70", "cohortd_decision_records_lost_total": "0+0x70", "cohort_spool_accepted_records_total": "1020+1000x70",
     "cohort_spool_stored_records_total": "1000+990x70", "cohort_spool_duplicate_records_total": "0+9x70", "cohort_spool_dead_letter_records_total": "0+1x70",
     "cohort_spool_damaged_groups_total": "0+0x70", "cohortd_http_responses_5xx_total": "0+1x70", "cohortd_http_requests_total": "0+1000x70",
-    "cohortd_http_connections_refused_total": "0+0x70", "cohortd_rate_limited_keys_total": "0+1x70", "cohortd_rate_limited_addresses_total": "0+1x70",
+    "cohortd_http_overloaded_total": "0+1x70", "cohortd_http_connections_refused_total": "0+0x70", "cohortd_rate_limited_keys_total": "0+1x70", "cohortd_rate_limited_addresses_total": "0+1x70",
     "cohortd_rate_limited_failed_auth_total": "0+1x70", "cohortd_quarantined_experiments": "0+0x70", "cohortd_guardrail_stops_total": "1+0x70",
     "cohortd_guardrail_alerts_total": "1+0x70",
 }
@@ -64,6 +64,7 @@ SCENARIOS = [
     ({"cohort_spool_damaged_groups_total": "0+0x40 1+0x30"}, ["CohortdSpoolDamaged"]),
     ({"cohort_spool_dead_letter_records_total": "0+31x70", "cohort_spool_stored_records_total": "1000+960x70"}, ["CohortdDeadLetters"]),
     ({"cohortd_http_responses_5xx_total": "0+30x70"}, ["CohortdErrors"]),
+    ({"cohortd_http_overloaded_total": "0+0x60 0+100x10"}, ["CohortdOverloaded"]),
     ({"cohortd_http_connections_refused_total": "0+0x60 0+10x10"}, ["CohortdConnectionsRefused"]),
     ({"cohortd_rate_limited_addresses_total": "0+30x70"}, ["CohortdRateLimited"]),
     ({"cohortd_rate_limited_failed_auth_total": "0+20x70"}, ["CohortdKeysGuessed"]),
