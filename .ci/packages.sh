@@ -1,6 +1,6 @@
 # Debian packages that quickstart and run-tests need, and how they get there. Sourced by both.
 PACKAGES_BUILD="gcc libc6-dev make autoconf automake pkg-config libsodium-dev libpcre2-dev libjansson-dev libevent-dev
-    libpq-dev libsqlite3-dev libcurl4-openssl-dev zlib1g-dev"
+    libpq-dev libsqlite3-dev libcurl4-openssl-dev libssl-dev zlib1g-dev"
 PACKAGES_RUN="postgresql-15 postgresql-client-15"
 PACKAGES_TEST="check clang-format python3 strace valgrind openssl chromium clang libclang-rt-dev clang-tidy"
 # Node for the JavaScript client; one that is there already, of another source, brings npm along.

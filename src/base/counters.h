@@ -34,6 +34,9 @@
       "Streams closed because their client did not read.")                                                   \
     X(streams_refused, "cohortd_streams_refused_total", "counter",                                           \
       "Streams not opened because max_streams are open.")                                                    \
+    X(tls_failed, "cohortd_tls_handshakes_failed_total", "counter", "TLS handshakes that failed.")           \
+    X(tls_expires, "cohortd_tls_certificate_expiry_seconds", "gauge",                                        \
+      "When the certificate expires, in seconds since 1970; 0 without TLS.")                                 \
     X(decisions, "cohortd_decisions_total", "counter", "Flags decided, single and bulk.")                    \
     X(exposures, "cohortd_exposures_accepted_total", "counter",                                              \
       "Exposures accepted, evaluated or reported.")                                                          \

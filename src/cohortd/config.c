@@ -278,7 +278,7 @@ int config_read(struct config *c, int argc, const char *const *argv, enum config
 static bool same(const struct option_entry *o, const struct config *a, const struct config *b)
 {
     const void *x = (const char *)a + o->offset, *y = (const char *)b + o->offset;
-    if (o->type == OPTION_NUMBER)
+    if (option_is_number(o))
         return *(const int64_t *)x == *(const int64_t *)y;
     return strcmp(*(char *const *)x, *(char *const *)y) == 0;
 }
@@ -286,7 +286,7 @@ static bool same(const struct option_entry *o, const struct config *a, const str
 static void swap(const struct option_entry *o, struct config *a, struct config *b)
 {
     char *x = (char *)a + o->offset, *y = (char *)b + o->offset, t[sizeof(int64_t)];
-    size_t n = o->type == OPTION_NUMBER ? sizeof(int64_t) : sizeof(char *);
+    size_t n = option_is_number(o) ? sizeof(int64_t) : sizeof(char *);
     memcpy(t, x, n);
     memcpy(x, y, n);
     memcpy(y, t, n);
@@ -314,7 +314,7 @@ void config_take_live(struct config *c, struct config *next, struct config_chang
 void config_free(struct config *c)
 {
     for (size_t i = 0; i < option_count; i++) {
-        if (option_table[i].type != OPTION_NUMBER)
+        if (!option_is_number(&option_table[i]))
             free(*(char **)((char *)c + option_table[i].offset));
     }
     memset(c, 0, sizeof *c);

@@ -16,6 +16,9 @@ struct config {
     char *pg_bindir;
     char *os_user;
     char *listen;
+    int64_t socket_mode;
+    char *tls_cert;  /* "": no TLS */
+    char *tls_key;   /* "": in tls_cert */
     int64_t workers; /* 0: one a core */
     char *cors_origins;
     char *public_url;

@@ -180,11 +180,12 @@ const char *datadir_node(const struct datadir *d)
     return d->node;
 }
 
-int datadir_write_server(struct datadir *d, const char *url, const char *database, struct error *e)
+int datadir_write_server(struct datadir *d, const char *url, const char *socket, const char *database,
+                         struct error *e)
 {
     char *path = file_path(d->path, "server.json");
-    json_t *doc = json_pack("{s:s, s:s, s:I, s:s}", "url", url, "database", database, "pid",
-                            (json_int_t)getpid(), "node", d->node);
+    json_t *doc = json_pack("{s:s, s:s*, s:s, s:I, s:s}", "url", url, "socket", socket, "database", database,
+                            "pid", (json_int_t)getpid(), "node", d->node);
     char *text = doc ? json_dump_text(doc, JSON_INDENT(1)) : NULL;
     int code = path && text
                    ? file_write(path, 0600, text, strlen(text), e)

@@ -18,7 +18,9 @@ void datadir_close(struct datadir *d);
 const char *datadir_path(const struct datadir *d); /* absolute, without symbolic links */
 const char *datadir_node(const struct datadir *d);
 
-/* DIR/server.json, 0600: where this server listens and which database it uses. */
-int datadir_write_server(struct datadir *d, const char *url, const char *database, struct error *e);
+/* DIR/server.json, 0600: where this server listens and which database it uses. socket: the path of a unix
+ * socket, or NULL. */
+int datadir_write_server(struct datadir *d, const char *url, const char *socket, const char *database,
+                         struct error *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* The listening sockets: one a worker, all on the same address. */
+/* The listening sockets: of each address, one for every worker. */
 #ifndef COHORT_COHORTD_LISTEN_H
 #define COHORT_COHORTD_LISTEN_H
 
@@ -6,11 +6,37 @@
 
 #include "core/error.h"
 
-/* Says early that a port is in use. Nothing stays open. A port of 0 is always free. */
-int listen_probe(const char *address, struct error *e);
+#define LISTEN_MAX 16 /* addresses */
 
-/* n sockets into fds; none on an error. url: where a client on this machine finds us
- * ("http://127.0.0.1:8440"). */
-int listen_all(const char *address, int *fds, size_t n, char *url, size_t cap, struct error *e);
+struct listening;
+
+/* addresses: "127.0.0.1:8440", "[::1]:8440", "unix:/run/cohortd/http.sock", several with blanks between them.
+ */
+
+/* Says early that an address is no good or in use. Nothing stays open or is made. A port of 0 is always free.
+ */
+int listen_probe(const char *addresses, struct error *e);
+
+/* All of them for n workers, or none. mode: permissions of unix sockets. */
+int listen_open(struct listening **out, const char *addresses, unsigned mode, size_t n, struct error *e);
+/* Closes what was not taken, and removes the unix sockets that are still ours. */
+void listen_close(struct listening *l);
+
+/* A worker's socket of one address. */
+struct worker_socket {
+    int fd;
+    unsigned flags; /* for http_server_listen */
+};
+/* How many addresses there are. */
+size_t listen_count(const struct listening *l);
+/* That of worker number i and address number k, the caller's from now on. */
+struct worker_socket listen_take(struct listening *l, size_t i, size_t k);
+
+/* Where a client on this machine finds us: "127.0.0.1:8440", of the first TCP address, or NULL. */
+const char *listen_host(const struct listening *l);
+/* The path of the first unix socket, or NULL. */
+const char *listen_path(const struct listening *l);
+/* All addresses, for people. */
+const char *listen_text(const struct listening *l);
 
 #endif

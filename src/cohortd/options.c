@@ -35,8 +35,15 @@ const struct option_entry option_table[] = {
     {storage, "node_name", "NAME", TEXT(node_name), "", 0, 0, "the name in DIR/node, made from the host's at the first start",
      "Name of this node in the database and in logs, at most 64 printable characters."},
 
-    {serving, "listen", "ADDR:PORT", TEXT(listen), "127.0.0.1:8440", 0, 0, NULL,
-     "Where HTTP is served. Port 0 takes a free one; DIR/server.json says which."},
+    {serving, "listen", "LIST", TEXT(listen), "127.0.0.1:8440", 0, 0, NULL,
+     "Where HTTP is served: addresses as ADDR:PORT or unix:/PATH, separated by blanks. Port 0 takes a free one; DIR/server.json says which."},
+    {serving, "socket_mode", "MODE", AT_START(OPTION_MODE, socket_mode), "0660", 0, 0777, NULL,
+     "Permissions of unix sockets, in octal. Who may write to one may ask."},
+    {serving, "tls_cert", "FILE", LIVE_TEXT(tls_cert), "", 0, 0, "none: plain HTTP",
+     "Certificate of the server and those behind it, PEM. With it every TCP address speaks TLS; unix sockets stay plain. The file is read again "
+     "at SIGHUP."},
+    {serving, "tls_key", "FILE", LIVE_TEXT(tls_key), "", 0, 0, "in the file of tls_cert",
+     "Private key of the certificate, PEM, without a passphrase. Read again with it."},
     {serving, "workers", "N", NUMBER(workers), "0", 0, 256, "0: one for each processor core",
      "Threads that serve HTTP."},
     {serving, "cors_origins", "LIST", LIVE_TEXT(cors_origins), "*", 0, 0, NULL,
@@ -119,6 +126,11 @@ const struct option_action option_actions[] = {
 const size_t option_actions_count = sizeof option_actions / sizeof *option_actions;
 /* clang-format on */
 
+bool option_is_number(const struct option_entry *o)
+{
+    return o->type == OPTION_NUMBER || o->type == OPTION_MODE;
+}
+
 static int set_text(char **to, const char *text, struct error *e)
 {
     char *copy = strdup(text);
@@ -126,6 +138,17 @@ static int set_text(char **to, const char *text, struct error *e)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     free(*to);
     *to = copy;
+    return ERR_OK;
+}
+
+static int set_mode(int64_t *to, const struct option_entry *o, const char *text, struct error *e)
+{
+    char *end = NULL;
+    size_t digits = strspn(text, "01234567");
+    long n = digits > 0 && digits < 6 ? strtol(text, &end, 8) : -1;
+    if (n < o->min || n > o->max || text[digits] != '\0')
+        return error_set(e, ERR_INVALID, NULL, "\"%s\" is not a file mode in octal, such as 0660", text);
+    *to = n;
     return ERR_OK;
 }
 
@@ -193,6 +216,8 @@ int option_set(struct config *c, const struct option_entry *o, const char *text,
         return set_number(field, o, text, e);
     if (o->type == OPTION_URL)
         return set_url(field, text, e);
+    if (o->type == OPTION_MODE)
+        return set_mode(field, o, text, e);
     int code = words ? check_word(words, text, e) : ERR_OK;
     return code == ERR_OK ? set_text(field, text, e) : code;
 }

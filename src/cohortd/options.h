@@ -12,6 +12,7 @@ enum option_type {
     OPTION_TEXT,
     OPTION_URL,           /* of a server; or empty */
     OPTION_NUMBER,        /* a whole number from min to max */
+    OPTION_MODE,          /* permissions of a file, in octal; a number too */
     OPTION_LEVEL,         /* a word of log_level_parse */
     OPTION_DURABILITY,    /* async or sync */
     OPTION_CLIENT_EVENTS, /* open or token */
@@ -45,6 +46,9 @@ struct option_action {
 
 extern const struct option_action option_actions[];
 extern const size_t option_actions_count;
+
+/* Whether its field is an int64_t; else it is a text. */
+bool option_is_number(const struct option_entry *o);
 
 /* Sets one option from text; ERR_INVALID with the sentence without the place ("abc" is not …). */
 int option_set(struct config *c, const struct option_entry *o, const char *text, struct error *e);

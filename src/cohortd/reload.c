@@ -29,6 +29,8 @@ void reload(struct server *s, struct config *c, int argc, const char *const *arg
     enum config_action action;
     struct error e;
     int code = config_read(&next, argc, argv, &action, &e);
+    if (code == ERR_OK)
+        code = server_prepare(s, &next, &e);
     if (code == ERR_OK) {
         config_take_live(c, &next, &change);
         reload_log(c);

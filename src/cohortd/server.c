@@ -24,6 +24,7 @@
 #include "cohortd/thread.h"
 #include "cohortd/vitals.h"
 #include "cohortd/worker.h"
+#include "web/http_tls.h"
 
 #define COLD_START_MS 5000 /* a database that takes longer is not waited for when there is a snapshot */
 #define REMIND_US 10000000 /* that a start waits for the database */
@@ -41,6 +42,8 @@ struct server {
     struct caller *caller;
     struct control *control;
     struct guard *guard;
+    struct http_tls *tls, *next_tls; /* NULL without TLS; the next one is that of a reload */
+    struct listening *listening;
     struct worker **workers;
     size_t n_workers, n_started;
 };
@@ -160,9 +163,9 @@ static struct api_options api_options(const struct server *s)
                                 .limits = guard_limits(s->guard)};
 }
 
-static struct worker_options worker_options(struct server *s, int fd)
+static struct worker_options worker_options(struct server *s)
 {
-    return (struct worker_options){.fd = fd,
+    return (struct worker_options){.tls = s->tls,
                                    .http = http_options(s),
                                    .api = api_options(s),
                                    .spool = queue_spool(s->queue),
@@ -170,25 +173,31 @@ static struct worker_options worker_options(struct server *s, int fd)
                                    .counters = &s->counters};
 }
 
-static int start_workers(struct server *s, char *url, size_t cap, struct error *e)
+static int start_worker(struct server *s, size_t i, struct error *e)
 {
-    int fds[256];
+    struct worker_socket sockets[LISTEN_MAX];
+    struct worker_options o = worker_options(s);
+    o.sockets = sockets;
+    o.n_sockets = listen_count(s->listening);
+    for (size_t k = 0; k < o.n_sockets; k++)
+        sockets[k] = listen_take(s->listening, i, k);
+    return worker_start(&s->workers[i], &o, s->plans, e);
+}
+
+static int start_workers(struct server *s, struct error *e)
+{
     s->n_workers = worker_count(s->c);
     s->workers = calloc(s->n_workers, sizeof *s->workers);
     if (!s->workers)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     int code = guard_new(&s->guard, s->c, most_connections(s), &s->counters, e);
     if (code == ERR_OK)
-        code = listen_all(s->c->listen, fds, s->n_workers, url, cap, e);
+        code = listen_open(&s->listening, s->c->listen, (unsigned)s->c->socket_mode, s->n_workers, e);
     if (code != ERR_OK)
         return code;
     pthread_mutex_lock(&s->plans_lock); /* newer plans wait until each worker can be given them */
-    for (size_t i = 0; i < s->n_workers; i++) {
-        struct worker_options o = worker_options(s, fds[i]);
-        if (code == ERR_OK)
-            code = worker_start(&s->workers[i], &o, s->plans, e);
-        else
-            close(fds[i]);
+    for (size_t i = 0; i < s->n_workers && code == ERR_OK; i++) {
+        code = start_worker(s, i, e);
         if (code == ERR_OK)
             s->n_started++;
     }
@@ -257,7 +266,7 @@ static int find_plans(struct server *s, struct error *e)
 }
 
 /* The threads of other parts leave the signals to us. */
-static int start_threads(struct server *s, char *url, size_t cap, struct error *e)
+static int start_threads(struct server *s, struct error *e)
 {
     sigset_t before;
     signals_block(&before);
@@ -270,17 +279,47 @@ static int start_threads(struct server *s, char *url, size_t cap, struct error *
         signals_block(&before);
     }
     if (code == ERR_OK)
-        code = start_workers(s, url, cap, e);
+        code = start_workers(s, e);
     if (code == ERR_OK && control_prepared(s->control))
         code = queue_ship(s->queue, s->conninfo, e);
     signals_restore(&before);
     return code;
 }
 
+static int start_tls(struct server *s, struct error *e)
+{
+    const struct config *c = s->c;
+    if (!c->tls_cert[0])
+        return c->tls_key[0] ? error_set(e, ERR_INVALID, "tls_key", "tls_key is given without tls_cert")
+                             : ERR_OK;
+    int code = http_tls_new(&s->tls, c->tls_cert, c->tls_key, e);
+    if (code == ERR_OK)
+        counter_set(&s->counters, tls_expires, http_tls_expires(s->tls));
+    return code;
+}
+
+/* Where it is found, for cohortctl and for people. */
+static int announce(struct server *s, struct error *e)
+{
+    char url[400];
+    const char *host = listen_host(s->listening), *path = listen_path(s->listening);
+    if (host)
+        snprintf(url, sizeof url, "%s://%s", s->tls ? "https" : "http", host);
+    else
+        snprintf(url, sizeof url, "unix:%s", path);
+    int code = datadir_write_server(s->dir, url, path, s->conninfo, e);
+    if (code == ERR_OK)
+        log_info("server", "serving %s%s%s with %zu worker%s, data in %s", url,
+                 host && path ? " and unix:" : "", host && path ? path : "", s->n_workers,
+                 s->n_workers == 1 ? "" : "s", datadir_path(s->dir));
+    return code;
+}
+
 static int start(struct server *s, struct error *e)
 {
-    char url[320];
     int code = descriptors_raise(worker_count(s->c), e);
+    if (code == ERR_OK)
+        code = start_tls(s, e);
     if (code == ERR_OK)
         code = start_directory(s, e);
     if (code == ERR_OK)
@@ -288,13 +327,8 @@ static int start(struct server *s, struct error *e)
     if (code == ERR_OK)
         code = start_database(s, e);
     if (code == ERR_OK)
-        code = start_threads(s, url, sizeof url, e);
-    if (code == ERR_OK)
-        code = datadir_write_server(s->dir, url, s->conninfo, e);
-    if (code == ERR_OK)
-        log_info("server", "serving %s with %zu worker%s, data in %s", url, s->n_workers,
-                 s->n_workers == 1 ? "" : "s", datadir_path(s->dir));
-    return code;
+        code = start_threads(s, e);
+    return code == ERR_OK ? announce(s, e) : code;
 }
 
 int server_start(struct server **out, const struct config *c, struct error *e)
@@ -338,15 +372,39 @@ void server_tick(struct server *s)
         begin_shipping(s);
 }
 
+/* A port does not change its protocol under those who use it. */
+int server_prepare(struct server *s, const struct config *next, struct error *e)
+{
+    bool has = next->tls_cert[0] != '\0';
+    if (has != (s->tls != NULL))
+        return error_set(e, ERR_INVALID, "tls_cert", "tls_cert: TLS is turned on and off by a restart only");
+    if (!has && next->tls_key[0])
+        return error_set(e, ERR_INVALID, "tls_key", "tls_key is given without tls_cert");
+    http_tls_unref(s->next_tls);
+    s->next_tls = NULL;
+    return has ? http_tls_new(&s->next_tls, next->tls_cert, next->tls_key, e) : ERR_OK;
+}
+
+static void apply_tls(struct server *s)
+{
+    if (!s->next_tls)
+        return;
+    http_tls_unref(s->tls);
+    s->tls = s->next_tls;
+    s->next_tls = NULL;
+    counter_set(&s->counters, tls_expires, http_tls_expires(s->tls));
+}
+
 void server_apply(struct server *s)
 {
+    apply_tls(s);
     struct http_options http = http_options(s);
     struct api_options api = api_options(s);
     struct error e;
     if (guard_set(s->guard, s->c, most_connections(s), &e) != ERR_OK)
         log_error("server", "%s: the limits stay as they were", e.text);
     for (size_t i = 0; i < s->n_started; i++) {
-        if (worker_set_options(s->workers[i], &http, &api) != ERR_OK)
+        if (worker_set_options(s->workers[i], &http, &api, s->tls) != ERR_OK)
             log_error("server", "out of memory: a worker keeps its older options");
     }
 }
@@ -394,6 +452,9 @@ static void stop_workers(struct server *s)
         worker_free(s->workers[i]);
     free(s->workers);
     guard_free(s->guard);
+    listen_close(s->listening);
+    http_tls_unref(s->tls);
+    http_tls_unref(s->next_tls);
 }
 
 void server_stop(struct server *s)

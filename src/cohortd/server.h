@@ -17,7 +17,11 @@ int server_start(struct server **out, const struct config *c, struct error *e);
  */
 void server_tick(struct server *s);
 
-/* Options of the configuration that can change at run time have changed: each worker is told. */
+/* Before a reload: what must be read or made anew for it, such as the certificate. An error leaves everything
+ * as it is. */
+int server_prepare(struct server *s, const struct config *next, struct error *e);
+/* Options of the configuration that can change at run time have changed: each worker is told, and given what
+ * was prepared. */
 void server_apply(struct server *s);
 
 /* Before a stop: serves on for drain_notice_seconds while /readyz says 503. */

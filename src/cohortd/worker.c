@@ -11,6 +11,7 @@
 #include "base/mailbox.h"
 #include "cohortd/relay.h"
 #include "cohortd/thread.h"
+#include "web/http_tls.h"
 
 #define DRAIN_LOOK_US 10000 /* how often a draining worker counts its connections */
 
@@ -46,6 +47,7 @@ struct options_message {
     struct worker *w;
     struct http_options http;
     struct api_options api;
+    struct http_tls *tls;
     char cors_origins[];
 };
 
@@ -55,8 +57,11 @@ static void on_options(void *arg)
     m->api.cors_origins = m->cors_origins;
     if (api_worker_set_options(m->w->api, &m->api) != ERR_OK)
         log_error("worker", "out of memory: a worker keeps its older options");
-    else if (m->w->http)
+    if (m->w->http)
         http_server_set_options(m->w->http, &m->http);
+    if (m->w->http && m->tls)
+        http_server_set_tls(m->w->http, m->tls);
+    http_tls_unref(m->tls);
     free(m);
 }
 
@@ -138,28 +143,40 @@ static void release(struct worker *w)
 static int prepare(struct worker *w, const struct plan_set *plans, struct error *e)
 {
     struct worker_options *o = &w->o;
-    int fd = o->fd;
     w->base = event_base_new();
     w->mailbox = w->base ? mailbox_new(w->base) : NULL;
     w->relay = w->mailbox ? relay_new(w->mailbox, o->spool, o->caller) : NULL;
     w->drain_timer = w->base ? event_new(w->base, -1, EV_PERSIST, on_drain_timer, w) : NULL;
-    if (!w->relay || !w->drain_timer) {
-        close(fd);
+    if (!w->relay || !w->drain_timer)
         return error_set(e, ERR_NOMEM, NULL, "a worker could not be made: out of memory or descriptors");
-    }
     struct api_services services = {.arg = w->relay,
                                     .counters = o->counters,
                                     .push = relay_push,
                                     .queue_level = relay_level,
                                     .call = relay_call};
     int code = api_worker_new(&w->api, w->base, &services, &o->api, e);
-    if (code != ERR_OK) {
-        close(fd);
+    if (code != ERR_OK)
         return code;
-    }
     api_worker_set_plans(w->api, plan_set_ref(plans));
-    return http_server_new(&w->http, w->base, fd, &o->http, api_handle, api_body_limit, w->api, o->counters,
-                           e);
+    code =
+        http_server_new(&w->http, w->base, -1, &o->http, api_handle, api_body_limit, w->api, o->counters, e);
+    if (code == ERR_OK)
+        http_server_set_tls(w->http, o->tls);
+    return code;
+}
+
+/* Takes every socket, one way or the other. */
+static int listen_on(struct worker *w, int code, struct error *e)
+{
+    for (size_t i = 0; i < w->o.n_sockets; i++) {
+        const struct worker_socket *s = &w->o.sockets[i];
+        if (code == ERR_OK)
+            code = http_server_listen(w->http, s->fd, s->flags, e);
+        else
+            close(s->fd);
+    }
+    w->o.sockets = NULL; /* the caller's */
+    return code;
 }
 
 int worker_start(struct worker **out, const struct worker_options *o, const struct plan_set *plans,
@@ -167,13 +184,14 @@ int worker_start(struct worker **out, const struct worker_options *o, const stru
 {
     struct worker *w = calloc(1, sizeof *w);
     if (!w) {
-        close(o->fd);
+        for (size_t i = 0; i < o->n_sockets; i++)
+            close(o->sockets[i].fd);
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     }
     w->o = *o;
     pthread_mutex_init(&w->lock, NULL);
     condition_init(&w->ended);
-    int code = prepare(w, plans, e);
+    int code = listen_on(w, prepare(w, plans, e), e);
     if (code == ERR_OK)
         code = thread_start(&w->thread, run, w, e);
     if (code != ERR_OK) {
@@ -198,7 +216,8 @@ int worker_set_plans(struct worker *w, const struct plan_set *plans)
     return code;
 }
 
-int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api)
+int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api,
+                       struct http_tls *tls)
 {
     size_t n = strlen(api->cors_origins) + 1;
     struct options_message *m = malloc(sizeof *m + n);
@@ -207,10 +226,13 @@ int worker_set_options(struct worker *w, const struct http_options *http, const 
     m->w = w;
     m->http = *http;
     m->api = *api;
+    m->tls = http_tls_ref(tls);
     memcpy(m->cors_origins, api->cors_origins, n);
     int code = mailbox_send(w->mailbox, on_options, m);
-    if (code != ERR_OK)
+    if (code != ERR_OK) {
+        http_tls_unref(m->tls);
         free(m);
+    }
     return code;
 }
 

@@ -1,4 +1,4 @@
-/* A worker: a thread with an event loop, a listening socket, the HTTP APIs and one reference of the plans. */
+/* A worker: a thread with an event loop, listening sockets, the HTTP APIs and one reference of the plans. */
 #ifndef COHORT_COHORTD_WORKER_H
 #define COHORT_COHORTD_WORKER_H
 
@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/counters.h"
+#include "cohortd/listen.h"
 #include "core/plan_set.h"
 #include "spool/spool.h"
 #include "store/caller.h"
@@ -15,7 +16,9 @@
 struct worker;
 
 struct worker_options {
-    int fd; /* listening (http_listen); the worker's from now on, also on failure */
+    const struct worker_socket *sockets; /* copied; the descriptors are the worker's, also on failure */
+    size_t n_sockets;
+    struct http_tls *tls; /* or NULL; takes a reference of its own */
     struct http_options http;
     struct api_options api;
     struct spool *spool;   /* outlives it */
@@ -30,10 +33,10 @@ int worker_start(struct worker **out, const struct worker_options *o, const stru
 /* Any thread; takes a reference of its own. The worker swaps soon, between two requests. */
 int worker_set_plans(struct worker *w, const struct plan_set *plans);
 
-/* Any thread; api->cors_origins is copied. The worker takes them soon, between two requests; connections
- * stay.
- */
-int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api);
+/* Any thread; api->cors_origins is copied, and tls (or NULL) referenced. The worker takes them soon, between
+ * two requests; connections stay as they are. */
+int worker_set_options(struct worker *w, const struct http_options *http, const struct api_options *api,
+                       struct http_tls *tls);
 
 /* Any thread: a drain will follow; connections are closed after their next answer. */
 void worker_announce(struct worker *w);

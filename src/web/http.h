@@ -14,6 +14,7 @@ struct http_server;
 struct http_shared;
 struct http_request;
 struct http_stream;
+struct http_tls;
 
 enum http_method {
     HTTP_GET,
@@ -54,11 +55,22 @@ typedef void http_handler(struct http_request *r, void *arg);
 /* Says how large a body the path may have, before it is read; 0: the server's maximum. May be NULL. */
 typedef size_t http_body_limit(enum http_method m, const char *path, size_t path_len, void *arg);
 
-/* fd: a listening socket (see http_listen), owned by the server from now on, also when this fails. c may be
- * NULL. Makes the process ignore SIGPIPE unless it has a handler for it. */
+/* fd: a listening socket (see http_listen), owned by the server from now on, also when this fails; -1: none
+ * yet. c may be NULL. Makes the process ignore SIGPIPE unless it has a handler for it. */
 int http_server_new(struct http_server **out, struct event_base *base, int fd, const struct http_options *o,
                     http_handler *handler, http_body_limit *limit, void *arg, struct counters *c,
                     struct error *e);
+
+/* One more listening socket, non-blocking, the server's from now on, also when this fails. TCP or unix; a
+ * unix socket never speaks TLS, and its peers are one address, which no cap per address holds. */
+#define HTTP_SHARED 1u /* other servers take from its queue too */
+#define HTTP_KEPT                                                                                            \
+    2u /* somebody keeps the socket: what waits in its queue when we drain is left to the next */
+int http_server_listen(struct http_server *s, int fd, unsigned flags, struct error *e);
+
+/* New connections over TCP speak TLS from now on, with this certificate; those that are there go on as they
+ * are. Takes a reference of its own. On the base's thread. */
+void http_server_set_tls(struct http_server *s, struct http_tls *tls);
 
 /* Other limits from now on; those of times begin anew for what is waited for. On the base's thread. */
 void http_server_set_options(struct http_server *s, const struct http_options *o);
@@ -78,6 +90,11 @@ void http_server_free(struct http_server *s);
  * SO_REUSEPORT first, so that a port in use by another program is an error; then every socket has
  * SO_REUSEPORT. Port 0 takes a free one; bound_port says which. */
 int http_listen(const char *address, bool probe, int *fd, uint16_t *bound_port, struct error *e);
+
+/* The same on a unix socket, at this path, with these permissions. One that a dead server left is replaced;
+ * one that somebody serves is refused, and so is a path where something else is. With fd NULL it is only seen
+ * whether it would do. */
+int http_listen_unix(const char *path, unsigned mode, int *fd, struct error *e);
 
 /* The request. Valid until http_reply. */
 enum http_method http_method(const struct http_request *r);

@@ -43,10 +43,13 @@ void conn_close(struct http_conn *c)
         counter_add(s->counters, http_connections, -1);
     in_unwatch(c);
     pace_unwait(c);
-    /* bufferevent_free may wait for the end of the running callback; the descriptor must go now. */
-    bufferevent_disable(c->bev, EV_WRITE);
+    if (c->tls)
+        secure_end(c);
+    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
     bufferevent_free(c->bev);
-    close(c->fd);
+    /* bufferevent_free may wait for the end of the running callback; the descriptor must go now. */
+    if (!c->tls)
+        close(c->fd);
     c->bev = NULL;
     c->fd = -1;
     c->server = NULL; /* it may be gone before the answer comes */
@@ -74,6 +77,8 @@ static void end_flush(struct http_conn *c)
 {
     if (out_pending(c) > 0)
         return;
+    if (c->tls)
+        secure_end(c);
     if (c->eof || shutdown(c->fd, SHUT_WR) != 0)
         conn_close(c);
     else
@@ -101,6 +106,8 @@ void conn_leave(struct http_conn *c)
             end_flush(c);
         if (c->bev)
             update_reading(c);
+        if (c->bev && c->tls)
+            secure_remind(c);
     }
     if (--c->depth == 0 && !c->bev && !c->request.unanswered)
         conn_free(c);
@@ -149,7 +156,7 @@ void conn_expired(struct http_conn *c)
     conn_enter(c);
     /* A peer that has not taken its answers yet is the write timeout's business. */
     bool behind = c->state == CONN_IDLE ? out_pending(c) > 0 : c->blocked;
-    if (c->state == CONN_LINGER || (c->state == CONN_IDLE && !behind))
+    if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER || (c->state == CONN_IDLE && !behind))
         conn_close(c);
     else if (behind)
         conn_set_state(c, c->state);
@@ -385,39 +392,72 @@ static void on_written(struct bufferevent *bev, void *arg)
     conn_leave(c);
 }
 
-static void on_broken(struct bufferevent *bev, short what, void *arg)
+/* A plain connection's bufferevent only writes. */
+static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
     struct http_conn *c = arg;
     conn_enter(c);
     c->stream.slow = what & BEV_EVENT_TIMEOUT;
-    conn_close(c);
+    if (c->tls)
+        secure_event(c, what);
+    else
+        conn_close(c);
     conn_leave(c);
 }
 
-int conn_new(struct http_server *s, int fd, const struct http_address *address, struct http_peer *peer)
+/* Only of TLS: others read themselves. */
+static void on_decrypted(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    conn_readable(arg);
+}
+
+static void set_bufferevent(struct http_conn *c, struct bufferevent *bev, int fd, bool tls)
+{
+    const struct http_options *o = &c->server->o;
+    struct timeval write_limit = {.tv_sec = o->write_s};
+    c->bev = bev;
+    c->fd = fd;
+    c->tls = tls;
+    bufferevent_setcb(bev, on_decrypted, on_written, on_event, c);
+    bufferevent_setwatermark(bev, EV_WRITE, o->max_unread / 2, 0);
+    bufferevent_set_timeouts(bev, NULL, o->write_s > 0 ? &write_limit : NULL);
+}
+
+int conn_make_plain(struct http_conn *c, int fd)
+{
+    struct bufferevent *bev = bufferevent_socket_new(c->server->base, fd, 0);
+    if (!bev)
+        return ERR_NOMEM;
+    bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+    bufferevent_free(c->bev);
+    c->reading = false;
+    set_bufferevent(c, bev, fd, false);
+    return 0;
+}
+
+int conn_new(struct http_server *s, int fd, const struct http_address *address, struct http_peer *peer,
+             bool tls)
 {
     struct http_conn *c = calloc(1, sizeof *c);
-    struct bufferevent *bev = c ? bufferevent_socket_new(s->base, fd, 0) : NULL;
-    struct timeval write_limit = {.tv_sec = s->o.write_s};
+    struct bufferevent *bev = NULL;
+    if (c)
+        bev = tls ? secure_new(s, fd) : bufferevent_socket_new(s->base, fd, 0);
     if (!bev) {
         free(c);
         return ERR_NOMEM;
     }
     c->server = s;
-    c->bev = bev;
-    c->fd = fd;
     c->peer = peer;
     c->address = *address;
-    bufferevent_setcb(bev, NULL, on_written, on_broken, c);
-    bufferevent_setwatermark(bev, EV_WRITE, s->o.max_unread / 2, 0);
-    bufferevent_set_timeouts(bev, NULL, s->o.write_s > 0 ? &write_limit : NULL);
+    set_bufferevent(c, bev, fd, tls);
     TAILQ_INSERT_TAIL(&s->all, c, all);
     s->n_connections++;
     if (s->counters)
         counter_add(s->counters, http_connections, 1);
     conn_enter(c);
-    conn_set_state(c, CONN_IDLE);
+    conn_set_state(c, tls ? CONN_HANDSHAKE : CONN_IDLE);
     conn_leave(c);
     return 0;
 }

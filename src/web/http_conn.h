@@ -15,16 +15,18 @@
 
 struct bufferevent;
 struct http_peer;
+struct http_tls;
 
 /* What a connection waits for. conn_set_state is the only place that changes it. */
 enum conn_state {
-    CONN_IDLE,    /* for the first byte of a request */
-    CONN_HEAD,    /* for the rest of its head */
-    CONN_BODY,    /* for the rest of its body */
-    CONN_HANDLER, /* for http_reply */
-    CONN_STREAM,  /* for nothing: the answer goes on until somebody ends it */
-    CONN_FLUSH,   /* for the peer to take the last output; then our side is shut down */
-    CONN_LINGER,  /* for the peer's end, so that it reads our answer before a reset; input is dropped */
+    CONN_HANDSHAKE, /* for the end of TLS's handshake */
+    CONN_IDLE,      /* for the first byte of a request */
+    CONN_HEAD,      /* for the rest of its head */
+    CONN_BODY,      /* for the rest of its body */
+    CONN_HANDLER,   /* for http_reply */
+    CONN_STREAM,    /* for nothing: the answer goes on until somebody ends it */
+    CONN_FLUSH,     /* for the peer to take the last output; then our side is shut down */
+    CONN_LINGER,    /* for the peer's end, so that it reads our answer before a reset; input is dropped */
     CONN_CLOSED,
     CONN_STATES
 };
@@ -59,12 +61,15 @@ struct http_conn {
     struct event readable_event;
     int fd;
     enum conn_state state;
-    unsigned depth; /* functions of this layer that are at work on it; it is freed when the last leaves */
-    bool reading;   /* readable_event is set */
-    bool readable;  /* the kernel may hold input */
-    bool blocked;   /* the peer left too much output unread: no further request is looked at */
-    bool eof;       /* the peer will send no more */
-    bool last;      /* close after the answer that is due */
+    unsigned depth;  /* functions of this layer that are at work on it; it is freed when the last leaves */
+    bool reading;    /* readable_event is set */
+    bool readable;   /* the kernel may hold input */
+    bool tls;        /* it speaks TLS: http_secure.c */
+    bool peer_ended; /* TLS: the peer's end has come, perhaps with input before it that is still here */
+    bool broken;     /* TLS: nothing can be sent any more */
+    bool blocked;    /* the peer left too much output unread: no further request is looked at */
+    bool eof;        /* the peer will send no more */
+    bool last;       /* close after the answer that is due */
     int64_t deadline;
     TAILQ_ENTRY(http_conn) all, queue, turn;
     bool waits_turn; /* in http_server.waiting */
@@ -92,6 +97,16 @@ struct http_pace {
     bool late;
 };
 
+struct http_listener {
+    struct http_server *server;
+    int fd;
+    struct event *event;
+    unsigned flags; /* http_server_listen's */
+    bool local;     /* a unix socket: never TLS, and all its peers are one address */
+    SLIST_ENTRY(http_listener) next;
+};
+SLIST_HEAD(http_listener_list, http_listener);
+
 struct http_server {
     struct event_base *base;
     struct http_options o;
@@ -100,9 +115,10 @@ struct http_server {
     void *arg;
     struct counters *counters;
 
-    int fd; /* listening; -1 once it drains */
+    struct http_listener_list listeners; /* none once it drains */
+    struct http_tls *tls;                /* of new connections; or NULL */
     int reserve_fd;
-    struct event *accept_event, *resume_event;
+    struct event *resume_event;
     bool draining; /* soon or already: connections are closed after their answer */
     unsigned n_connections;
     struct http_shared *shared;
@@ -134,7 +150,11 @@ static inline struct http_conn *conn_of(const struct http_request *r)
 
 /* http_conn.c */
 /* 0; or ERR_NOMEM, and fd and peer stay the caller's. */
-int conn_new(struct http_server *s, int fd, const struct http_address *address, struct http_peer *peer);
+int conn_new(struct http_server *s, int fd, const struct http_address *address, struct http_peer *peer,
+             bool tls);
+/* A connection that turned out not to speak TLS goes on in plain on another descriptor of its socket. 0; or
+ * ERR_NOMEM, and fd stays the caller's. */
+int conn_make_plain(struct http_conn *c, int fd);
 /* Every way into this layer is conn_enter … conn_leave. */
 void conn_enter(struct http_conn *c);
 void conn_leave(struct http_conn *c);
@@ -185,6 +205,21 @@ size_t in_peek(struct http_conn *c, void *to, size_t n);
 size_t in_drop(struct http_conn *c);
 /* There is input, or the peer's end. */
 void conn_readable(struct http_conn *c);
+
+/* http_secure.c: as the functions of http_input.c and http_output.c, for TLS */
+/* NULL when there is no memory; then fd stays the caller's. Else the bufferevent closes it. */
+struct bufferevent *secure_new(struct http_server *s, int fd);
+int secure_watch(struct http_conn *c);
+void secure_unwatch(struct http_conn *c);
+size_t secure_take(struct http_conn *c, void *to, size_t n, bool peek);
+/* Input left for later is told of again; a bufferevent says each thing only once. */
+void secure_remind(struct http_conn *c);
+/* How many bytes left; -1: the connection is broken. */
+ssize_t secure_send(struct http_conn *c, const void *bytes, size_t n);
+/* Says that we send no more. */
+void secure_end(struct http_conn *c);
+/* The bufferevent's event. */
+void secure_event(struct http_conn *c, short what);
 
 /* http_body.c */
 /* Decides how the request's body arrives, and takes what is there. The verdict as for http_scan_head. */

@@ -12,6 +12,7 @@ static int64_t duration_us(const struct http_server *s, enum conn_state state)
     switch (state) {
     case CONN_IDLE:
         return (int64_t)s->o.idle_s * 1000000;
+    case CONN_HANDSHAKE:
     case CONN_HEAD:
         return (int64_t)s->o.header_s * 1000000;
     case CONN_BODY:

@@ -15,6 +15,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
 int in_watch(struct http_conn *c)
 {
+    if (c->tls)
+        return secure_watch(c);
     if (!event_initialized(&c->readable_event) &&
         event_assign(&c->readable_event, c->server->base, c->fd, EV_READ | EV_PERSIST, on_readable, c) != 0)
         return ERR_NOMEM;
@@ -24,6 +26,10 @@ int in_watch(struct http_conn *c)
 
 void in_unwatch(struct http_conn *c)
 {
+    if (c->tls) {
+        secure_unwatch(c);
+        return;
+    }
     if (c->reading)
         event_del(&c->readable_event);
     c->reading = false;
@@ -51,11 +57,15 @@ static size_t receive(struct http_conn *c, void *to, size_t n, int flags)
 
 size_t in_take(struct http_conn *c, void *to, size_t n)
 {
+    if (c->tls)
+        return secure_take(c, to, n, false);
     return receive(c, to, n, 0);
 }
 
 size_t in_peek(struct http_conn *c, void *to, size_t n)
 {
+    if (c->tls)
+        return secure_take(c, to, n, true);
     size_t got = receive(c, to, n, MSG_PEEK);
     c->readable = c->readable || got > 0;
     return got;

@@ -37,16 +37,23 @@ void out_added(struct http_conn *c, size_t n)
         out_flush(c);
 }
 
+/* How many bytes left; -1: the connection is broken. */
+static ssize_t send_plain(struct http_conn *c, const uint8_t *p, size_t n)
+{
+    ssize_t r = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) ? 0 : r;
+}
+
 static void write_now(struct http_conn *c, const uint8_t *p, size_t n)
 {
     size_t sent = 0;
     if (out_pending(c) == 0) {
-        ssize_t r = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (r < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        ssize_t r = c->tls ? secure_send(c, p, n) : send_plain(c, p, n);
+        if (r < 0) {
             conn_close(c);
             return;
         }
-        sent = r > 0 ? (size_t)r : 0;
+        sent = (size_t)r;
     }
     if (sent < n && bufferevent_write(c->bev, p + sent, n - sent) != 0) {
         conn_close(c);

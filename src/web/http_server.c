@@ -11,8 +11,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "web/http_conn.h"
+#include "web/http_tls.h"
 
-#define ACCEPTS_AT_ONCE 64
+#define ACCEPTS_AT_ONCE 64 /* one where other servers take from the same queue: then all get some */
 #define BACK_OFF_US 100000
 #define MAX_QUEUED 4096 /* connections taken from the queue when the server drains */
 
@@ -38,15 +39,17 @@ static void count_refused(struct http_server *s)
         counter_add(s->counters, http_refused, 1);
 }
 
-static void take(struct http_server *s, int fd, const struct sockaddr *address)
+static void take(const struct http_listener *l, int fd, const struct sockaddr *address)
 {
     int on = 1;
+    struct http_server *s = l->server;
     struct http_address from;
     struct http_peer *peer;
     http_address_of(&from, address);
     if (http_shared_admit(s->shared, &from, &peer)) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        if (conn_new(s, fd, &from, peer) == 0)
+        if (!l->local)
+            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (conn_new(s, fd, &from, peer, s->tls && !l->local) == 0)
             return;
         http_shared_leave(s->shared, peer);
     }
@@ -68,11 +71,13 @@ static void log_exhausted(struct http_server *s, int error)
 
 /* Out of descriptors or memory. The reserve descriptor lets the waiting peer be closed rather than left in
  * the queue, where it would wake the loop for ever; then accepting rests for a moment. */
-static void exhausted(struct http_server *s, int error)
+static void exhausted(const struct http_listener *l, int error)
 {
+    struct http_server *s = l->server;
+    struct http_listener *each;
     if ((error == EMFILE || error == ENFILE) && s->reserve_fd >= 0) {
         close(s->reserve_fd);
-        int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             count_refused(s);
             close(fd);
@@ -81,25 +86,26 @@ static void exhausted(struct http_server *s, int error)
     }
     log_exhausted(s, error);
     struct timeval tv = {.tv_usec = BACK_OFF_US};
-    event_del(s->accept_event);
+    SLIST_FOREACH(each, &s->listeners, next)
+    event_del(each->event);
     event_add(s->resume_event, &tv);
 }
 
 /* True when there may be more connections waiting. */
-static bool accept_one(struct http_server *s)
+static bool accept_one(const struct http_listener *l)
 {
     struct sockaddr_storage address;
     socklen_t len = sizeof address;
     memset(&address, 0, sizeof address);
-    int fd = accept4(s->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(l->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        take(s, fd, (struct sockaddr *)&address);
+        take(l, fd, (struct sockaddr *)&address);
         return true;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
         return false;
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        exhausted(s, errno);
+        exhausted(l, errno);
         return false;
     }
     return true; /* that connection failed (ECONNABORTED and the like), or a signal came */
@@ -109,7 +115,9 @@ static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    for (int i = 0; i < ACCEPTS_AT_ONCE && accept_one(arg); i++)
+    const struct http_listener *l = arg;
+    int most = l->flags & HTTP_SHARED ? 1 : ACCEPTS_AT_ONCE;
+    for (int i = 0; i < most && accept_one(l); i++)
         ;
 }
 
@@ -118,10 +126,11 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct http_server *s = arg;
+    struct http_listener *l;
     if (s->reserve_fd < 0)
         s->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (s->fd >= 0)
-        event_add(s->accept_event, NULL);
+    SLIST_FOREACH(l, &s->listeners, next)
+    event_add(l->event, NULL);
 }
 
 static void set_options(struct http_server *s, const struct http_options *o)
@@ -152,17 +161,49 @@ static void ignore_sigpipe(void)
         signal(SIGPIPE, SIG_IGN);
 }
 
+static void listener_free(struct http_listener *l)
+{
+    if (l->event)
+        event_free(l->event);
+    close(l->fd);
+    free(l);
+}
+
+int http_server_listen(struct http_server *s, int fd, unsigned flags, struct error *e)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t len = sizeof address;
+    struct http_listener *l = calloc(1, sizeof *l);
+    if (!l) {
+        close(fd);
+        return error_set(e, ERR_NOMEM, "listen", "there is no memory for the HTTP server");
+    }
+    getsockname(fd, (struct sockaddr *)&address, &len);
+    *l = (struct http_listener){.server = s, .fd = fd, .flags = flags, .local = address.ss_family == AF_UNIX};
+    l->event = event_new(s->base, fd, EV_READ | EV_PERSIST, on_accept, l);
+    if (!l->event || event_add(l->event, NULL) != 0) {
+        listener_free(l);
+        return error_set(e, ERR_NOMEM, "listen", "there is no memory for the HTTP server");
+    }
+    SLIST_INSERT_HEAD(&s->listeners, l, next);
+    return 0;
+}
+
+void http_server_set_tls(struct http_server *s, struct http_tls *tls)
+{
+    http_tls_ref(tls);
+    http_tls_unref(s->tls);
+    s->tls = tls;
+}
+
 static int start(struct http_server *s)
 {
     s->shared_own = !s->o.shared;
     s->shared =
         s->shared_own ? http_shared_new(s->o.max_connections, s->o.max_connections_per_address) : s->o.shared;
-    s->accept_event = event_new(s->base, s->fd, EV_READ | EV_PERSIST, on_accept, s);
     s->resume_event = event_new(s->base, -1, 0, on_resume, s);
-    if (deadlines_init(s) != 0 || pace_init(s) != 0 || !s->shared || !s->accept_event || !s->resume_event ||
-        event_add(s->accept_event, NULL) != 0)
-        return ERR_NOMEM;
-    return 0;
+    bool made = deadlines_init(s) == 0 && pace_init(s) == 0 && s->shared && s->resume_event;
+    return made ? 0 : ERR_NOMEM;
 }
 
 int http_server_new(struct http_server **out, struct event_base *base, int fd, const struct http_options *o,
@@ -172,11 +213,11 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
     *out = NULL;
     struct http_server *s = calloc(1, sizeof *s);
     if (!s) {
-        close(fd);
+        if (fd >= 0)
+            close(fd);
         return error_set(e, ERR_NOMEM, "listen", "there is no memory for the HTTP server");
     }
     *s = (struct http_server){.base = base,
-                              .fd = fd,
                               .handler = handler,
                               .limit = limit,
                               .arg = arg,
@@ -186,9 +227,17 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
     TAILQ_INIT(&s->waiting);
     set_options(s, o);
     ignore_sigpipe();
-    if (start(s) != 0) {
+    int code = start(s);
+    if (code != 0) {
+        error_set(e, code, "listen", "there is no memory for the HTTP server");
+        if (fd >= 0)
+            close(fd);
+    } else if (fd >= 0) {
+        code = http_server_listen(s, fd, 0, e);
+    }
+    if (code != 0) {
         http_server_free(s);
-        return error_set(e, ERR_NOMEM, "listen", "there is no memory for the HTTP server");
+        return code;
     }
     *out = s;
     return 0;
@@ -196,16 +245,30 @@ int http_server_new(struct http_server **out, struct event_base *base, int fd, c
 
 static void stop_listening(struct http_server *s)
 {
-    if (s->accept_event)
-        event_free(s->accept_event);
+    struct http_listener *l;
+    while ((l = SLIST_FIRST(&s->listeners))) {
+        SLIST_REMOVE_HEAD(&s->listeners, next);
+        listener_free(l);
+    }
     if (s->resume_event)
         event_free(s->resume_event);
-    s->accept_event = s->resume_event = NULL;
-    if (s->fd >= 0)
-        close(s->fd);
+    s->resume_event = NULL;
     if (s->reserve_fd >= 0)
         close(s->reserve_fd);
-    s->fd = s->reserve_fd = -1;
+    s->reserve_fd = -1;
+}
+
+/* Those already connected would get a reset when the queue goes away. */
+static void empty_queues(struct http_server *s)
+{
+    struct http_listener *l;
+    SLIST_FOREACH(l, &s->listeners, next)
+    {
+        bool stays = l->flags & HTTP_KEPT;
+        for (int i = 0; i < MAX_QUEUED && !stays && event_pending(l->event, EV_READ, NULL) && accept_one(l);
+             i++)
+            ;
+    }
 }
 
 void http_server_announce(struct http_server *s)
@@ -215,12 +278,10 @@ void http_server_announce(struct http_server *s)
 
 void http_server_drain(struct http_server *s)
 {
-    if (s->fd < 0)
+    if (!s->resume_event) /* it has stopped listening */
         return;
     s->draining = true;
-    /* Those already connected would get a reset when the queue goes away. */
-    for (int i = 0; i < MAX_QUEUED && event_pending(s->accept_event, EV_READ, NULL) && accept_one(s); i++)
-        ;
+    empty_queues(s);
     stop_listening(s);
     struct http_conn *c = TAILQ_FIRST(&s->all), *next;
     for (; c; c = next) {
@@ -249,6 +310,7 @@ void http_server_free(struct http_server *s)
     pace_fini(s);
     if (s->shared_own)
         http_shared_free(s->shared);
+    http_tls_unref(s->tls);
     buffer_free(&s->out);
     free(s);
 }

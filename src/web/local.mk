@@ -1,6 +1,6 @@
 noinst_LIBRARIES += libweb.a
 libweb_a_SOURCES = $(web_layer) $(web_apis)
-libweb_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
+libweb_a_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(OPENSSL_CFLAGS) $(SODIUM_CFLAGS) $(JANSSON_CFLAGS)
 
 # The request layer.
 web_layer = \
@@ -17,12 +17,16 @@ web_layer = \
 	src/web/http_output.c \
 	src/web/http_pace.c \
 	src/web/http_peers.c src/web/http_peers.h \
+	src/web/http_listen_unix.c \
 	src/web/http_reply.c \
 	src/web/http_request.c \
+	src/web/http_secure.c \
 	src/web/http_server.c \
 	src/web/http_stream.c \
 	src/web/http_shared.c src/web/http_shared.h \
 	src/web/http_trace.c \
+	src/web/http_tls.c src/web/http_tls.h \
+	src/web/openssl.h \
 	src/web/problem.c src/web/problem.h
 
 # The router, authentication, and one file per API.

@@ -40,7 +40,7 @@ HEALTH = {
     "cohort_spool_damaged_groups_total": "0+0x70", "cohortd_http_responses_5xx_total": "0+1x70", "cohortd_http_requests_total": "0+1000x70",
     "cohortd_http_overloaded_total": "0+1x70", "cohortd_http_connections_refused_total": "0+0x70", "cohortd_rate_limited_keys_total": "0+1x70", "cohortd_rate_limited_addresses_total": "0+1x70",
     "cohortd_rate_limited_failed_auth_total": "0+1x70", "cohortd_quarantined_experiments": "0+0x70", "cohortd_guardrail_stops_total": "1+0x70",
-    "cohortd_guardrail_alerts_total": "1+0x70",
+    "cohortd_guardrail_alerts_total": "1+0x70", "cohortd_tls_certificate_expiry_seconds": "10000000+0x70", "cohortd_tls_handshakes_failed_total": "0+1x70",
 }
 LEADERS = {"a": "1+0x70", "b": "0+0x70"}
 
@@ -66,6 +66,9 @@ SCENARIOS = [
     ({"cohortd_http_responses_5xx_total": "0+30x70"}, ["CohortdErrors"]),
     ({"cohortd_http_overloaded_total": "0+0x60 0+100x10"}, ["CohortdOverloaded"]),
     ({"cohortd_http_connections_refused_total": "0+0x60 0+10x10"}, ["CohortdConnectionsRefused"]),
+    ({"cohortd_tls_certificate_expiry_seconds": "0+0x70"}, []),  # no TLS
+    ({"cohortd_tls_certificate_expiry_seconds": "1200000+0x70"}, ["CohortdCertificateExpires"]),
+    ({"cohortd_tls_handshakes_failed_total": "0+20x70"}, ["CohortdHandshakesFail"]),
     ({"cohortd_rate_limited_addresses_total": "0+30x70"}, ["CohortdRateLimited"]),
     ({"cohortd_rate_limited_failed_auth_total": "0+20x70"}, ["CohortdKeysGuessed"]),
     ({"cohortd_quarantined_experiments": "0+0x60 1+0x10"}, ["CohortdQuarantined"]),

@@ -13,7 +13,7 @@ allowed() {
     base) echo "core base event2 sodium" ;;
     spool) echo "core stats codec base spool sqlite3 sodium" ;;
     store) echo "core stats codec base store libpq-fe jansson sodium" ;;
-    web) echo "core stats codec base web event2 jansson sodium config" ;;
+    web) echo "core stats codec base web event2 jansson openssl sodium config" ;;
     cohortd) echo "core stats codec base spool store web cohortd event2 libpq-fe jansson sodium sqlite3 curl config" ;;
     cohortctl) echo "core stats codec base spool store cohortctl libpq-fe jansson sodium curl zlib config" ;;
     esac
@@ -33,6 +33,7 @@ module_of() {
     config.h) echo config ;;
     core/* | stats/* | codec/* | base/* | spool/* | store/* | web/* | cohortd/* | cohortctl/*) echo "${1%%/*}" ;;
     event2/*) echo event2 ;;
+    openssl/*) echo openssl ;;
     curl/*) echo curl ;;
     *) echo libc ;;
     esac

@@ -1,5 +1,5 @@
 # Tests of the request layer (src/web/http*).
-http_test_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS) $(SODIUM_CFLAGS)
+http_test_cflags = $(AM_CFLAGS) $(CHECK_CFLAGS) $(EVENT_CFLAGS) $(OPENSSL_CFLAGS) $(SODIUM_CFLAGS)
 http_test_libs = libweb.a libcodec.a libbase.a libcore.a $(CHECK_LIBS) $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
 check_PROGRAMS += tests/unit/test_http_head tests/unit/test_http_chunk
 TESTS += tests/unit/test_http_head tests/unit/test_http_chunk
@@ -11,7 +11,7 @@ tests_unit_test_http_chunk_CFLAGS = $(http_test_cflags)
 tests_unit_test_http_chunk_LDADD = $(http_test_libs)
 
 check_LIBRARIES += libhttpbed.a
-libhttpbed_a_SOURCES = tests/unit/http_bed.c tests/unit/http_bed.h
+libhttpbed_a_SOURCES = tests/unit/http_bed.c tests/unit/http_bed.h tests/unit/http_bed_tls.c tests/unit/http_bed_tls.h
 libhttpbed_a_CFLAGS = $(http_test_cflags)
 http_bed_libs = libhttpbed.a $(http_test_libs)
 
@@ -29,6 +29,12 @@ tests_unit_test_http_conn_LDADD = $(http_bed_libs)
 tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c
 tests_unit_test_http_limits_CFLAGS = $(http_test_cflags)
 tests_unit_test_http_limits_LDADD = $(http_bed_libs)
+
+check_PROGRAMS += tests/unit/test_http_tls
+TESTS += tests/unit/test_http_tls
+tests_unit_test_http_tls_SOURCES = tests/unit/test_http_tls.c tests/unit/suite.h
+tests_unit_test_http_tls_CFLAGS = $(http_test_cflags)
+tests_unit_test_http_tls_LDADD = $(http_bed_libs)
 
 check_PROGRAMS += tests/unit/test_http_stream
 TESTS += tests/unit/test_http_stream

@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "http_bed_tls.h"
+#include "web/http_tls.h"
+
+bool bed_over_tls;
 
 static void on_freed(void *data)
 {
@@ -101,6 +106,11 @@ void bed_start(struct bed *b, const struct http_options *o)
     ck_assert_int_eq(http_listen("127.0.0.1:0", true, &fd, &b->port, &e), 0);
     ck_assert_int_eq(
         http_server_new(&b->server, b->base, fd, o ? o : &defaults, handle, limit, b, &b->counters, &e), 0);
+    if (bed_over_tls) {
+        struct http_tls *tls = bed_tls();
+        http_server_set_tls(b->server, tls);
+        http_tls_unref(tls);
+    }
 }
 
 void bed_stop(struct bed *b)
@@ -135,17 +145,25 @@ void bed_settle(struct bed *b)
         event_base_loop(b->base, EVLOOP_NONBLOCK);
 }
 
+static ssize_t receive(struct client *c, void *to, size_t n)
+{
+    return c->secure ? bed_secure_receive(c->secure, to, n) : recv(c->fd, to, n, 0);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd;
     (void)what;
     struct client *c = arg;
-    uint8_t *to = buffer_reserve(&c->in, 65536);
-    ck_assert_ptr_nonnull(to);
-    ssize_t n = recv(fd, to, 65536, 0);
-    if (n > 0) {
-        c->in.len += (size_t)n;
+    ssize_t n;
+    do {
+        uint8_t *to = buffer_reserve(&c->in, 65536);
+        ck_assert_ptr_nonnull(to);
+        n = receive(c, to, 65536);
+        c->in.len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 && c->secure); /* OpenSSL may hold more than the kernel tells of */
+    if (n > 0)
         return;
-    }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     c->eof = true;
@@ -161,12 +179,16 @@ void client_open_small(struct client *c, struct bed *b, int receive_bytes)
     c->bed = b;
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(c->fd, 0);
+    int on = 1; /* what is sent is there, whatever was sent before */
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (receive_bytes > 0)
         setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&a, sizeof a), 0);
     evutil_make_socket_nonblocking(c->fd);
     c->readable = event_new(b->base, c->fd, EV_READ | EV_PERSIST, on_readable, c);
     event_add(c->readable, NULL);
+    if (bed_over_tls)
+        c->secure = bed_secure_new(c->fd, NULL);
 }
 
 void client_open(struct client *c, struct bed *b)
@@ -174,14 +196,31 @@ void client_open(struct client *c, struct bed *b)
     client_open_small(c, b, 0);
 }
 
+void client_ready(struct client *c)
+{
+    BED_UNTIL(c->bed, !c->secure || bed_secure_open(c->secure));
+}
+
+ssize_t client_try(struct client *c, const char *p, size_t n)
+{
+    return c->secure ? bed_secure_send(c->secure, p, n) : send(c->fd, p, n, MSG_NOSIGNAL);
+}
+
+void client_end(struct client *c)
+{
+    if (c->secure)
+        bed_secure_end(c->secure);
+    shutdown(c->fd, SHUT_WR);
+}
+
 void client_send(struct client *c, const char *p, size_t n)
 {
     while (n > 0) {
-        ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL);
+        ssize_t sent = client_try(c, p, n);
         if (sent > 0) {
             p += sent;
             n -= (size_t)sent;
-        } else if (errno == EAGAIN) {
+        } else if (errno == EAGAIN && !c->eof) {
             bed_turn(c->bed);
         } else if (errno != EINTR) {
             return; /* the server has closed: the test looks at what it answered */
@@ -208,6 +247,7 @@ void client_close(struct client *c)
     event_free(c->readable);
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     close(c->fd);
+    bed_secure_free(c->secure);
     buffer_free(&c->in);
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buffer.h"
 #include "base/counters.h"
@@ -37,13 +38,17 @@ struct bed {
     unsigned n_streams;
 };
 
+/* Set before a bed is started: it speaks TLS, and so do its clients. */
+extern bool bed_over_tls;
+
 struct client {
     struct bed *bed;
     int fd;
+    struct bed_secure *secure; /* or NULL: plain */
     struct event *readable;
     struct buffer in;
-    bool eof, reset;
-    bool paused; /* does not read */
+    bool eof, reset; /* reset: by TCP, or an end that TLS does not know of */
+    bool paused;     /* does not read */
 };
 
 /* o NULL: the defaults. */
@@ -60,6 +65,12 @@ void client_open(struct client *c, struct bed *b);
 /* With a receive buffer of this many bytes. */
 void client_open_small(struct client *c, struct bed *b, int receive_bytes);
 void client_send(struct client *c, const char *p, size_t n);
+/* Waits until TLS is ready to send; nothing to wait for in plain. */
+void client_ready(struct client *c);
+/* Sends what the kernel takes now: how much, or -1. */
+ssize_t client_try(struct client *c, const char *p, size_t n);
+/* The end of its sending side. */
+void client_end(struct client *c);
 void client_say(struct client *c, const char *text);
 void client_pause(struct client *c, bool paused);
 void client_close(struct client *c); /* with a reset, which leaves no TIME_WAIT behind */

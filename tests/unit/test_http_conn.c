@@ -143,7 +143,7 @@ static size_t send_until_stuck(struct client *c, const char *p, size_t len)
 {
     size_t sent = 0;
     for (int quiet = 0; quiet < 3; quiet++) {
-        ssize_t n = send(c->fd, p + sent, len - sent, MSG_NOSIGNAL);
+        ssize_t n = client_try(c, p + sent, len - sent);
         if (n > 0) {
             sent += (size_t)n;
             quiet = 0;
@@ -203,6 +203,7 @@ START_TEST(slow_reader)
     bed_start(&b, NULL);
     b.reply_len = REPLY;
     client_open_small(&c, &b, 65536);
+    client_ready(&c);
     client_pause(&c, true);
     size_t sent = send_until_stuck(&c, all, strlen(all));
     ck_assert_uint_gt(b.handled, 0);
@@ -302,7 +303,7 @@ START_TEST(half_closed)
     b.reply_len = 300000;
     client_open(&c, &b);
     client_say(&c, GET("/a") GET("/later") GET("/large") GET("/z"));
-    shutdown(c.fd, SHUT_WR);
+    client_end(&c);
     BED_UNTIL(&b, b.n_waiting == 1);
     bed_settle(&b);
     http_reply(b.waiting[0], 200, "text/plain", "late", 4);
@@ -316,7 +317,7 @@ START_TEST(half_closed)
     /* half a request is no request */
     client_open(&c, &b);
     client_say(&c, "POST / HTTP/1.1\r\n" H "Content-Length: 5\r\n\r\nhell");
-    shutdown(c.fd, SHUT_WR);
+    client_end(&c);
     client_wait_eof(&c);
     ck_assert_uint_eq(c.in.len, 0);
     client_close(&c);
@@ -484,6 +485,11 @@ START_TEST(request_ids)
 }
 END_TEST
 
+static void over_tls(void)
+{
+    bed_over_tls = true;
+}
+
 int main(void)
 {
     Suite *s = suite_create("http connections");
@@ -505,6 +511,23 @@ int main(void)
     tcase_add_test(t, problems);
     tcase_add_test(t, request_ids);
     suite_add_tcase(s, t);
+    TCase *tls = tcase_create("over TLS");
+    tcase_set_timeout(tls, 60);
+    tcase_add_checked_fixture(tls, over_tls, NULL);
+    tcase_add_test(tls, one_after_the_other);
+    tcase_add_test(tls, connection_close);
+    tcase_add_test(tls, head_and_no_content);
+    tcase_add_test(tls, headers_both_ways);
+    tcase_add_test(tls, pipeline);
+    tcase_add_test(tls, slow_reader);
+    tcase_add_test(tls, expect_continue);
+    tcase_add_test(tls, large_bodies);
+    tcase_add_test(tls, too_large_while_sending);
+    tcase_add_test(tls, half_closed);
+    tcase_add_test(tls, later_answers);
+    tcase_add_test(tls, peer_is_gone);
+    tcase_add_test(tls, problems);
+    suite_add_tcase(s, tls);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);

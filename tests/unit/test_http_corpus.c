@@ -14,6 +14,7 @@
 #define AFTER_ECHO "GET /after? [] 0"
 #define AT_ONCE 64 /* clients */
 #define MAX_CLASSES 32
+#define TLS_STEP 83 /* a handshake costs more than a request */
 
 static struct corpus corpus;
 static struct {
@@ -157,9 +158,9 @@ START_TEST(whole_and_cut_anywhere)
 END_TEST
 
 /* All rows of a class in step, a byte each. */
-START_TEST(by_bytes)
+static void send_by_bytes(int class)
 {
-    size_t from = classes[_i].from, n = classes[_i].to - from, longest = 0;
+    size_t from = classes[class].from, n = classes[class].to - from, longest = 0;
     struct client *c = calloc(n, sizeof *c);
     struct bed b;
     bed_start(&b, NULL);
@@ -182,6 +183,32 @@ START_TEST(by_bytes)
     free(c);
     bed_stop(&b);
 }
+
+START_TEST(by_bytes)
+{
+    send_by_bytes(_i);
+}
+END_TEST
+
+/* Every row as it is, and cut in two at a few places. */
+START_TEST(over_tls)
+{
+    struct bed b;
+    bed_over_tls = true;
+    bed_start(&b, NULL);
+    for (size_t i = classes[_i].from; i < classes[_i].to; i++)
+        for (size_t cut = 0; cut < corpus.rows[i].len; cut += TLS_STEP)
+            run_cuts(&b, &corpus.rows[i], cut, cut + 1);
+    ck_assert_uint_eq(b.smuggled, 0);
+    bed_stop(&b);
+}
+END_TEST
+
+START_TEST(bytes_over_tls)
+{
+    bed_over_tls = true;
+    send_by_bytes(_i);
+}
 END_TEST
 
 int main(void)
@@ -194,6 +221,8 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, whole_and_cut_anywhere, 0, n_classes);
     tcase_add_loop_test(t, by_bytes, 0, n_classes);
+    tcase_add_loop_test(t, over_tls, 0, n_classes);
+    tcase_add_loop_test(t, bytes_over_tls, 0, n_classes);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -490,6 +490,11 @@ START_TEST(port_in_use)
 }
 END_TEST
 
+static void over_tls(void)
+{
+    bed_over_tls = true;
+}
+
 int main(void)
 {
     Suite *s = suite_create("http limits");
@@ -509,6 +514,17 @@ int main(void)
     tcase_add_test(t, addresses);
     tcase_add_test(t, port_in_use);
     suite_add_tcase(s, t);
+    TCase *tls = tcase_create("over TLS");
+    tcase_set_timeout(tls, 60);
+    tcase_add_checked_fixture(tls, over_tls, NULL);
+    tcase_add_test(tls, deadlines);
+    tcase_add_test(tls, peer_that_never_reads);
+    tcase_add_test(tls, lingering_ends);
+    tcase_add_test(tls, slow_loris);
+    tcase_add_test(tls, connection_caps);
+    tcase_add_test(tls, out_of_descriptors);
+    tcase_add_test(tls, drain);
+    suite_add_tcase(s, tls);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);

@@ -114,7 +114,7 @@ START_TEST(peer_that_goes)
         if (way == 0)
             client_close(&c);
         else if (way == 1)
-            shutdown(c.fd, SHUT_WR);
+            client_end(&c);
         else
             client_send(&c, junk, sizeof junk);
         BED_UNTIL(&b, s->gone > 0);
@@ -242,6 +242,11 @@ START_TEST(drain_and_free_end_it)
 }
 END_TEST
 
+static void over_tls(void)
+{
+    bed_over_tls = true;
+}
+
 int main(void)
 {
     Suite *s = suite_create("http stream");
@@ -257,6 +262,19 @@ int main(void)
     tcase_add_test(t, silence_is_no_end);
     tcase_add_test(t, drain_and_free_end_it);
     suite_add_tcase(s, t);
+    TCase *tls = tcase_create("over TLS");
+    tcase_set_timeout(tls, 20);
+    tcase_add_checked_fixture(tls, over_tls, NULL);
+    tcase_add_test(tls, chunks_arrive_as_they_are_sent);
+    tcase_add_test(tls, ends_by_closing_for_1_0);
+    tcase_add_test(tls, head_has_no_stream);
+    tcase_add_test(tls, peer_that_goes);
+    tcase_add_test(tls, input_is_not_looked_at);
+    tcase_add_test(tls, slow_reader_is_dropped);
+    tcase_add_test(tls, reader_of_nothing_is_dropped_in_time);
+    tcase_add_test(tls, silence_is_no_end);
+    tcase_add_test(tls, drain_and_free_end_it);
+    suite_add_tcase(s, tls);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);
