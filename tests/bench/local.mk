@@ -37,3 +37,9 @@ tests_bench_local_decisions_LDADD = clients/c/libcohort-client.a $(client_libs)
 check_PROGRAMS += tests/bench/load
 tests_bench_load_SOURCES = tests/bench/load.c
 tests_bench_load_CFLAGS = $(AM_CFLAGS)
+
+# What limits cost a request: make tests/bench/rate, in a build with -O2.
+EXTRA_PROGRAMS += tests/bench/rate
+tests_bench_rate_SOURCES = tests/bench/rate.c
+tests_bench_rate_CFLAGS = $(AM_CFLAGS)
+tests_bench_rate_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
