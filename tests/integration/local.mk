@@ -19,7 +19,7 @@ tests_integration_draws_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LI
 api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integration/definitions.py \
 	tests/integration/stops.py tests/integration/assignments.py tests/integration/ramps.py
 api_tests += tests/integration/clients.py tests/integration/simulate.py
-api_tests += tests/integration/limits.py tests/integration/access.py tests/integration/leaks.py
+api_tests += tests/integration/limits.py tests/integration/access.py tests/integration/injection.py tests/integration/leaks.py
 api_tests += tests/integration/alone.py
 api_tests += tests/integration/bandits.py tests/integration/bandit_draws.py
 api_tests += tests/integration/trouble.py
