@@ -47,6 +47,7 @@ EXTRA_DIST += $(js_tests) docs/quickstart-node.md docs/quickstart-web.md clients
 	clients/js/test/unit/queue.test.mjs \
 	clients/js/test/web/browser.mjs \
 	clients/js/test/web/cohortd.test.mjs \
+	clients/js/test/web/push.test.mjs \
 	clients/js/test/web/site.mjs \
 	clients/js/test/web/trouble.test.mjs \
 	clients/js/tsconfig.base.json \

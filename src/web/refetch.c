@@ -105,6 +105,11 @@ static bool is_behind(const struct api_context *c)
     return false;
 }
 
+bool refetch_expected(const struct api_context *c)
+{
+    return strstr(http_query(c->r), "flagConfigEtag=") && streams_expect(c->w->streams);
+}
+
 static struct refetch *waiter(struct http_request *r)
 {
     struct refetch *w = http_data(r);

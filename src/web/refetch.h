@@ -19,6 +19,10 @@ void refetches_free(struct refetches *f);
  * that is still too old. */
 bool refetch_waits(struct api_context *c);
 
+/* True when the request was asked for by a stream, as far as that can be said: to be answered even where
+ * others are refused, since whoever was told once is not told again. */
+bool refetch_expected(const struct api_context *c);
+
 /* The worker has new plans. */
 void refetches_run(struct refetches *f);
 

@@ -20,6 +20,7 @@
 #include "web/problem.h"
 #include "web/query.h"
 #include "web/rate_limits.h"
+#include "web/refetch.h"
 
 #define DECISION_BODY (64 * 1024)
 #define SMALL_BODY (16 * 1024)
@@ -370,7 +371,7 @@ static bool admit(struct api_context *c)
     const char *why = NULL;
     if (c->route->may == MAY_ANYONE)
         return c->route->unlimited || admit_stranger(c, c->route);
-    if (http_overloaded(c->r)) {
+    if (http_overloaded(c->r) && !refetch_expected(c)) {
         refuse_overloaded(c);
         return false;
     }

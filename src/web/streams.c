@@ -14,18 +14,18 @@
 #include "web/freshness.h"
 
 #define SLICE_US 10000 /* how often some are told while a change is under way */
-#define SLICES 70      /* over which an edit is spread at the most, */
-#define SLICES_STOP 20 /* and a guardrail's stop */
+#define SLICES 50      /* over which an edit is spread at the most, */
+#define SLICES_STOP 25 /* and a guardrail's stop */
 #define LEAST 20       /* streams told in a slice at the least */
 #define LEAST_STOP 100
-#define LATE_SLICES 4 /* a loop that was held up makes good no more than this at once */
+#define LATE_US 25000     /* a loop that comes so late to a slice has enough to do: half as many are told */
+#define ASKING_US 5000000 /* how long after a change those who were told may come */
 
 #define TICK_S 1
 #define ALIVE_AFTER_S 15 /* something is sent to each stream this often, and … */
 #define ALIVE_TICKS 8    /* … this many ticks later at the most: proxies give up after 30 s or more */
 
-/* Servers' clocks differ: what a moment changes is told when it has passed on all of them. */
-#define CLOCKS_DIFFER_US 1000000
+#define CLOCKS_DIFFER_US 1000000 /* those of servers, by less */
 
 #define RETRY_LEAST_MS 1000 /* how long clients wait before they come back: each has its own number */
 #define RETRY_MOST_MS 15000
@@ -53,6 +53,7 @@ struct source {
     int64_t looked_s;           /* when the state was computed */
     int64_t changed_s;          /* since 1970; when it changed, as far as this worker saw */
     uint64_t news;              /* how often it changed */
+    int64_t tell_us;            /* not to be told earlier */
     bool hurry;                 /* one of the changes being told is a stop */
     struct stream_list streams; /* those that know least first: who is told goes to the end */
     size_t n;
@@ -65,6 +66,7 @@ struct streams {
     size_t n_sources, n;
     struct stream_list quiet; /* by sent_s */
     int64_t slice_us;         /* when the last one was; 0: nothing is under way */
+    int64_t news_us;          /* when anything changed last */
     bool draining;
 };
 
@@ -167,6 +169,12 @@ static bool knows(const struct stream *x)
     return x->told == x->source->news;
 }
 
+static bool untold(const struct source *e)
+{
+    const struct stream *first = TAILQ_FIRST(&e->streams);
+    return first && !knows(first);
+}
+
 /* Tells up to n streams of the source; true when there are more that do not know. */
 static bool tell(struct source *e, size_t n)
 {
@@ -186,21 +194,22 @@ static bool tell(struct source *e, size_t n)
     return false;
 }
 
-static size_t share(const struct source *e)
+static size_t share(const struct source *e, bool late)
 {
     size_t slices = e->hurry ? SLICES_STOP : SLICES, least = e->hurry ? LEAST_STOP : LEAST;
     size_t n = (e->n + slices - 1) / slices;
-    return n > least ? n : least;
+    n = n > least ? n : least;
+    return late ? n / 2 : n;
 }
 
 static void tell_slice(struct streams *s)
 {
     struct timeval soon = {.tv_usec = SLICE_US};
-    int64_t now = clock_monotonic_us(), late = s->slice_us ? (now - s->slice_us) / SLICE_US : 1;
-    bool more = false;
-    size_t times = late < 1 ? 1 : late > LATE_SLICES ? LATE_SLICES : (size_t)late;
+    int64_t now = clock_monotonic_us();
+    bool more = false, late = s->slice_us != 0 && now - s->slice_us > LATE_US;
     for (size_t i = 0; i < s->n_sources; i++)
-        more = tell(s->sources[i], times * share(s->sources[i])) || more;
+        if (s->sources[i]->tell_us <= now)
+            more = tell(s->sources[i], share(s->sources[i], late)) || more;
     s->slice_us = more ? now : 0;
     if (more)
         event_add(s->slice, &soon);
@@ -213,19 +222,28 @@ static void on_slice(evutil_socket_t fd, short what, void *arg)
     tell_slice(arg);
 }
 
-/* Looks whether the environment would decide differently now; the news is still to be told. */
+/* Looks whether the environment would decide differently now, because a moment has passed: that is told when
+ * it has passed on all servers. */
 static void look(struct source *e)
 {
     uint8_t before[PLAN_STATE_BYTES];
     int64_t now = clock_wall_us();
     memcpy(before, e->state, sizeof before);
-    plan_state(e->plan, now - CLOCKS_DIFFER_US, freshness_blind_us(e->owner->counters), e->state);
+    plan_state(e->plan, now, freshness_blind_us(e->owner->counters), e->state);
     e->looked_s = now / 1000000;
     write_mark(e);
     if (memcmp(before, e->state, sizeof before) == 0)
         return;
+    e->owner->news_us = clock_monotonic_us();
+    if (!untold(e))
+        e->tell_us = e->owner->news_us + CLOCKS_DIFFER_US;
     e->news++;
     e->changed_s = now / 1000000;
+}
+
+bool streams_expect(const struct streams *s)
+{
+    return s->news_us != 0 && clock_monotonic_us() - s->news_us < ASKING_US;
 }
 
 static void begin_telling(struct streams *s)
@@ -327,6 +345,8 @@ static void renew(struct source *e, const struct plan *p)
     bool stop = plan_stop_version(p) > plan_stop_version(e->plan);
     e->plan = p;
     look(e);
+    if (e->news != before)
+        e->tell_us = 0;
     e->hurry = e->hurry || (stop && e->news != before);
     end_revoked(e);
 }
@@ -416,13 +436,14 @@ static struct stream *add(struct source *e, int32_t key_id)
     return x;
 }
 
-/* The id without data is no event: it is what Last-Event-ID says when nothing else came. */
+/* The id without data is no event: it is what Last-Event-ID says when nothing else came. Who holds something
+ * newer than this worker is told when that arrives here, too. */
 static void greet(struct stream *x, const char *has)
 {
     char text[MESSAGE_MAX + 128];
     const struct source *e = x->source;
     size_t n = (size_t)snprintf(text, 128, "retry: %" PRIu32 "\nid: %s\n\n", retry_ms(), e->mark);
-    if (!has || !stream_mark_same(has, e->mark)) {
+    if (!stream_mark_same(has, e->mark) && !stream_mark_ahead(has, e->plan)) {
         n += write_message(e, text + n);
         counter_add(e->owner->counters, stream_messages, 1);
     }

@@ -39,6 +39,9 @@ void streams_set_plans(struct streams *s, const struct plan_set *plans);
 /* The environment's mark now, or NULL for a plan that is not one of the set's. Valid until the next call. */
 const char *streams_mark(struct streams *s, const struct plan *p);
 
+/* True for some seconds after a change: clients who were told of it, here or elsewhere, ask again. */
+bool streams_expect(const struct streams *s);
+
 /* True when all workers together have max, by the counter they share, or this one drains. */
 bool streams_full(const struct streams *s, unsigned max);
 

@@ -43,3 +43,8 @@ EXTRA_PROGRAMS += tests/bench/rate
 tests_bench_rate_SOURCES = tests/bench/rate.c
 tests_bench_rate_CFLAGS = $(AM_CFLAGS)
 tests_bench_rate_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
+# Many streams, and a change told to all of them: make tests/bench/streams, then tests/bench/streams.py.
+EXTRA_PROGRAMS += tests/bench/streams
+EXTRA_DIST += tests/bench/streams.py
+tests_bench_streams_SOURCES = tests/bench/streams.c
+tests_bench_streams_CFLAGS = $(AM_CFLAGS)

@@ -26,6 +26,7 @@ class Stream:
     """A client of server-sent events, over a connection of its own."""
 
     def __init__(self, s, path, **headers):
+        self.path = path
         self.connection = http.client.HTTPConnection(s.address, timeout=PATIENCE)
         self.connection.request("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
         self.answer = self.connection.getresponse()
@@ -81,11 +82,22 @@ def value(s, key="color", role="client"):
 
 
 def listening(s, path=None, **headers):
-    """An open stream, greeted."""
-    x = Stream(s, path or offered(s), **headers)
-    assert x.status == 200, x.status
-    x.greeting = x.block()
-    return x
+    """An open stream, greeted; without headers by a worker that knows what the URL does: each has its plans a moment earlier or later."""
+    def greeted():
+        x = Stream(s, path or offered(s), **headers)
+        assert x.status == 200, x.status
+        x.greeting = x.block()
+        since = URI.match(x.path)
+        if headers or not since or version_of(since[2]) <= version_of(x.id):
+            return x
+        x.close()
+        return None
+
+    return s.until(greeted, "a stream")
+
+
+def version_of(mark):
+    return [int(n) for n in mark.split("-")[:2]]
 
 
 def metric(s, name):
@@ -166,7 +178,7 @@ def changes(s, c):
     begin = time.monotonic()
     m = x.message()
     took = time.monotonic() - begin
-    c.check(f"a guardrail's stop is told soon ({took:.2f} s)", took < SOON_S and m["etag"] != b.headers["etag"], took)
+    c.check(f"a guardrail's stop is told soon ({took:.2f} s)", took < SOON_S and version_of(m["etag"])[1] == 1, (took, m))
     c.equal("and holds when they ask", s.evaluate("cta", "c-1")["metadata"]["reason"], "GUARD_STOP")
     return x
 
