@@ -14,14 +14,17 @@ struct known {
     size_t n; /* the command's own come first */
 };
 
-#define GLOBAL_OPTIONS 4
+#define GLOBAL_OPTIONS 5
 
 static void add_globals(struct known *k, struct ctl *c)
 {
     const struct cli_option globals[GLOBAL_OPTIONS] = {
         {"--data", CLI_TEXT, &c->data, "DIR",
          "the server's data directory (./cohort-data, else /var/lib/cohortd)"},
-        {"--server", CLI_TEXT, &c->server, "URL", "the server, when it is not the one of the data directory"},
+        {"--server", CLI_TEXT, &c->server, "URL",
+         "the server, or unix:/PATH, when it is not the one of the data directory"},
+        {"--ca-file", CLI_TEXT, &c->ca_file, "FILE",
+         "the CA of its certificate, PEM (COHORTCTL_CA_FILE, else the system's)"},
         {"--key", CLI_TEXT, &c->key, "KEY",
          "the API key (COHORTCTL_KEY, else the data directory's keys.json)"},
         {"--database", CLI_TEXT, &c->database, "CONNINFO", "the database (else the data directory's)"},

@@ -10,7 +10,8 @@
 /* The global options; NULL where not given. Strings belong to argv or the environment. */
 struct ctl {
     const char *data;     /* --data: the server's data directory */
-    const char *server;   /* --server: its URL */
+    const char *server;   /* --server: its URL, or unix:/PATH */
+    const char *ca_file;  /* --ca-file, or COHORTCTL_CA_FILE: certificates to trust, PEM */
     const char *key;      /* --key, or COHORTCTL_KEY */
     const char *database; /* --database: connection string */
 };

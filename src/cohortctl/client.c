@@ -45,17 +45,32 @@ static int set_up(struct client *c, const char *key, struct error *e)
     return 0;
 }
 
+static const char *socket_path(const struct client *c)
+{
+    return strncmp(c->url, "unix:", 5) == 0 ? c->url + 5 : NULL;
+}
+
+static void set_way(struct client *c, const struct ctl *ctl)
+{
+    if (socket_path(c))
+        curl_easy_setopt(c->curl, CURLOPT_UNIX_SOCKET_PATH, socket_path(c));
+    if (ctl->ca_file)
+        curl_easy_setopt(c->curl, CURLOPT_CAINFO, ctl->ca_file);
+}
+
 int client_open(struct client **out, const struct ctl *ctl, enum role role, struct error *e)
 {
     char *key = NULL;
     struct client *c = calloc(1, sizeof *c);
     if (!c)
         return error_set(e, ERR_NOMEM, "", "out of memory");
-    int rc = discover_url(ctl, &c->url, e);
+    int rc = discover_server(ctl, &c->url, e);
     if (rc == 0)
         rc = discover_key(ctl, role, &key, e);
     if (rc == 0)
         rc = set_up(c, key, e);
+    if (rc == 0)
+        set_way(c, ctl);
     free(key);
     if (rc < 0)
         client_close(c);
@@ -81,12 +96,26 @@ const char *client_url(const struct client *c)
     return c->url;
 }
 
+static int unreachable(const struct client *c, CURLcode why, struct error *e)
+{
+    if (why == CURLE_PEER_FAILED_VERIFICATION)
+        return error_set(
+            e, ERR_UNAVAILABLE, c->url,
+            "its certificate is not one to trust for this name: name the CA it is of with --ca-file "
+            "FILE, and the server as its certificate does with --server URL");
+    if (why == CURLE_SSL_CACERT_BADFILE)
+        return error_set(e, ERR_INVALID, "--ca-file", "can't be read as PEM certificates");
+    return error_set(e, ERR_UNAVAILABLE, c->url, "no answer: %s; is cohortd running there?",
+                     curl_easy_strerror(why));
+}
+
 /* Sends and waits; the answer's body is in c->answer, NUL-terminated. */
 static int send_request(struct client *c, const char *method, const char *path, const char *body,
                         long *status, struct error *e)
 {
     char url[2048];
-    if (snprintf(url, sizeof url, "%s%s", c->url, path) >= (int)sizeof url)
+    if (snprintf(url, sizeof url, "%s%s", socket_path(c) ? "http://localhost" : c->url, path) >=
+        (int)sizeof url)
         return error_set(e, ERR_INVALID, "", "the address is too long");
     buffer_clear(&c->answer);
     curl_easy_setopt(c->curl, CURLOPT_URL, url);
@@ -99,8 +128,7 @@ static int send_request(struct client *c, const char *method, const char *path, 
     curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, method);
     CURLcode rc = curl_easy_perform(c->curl);
     if (rc != CURLE_OK)
-        return error_set(e, ERR_UNAVAILABLE, c->url, "no answer: %s; is cohortd running there?",
-                         curl_easy_strerror(rc));
+        return unreachable(c, rc, e);
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, status);
     buffer_add(&c->answer, "", 1);
     return c->answer.failed ? error_set(e, ERR_NOMEM, "", "out of memory") : 0;

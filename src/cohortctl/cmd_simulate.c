@@ -96,6 +96,7 @@ static int simulate(const struct ctl *c, const struct words *w, struct error *e)
         rc = client_open(&reader, c, ROLE_ADMIN, e);
     if (rc == 0) {
         p.url = url;
+        p.ca_file = c->ca_file;
         p.client_key = keys[0];
         p.events_key = keys[1];
         rc = sim_run(&p, reader, &t, e);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,21 +113,55 @@ static int from_server(const struct ctl *c, const char *member, char **out, stru
     return rc;
 }
 
+/* An address as it was given or found, fit to put a path behind. */
+static int normal(char **url, bool socket_too, struct error *e)
+{
+    bool unix_socket = strncmp(*url, "unix:/", 6) == 0;
+    if (unix_socket && socket_too)
+        return 0;
+    if (!unix_socket && (strncmp(*url, "http://", 7) == 0 || strncmp(*url, "https://", 8) == 0)) {
+        for (size_t n = strlen(*url); (*url)[n - 1] == '/'; n--)
+            (*url)[n - 1] = '\0';
+        return 0;
+    }
+    int rc = unix_socket
+                 ? error_set(e, ERR_INVALID, "--server",
+                             "needs a URL such as http://127.0.0.1:8440 here: this command can't use "
+                             "the unix socket '%.200s'",
+                             *url + 5)
+                 : error_set(e, ERR_INVALID, "--server",
+                             "takes a URL such as http://127.0.0.1:8440, or unix:/PATH, not '%.200s'", *url);
+    free(*url);
+    *url = NULL;
+    return rc;
+}
+
 int discover_url(const struct ctl *c, char **out, struct error *e)
 {
     int rc = c->server ? copy(c->server, out, e) : from_server(c, "url", out, e);
-    if (rc < 0)
-        return rc;
-    if (strncmp(*out, "http://", 7) != 0 && strncmp(*out, "https://", 8) != 0) {
-        rc = error_set(e, ERR_INVALID, "--server", "takes a URL such as http://127.0.0.1:8440, not '%.200s'",
-                       *out);
-        free(*out);
-        *out = NULL;
-        return rc;
+    return rc < 0 ? rc : normal(out, false, e);
+}
+
+/* server.json's socket, if it has one that this user may write to. */
+static int own_socket(const struct ctl *c, char **out, struct error *e)
+{
+    char *path = NULL;
+    *out = NULL;
+    if (from_server(c, "socket", &path, e) < 0 || access(path, W_OK) != 0) {
+        free(path);
+        return 0;
     }
-    for (size_t n = strlen(*out); (*out)[n - 1] == '/'; n--)
-        (*out)[n - 1] = '\0';
-    return 0;
+    int n = asprintf(out, "unix:%s", path);
+    free(path);
+    return n < 0 ? error_set(e, ERR_NOMEM, "", "out of memory") : 0;
+}
+
+int discover_server(const struct ctl *c, char **out, struct error *e)
+{
+    int rc = c->server ? copy(c->server, out, e) : own_socket(c, out, e);
+    if (rc == 0 && !*out)
+        rc = from_server(c, "url", out, e);
+    return rc < 0 ? rc : normal(out, true, e);
 }
 
 int discover_key(const struct ctl *c, enum role role, char **out, struct error *e)

@@ -13,6 +13,9 @@ enum role { ROLE_ADMIN, ROLE_ANALYST, ROLE_EVENTS, ROLE_CLIENT };
 
 /* "http://127.0.0.1:8440", without a slash at the end. */
 int discover_url(const struct ctl *c, char **out, struct error *e);
+/* The same or "unix:/PATH": of a server of this machine its socket, where this user may write to it. No
+ * certificate, which may be for another name, stands between them. */
+int discover_server(const struct ctl *c, char **out, struct error *e);
 /* The key of that role: --key, else keys.json. */
 int discover_key(const struct ctl *c, enum role role, char **out, struct error *e);
 /* The connection string: --database, else server.json. */

@@ -87,7 +87,7 @@ static int unknown_command(const char *name, struct error *e)
 
 static int run(int argc, char **argv, struct error *e)
 {
-    struct ctl c = {.key = getenv("COHORTCTL_KEY")};
+    struct ctl c = {.key = getenv("COHORTCTL_KEY"), .ca_file = getenv("COHORTCTL_CA_FILE")};
     int at = cli_parse_global(&c, argc, argv, e);
     if (at < 0)
         return at;

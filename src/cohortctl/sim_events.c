@@ -25,7 +25,7 @@ struct later {
 };
 
 struct sim_events {
-    const char *url, *key;
+    struct cohort_options server;
     struct cohort_client *client;
     char file[64];        /* "" without crashes */
     pthread_mutex_t lock; /* of the heap */
@@ -52,7 +52,7 @@ static void on_trouble(void *arg, const struct cohort_trouble *t)
 static int open_client(struct sim_events *s, struct error *e)
 {
     struct cohort_error why;
-    struct cohort_options o = cohort_options(s->url, s->key);
+    struct cohort_options o = s->server;
     o.timeout_ms = 30000;
     o.queue_max = QUEUE_MAX;
     o.batch_max = BATCH_EVENTS;
@@ -67,13 +67,13 @@ static int open_client(struct sim_events *s, struct error *e)
     return error_set(e, ERR_INVALID, "", "%s", why.text);
 }
 
-int sim_events_open(struct sim_events **out, const char *url, const char *key, bool crashes, struct error *e)
+int sim_events_open(struct sim_events **out, const struct cohort_options *server, bool crashes,
+                    struct error *e)
 {
     struct sim_events *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(e, ERR_NOMEM, "", "out of memory");
-    s->url = url;
-    s->key = key;
+    s->server = *server;
     pthread_mutex_init(&s->lock, NULL);
     int rc = 0;
     if (crashes) {

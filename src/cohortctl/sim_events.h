@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cohort_client.h"
 #include "core/error.h"
 
 struct sim_events;
@@ -17,9 +18,10 @@ struct sim_events_counts {
     uint64_t twice, retries, crashes;
 };
 
-/* url and key: of the server; both must outlive it. crashes: whether sim_events_crash will be called: events
- * then wait in a file of the system's temporary directory. */
-int sim_events_open(struct sim_events **out, const char *url, const char *key, bool crashes, struct error *e);
+/* server: its address, key and CA, whose texts must outlive it. crashes: whether sim_events_crash will be
+ * called: events then wait in a file of the system's temporary directory. */
+int sim_events_open(struct sim_events **out, const struct cohort_options *server, bool crashes,
+                    struct error *e);
 /* What was not sent is lost. NULL is fine. */
 void sim_events_close(struct sim_events *s);
 

@@ -39,12 +39,12 @@ static void *play(void *arg)
     return NULL;
 }
 
-int sim_players_start(struct sim_players **out, unsigned n, const char *url, const char *key,
+int sim_players_start(struct sim_players **out, unsigned n, const struct cohort_options *server,
                       const char *flag, const char *prefix, const struct sim_players_calls *calls,
                       struct error *e)
 {
     struct cohort_error why;
-    struct cohort_options o = cohort_options(url, key);
+    struct cohort_options o = *server;
     struct sim_players *p = calloc(1, sizeof *p + n * sizeof p->threads[0]);
     if (!p)
         return error_set(e, ERR_NOMEM, "", "out of memory");

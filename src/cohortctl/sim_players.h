@@ -16,7 +16,7 @@ struct sim_players_calls {
 };
 
 /* n threads; the calls are made by any of them, several at a time. prefix: of the customers' ids. */
-int sim_players_start(struct sim_players **out, unsigned n, const char *url, const char *key,
+int sim_players_start(struct sim_players **out, unsigned n, const struct cohort_options *server,
                       const char *flag, const char *prefix, const struct sim_players_calls *calls,
                       struct error *e);
 

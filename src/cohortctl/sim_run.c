@@ -322,15 +322,17 @@ int sim_run(const struct sim_plan *p, struct client *reader, struct sim_tally *t
     const struct sim_players_calls calls = {&s, next, answered};
     struct sim_players *players = NULL;
     *t = (struct sim_tally){.wanted = (uint64_t)p->customers};
-    int rc = sim_events_open(&s.events, p->url, p->events_key, p->crashes > 0, e);
+    struct cohort_options asks = cohort_options(p->url, p->client_key);
+    struct cohort_options reports = cohort_options(p->url, p->events_key);
+    asks.ca_file = reports.ca_file = p->ca_file;
+    int rc = sim_events_open(&s.events, &reports, p->crashes > 0, e);
     if (rc < 0)
         return rc;
     pthread_mutex_init(&s.lock, NULL);
     pthread_cond_init(&s.turn, NULL);
     s.start_us = s.answered_us = clock_monotonic_us();
     s.line_us = s.start_us + LINE_US;
-    rc = sim_players_start(&players, (unsigned)p->connections, p->url, p->client_key, p->flag, p->prefix,
-                           &calls, e);
+    rc = sim_players_start(&players, (unsigned)p->connections, &asks, p->flag, p->prefix, &calls, e);
     if (rc < 0)
         s.error = *e;
     else

@@ -8,6 +8,7 @@
 #include "cohortctl/sim_tally.h"
 
 struct sim_plan {
+    const char *ca_file;                          /* of the CA its certificate is of; NULL: the system's */
     const char *url, *flag, *experiment, *prefix; /* a customer's id is the prefix and its number */
     const char *client_key, *events_key;
     int64_t customers, connections;

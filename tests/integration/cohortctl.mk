@@ -1,5 +1,5 @@
 # cohortctl and the demo, against a real cohortd
-cohortctl_tests = tests/integration/cohortctl.sh tests/integration/cohortctl_model.sh \
+cohortctl_tests = tests/integration/cohortctl.sh tests/integration/cohortctl_tls.py tests/integration/cohortctl_model.sh \
 	tests/integration/import.sh tests/integration/hillstrom.sh tests/integration/demo.sh \
 	tests/integration/verify_stop.sh
 TESTS += $(cohortctl_tests)
