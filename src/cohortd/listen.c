@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cohortd/activation.h"
 #include "web/http.h"
 
 #define UNIX_PREFIX "unix:"
@@ -96,7 +97,7 @@ static int open_tcp(struct place *p, const char *address, size_t n, struct error
     return code;
 }
 
-/* A socket that can be bound once is shared. */
+/* A socket that can't be bound again is shared. */
 static int share(struct place *p, size_t n, struct error *why)
 {
     p->flags |= n > 1 ? HTTP_SHARED : 0;
@@ -116,6 +117,16 @@ static int open_unix(struct place *p, const char *address, unsigned mode, size_t
         return code;
     p->path = path_of(p->text);
     stat(p->path, &p->made);
+    return share(p, n, why);
+}
+
+/* Another may take over while its queue fills: the manager keeps the socket. */
+static int open_passed(struct place *p, int fd, const char *text, size_t n, struct error *why)
+{
+    snprintf(p->text, sizeof p->text, "%s", text);
+    p->path = path_of(p->text);
+    p->flags = HTTP_KEPT;
+    p->fds[0] = fd;
     return share(p, n, why);
 }
 
@@ -170,13 +181,28 @@ static int open_all(struct listening *l, const char *addresses, unsigned mode, s
     return ERR_OK;
 }
 
-int listen_open(struct listening **out, const char *addresses, unsigned mode, size_t n, struct error *e)
+static int open_all_passed(struct listening *l, const struct activation *a, struct error *e)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        struct place *p = add_place(l);
+        if (!p)
+            return error_set(e, ERR_NOMEM, NULL, "out of memory");
+        int code = open_passed(p, a->sockets[i].fd, a->sockets[i].text, l->n_workers, e);
+        if (code != ERR_OK)
+            return code;
+        note(l, p);
+    }
+    return ERR_OK;
+}
+
+int listen_open(struct listening **out, const char *addresses, unsigned mode, const struct activation *passed,
+                size_t n, struct error *e)
 {
     struct listening *l = calloc(1, sizeof *l);
     if (!l)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     l->n_workers = n;
-    int code = open_all(l, addresses, mode, e);
+    int code = passed->n > 0 ? open_all_passed(l, passed, e) : open_all(l, addresses, mode, e);
     if (code == ERR_OK)
         *out = l;
     else

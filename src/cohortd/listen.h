@@ -8,6 +8,7 @@
 
 #define LISTEN_MAX 16 /* addresses */
 
+struct activation;
 struct listening;
 
 /* addresses: "127.0.0.1:8440", "[::1]:8440", "unix:/run/cohortd/http.sock", several with blanks between them.
@@ -17,9 +18,11 @@ struct listening;
  */
 int listen_probe(const char *addresses, struct error *e);
 
-/* All of them for n workers, or none. mode: permissions of unix sockets. */
-int listen_open(struct listening **out, const char *addresses, unsigned mode, size_t n, struct error *e);
-/* Closes what was not taken, and removes the unix sockets that are still ours. */
+/* All of them for n workers, or none. mode: permissions of unix sockets. When a service manager passed
+ * sockets they are taken, and the addresses are not looked at. */
+int listen_open(struct listening **out, const char *addresses, unsigned mode, const struct activation *passed,
+                size_t n, struct error *e);
+/* Closes what was not taken, and removes the unix sockets that we made and are still ours. */
 void listen_close(struct listening *l);
 
 /* A worker's socket of one address. */

@@ -1,6 +1,7 @@
 # cohortd: everything but main is a library too, for the unit tests.
 noinst_LIBRARIES += libcohortd.a
 libcohortd_a_SOURCES = \
+	src/cohortd/activation.c src/cohortd/activation.h \
 	src/cohortd/cluster.c src/cohortd/cluster.h \
 	src/cohortd/config.c src/cohortd/config.h \
 	src/cohortd/control.c src/cohortd/control.h \
@@ -17,6 +18,7 @@ libcohortd_a_SOURCES = \
 	src/cohortd/learner.c src/cohortd/learner.h \
 	src/cohortd/link.c src/cohortd/link.h \
 	src/cohortd/listen.c src/cohortd/listen.h \
+	src/cohortd/notify.c src/cohortd/notify.h \
 	src/cohortd/options.c src/cohortd/options.h \
 	src/cohortd/own_database.c src/cohortd/own_database.h \
 	src/cohortd/process.c src/cohortd/process.h \

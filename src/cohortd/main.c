@@ -4,8 +4,10 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "cohortd/activation.h"
 #include "cohortd/config.h"
 #include "cohortd/embedded.h"
+#include "cohortd/notify.h"
 #include "cohortd/reload.h"
 #include "cohortd/server.h"
 #include "cohortd/stop_signal.h"
@@ -27,27 +29,45 @@ struct call {
     struct config config;
 };
 
-static int serve(struct call *call)
+static int run(struct call *call, const struct server_host *host)
 {
     struct error e;
     struct config *c = &call->config;
     struct server *server = NULL;
-    reload_log(c);
-    config_warn_environment();
-    umask(077); /* events and keys are nobody else's */
-    if (stop_signal_init(&e) != ERR_OK || server_start(&server, c, &e) != ERR_OK)
+    if (stop_signal_init(&e) != ERR_OK || server_start(&server, c, host, &e) != ERR_OK)
         return stop_signal_came() ? 0 : refuse(&e, EXIT_TROUBLE);
+    notify_ready(host->notify, server_status(server));
     while (!stop_signal_came()) {
         server_tick(server);
         if (reload_signal_take())
-            reload(server, c, call->argc, call->argv);
-        stop_signal_wait(1000);
+            reload(server, c, host->notify, call->argc, call->argv);
+        stop_signal_wait(server_tick_ms(server));
     }
+    notify_stopping(host->notify, "stopping: open requests are answered, events shipped");
     server_give_notice(server);
     log_info("server", "stopping");
     server_stop(server);
     log_info("server", "stopped");
     return 0;
+}
+
+static int serve(struct call *call)
+{
+    struct error e;
+    struct activation passed;
+    struct server_host host = {notify_new(), &passed};
+    int status;
+    reload_log(&call->config);
+    config_warn_environment();
+    umask(077); /* events and keys are nobody else's */
+    if (!host.notify)
+        status = (error_set(&e, ERR_NOMEM, NULL, "out of memory"), refuse(&e, EXIT_TROUBLE));
+    else if (activation_read(&passed, &e) != ERR_OK)
+        status = refuse(&e, EXIT_TROUBLE);
+    else
+        status = run(call, &host);
+    notify_free(host.notify);
+    return status;
 }
 
 static int check_data(const struct config *c)

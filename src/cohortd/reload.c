@@ -1,6 +1,9 @@
 #include "cohortd/reload.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
+#include "cohortd/notify.h"
 
 void reload_log(const struct config *c)
 {
@@ -22,12 +25,13 @@ static void say(const struct config_change *change)
         log_info("reload", "no option has changed");
 }
 
-void reload(struct server *s, struct config *c, int argc, const char *const *argv)
+void reload(struct server *s, struct config *c, struct notify *notify, int argc, const char *const *argv)
 {
     struct config next = {0};
     struct config_change change;
     enum config_action action;
     struct error e;
+    notify_reloading(notify);
     int code = config_read(&next, argc, argv, &action, &e);
     if (code == ERR_OK)
         code = server_prepare(s, &next, &e);
@@ -36,8 +40,13 @@ void reload(struct server *s, struct config *c, int argc, const char *const *arg
         reload_log(c);
         server_apply(s);
         say(&change);
+        notify_ready(notify, server_status(s));
     } else {
+        char status[sizeof e.text + 100];
         log_error("reload", "nothing was changed: %s", e.text);
+        snprintf(status, sizeof status,
+                 "serving with the options of before, since the new ones are wrong: %s", e.text);
+        notify_ready(notify, status);
     }
     config_free(&next);
 }

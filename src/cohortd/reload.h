@@ -9,6 +9,6 @@ void reload_log(const struct config *c);
 
 /* Reads what config_read read before. Everything is taken, or nothing when something is wrong with any of it;
  * the log says which, with the options' names. On the main thread. */
-void reload(struct server *s, struct config *c, int argc, const char *const *argv);
+void reload(struct server *s, struct config *c, struct notify *notify, int argc, const char *const *argv);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cohortd/activation.h"
 #include "cohortd/control.h"
 #include "cohortd/database.h"
 #include "cohortd/datadir.h"
@@ -18,6 +19,7 @@
 #include "cohortd/guard.h"
 #include "cohortd/keeper.h"
 #include "cohortd/listen.h"
+#include "cohortd/notify.h"
 #include "cohortd/own_database.h"
 #include "cohortd/queue.h"
 #include "cohortd/stop_signal.h"
@@ -31,6 +33,8 @@
 
 struct server {
     const struct config *c;
+    const struct server_host *host;
+    char status[1000];
     struct counters counters;
     struct datadir *dir;
     struct own_database own; /* empty with --database */
@@ -69,7 +73,7 @@ static int start_directory(struct server *s, struct error *e)
         c->database[0] ? database_check_conninfo(c->database, e) : embedded_check(c->data, c->os_user, e);
     if (code != ERR_OK)
         return code;
-    int port_code = listen_probe(c->listen, &port);
+    int port_code = s->host->passed->n > 0 ? ERR_OK : listen_probe(c->listen, &port);
     if (port_code == ERR_OK || access(c->data, F_OK) == 0)
         code = datadir_open(&s->dir, c->data, c->node_name, e);
     if (code == ERR_OK && port_code != ERR_OK) {
@@ -192,7 +196,8 @@ static int start_workers(struct server *s, struct error *e)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     int code = guard_new(&s->guard, s->c, most_connections(s), &s->counters, e);
     if (code == ERR_OK)
-        code = listen_open(&s->listening, s->c->listen, (unsigned)s->c->socket_mode, s->n_workers, e);
+        code = listen_open(&s->listening, s->c->listen, (unsigned)s->c->socket_mode, s->host->passed,
+                           s->n_workers, e);
     if (code != ERR_OK)
         return code;
     pthread_mutex_lock(&s->plans_lock); /* newer plans wait until each worker can be given them */
@@ -257,6 +262,7 @@ static int find_plans(struct server *s, struct error *e)
         if (looked && down && (refused || waited > s->c->database_wait * 1000000))
             return has_plans(s) ? ERR_OK : ERR_UNAVAILABLE;
         if (clock_monotonic_us() > remind_at) {
+            notify_extend(s->host->notify, 2 * REMIND_US);
             log_warn("server", "still waiting for the database: %s", down ? first.error.text : "it is slow");
             remind_at += REMIND_US;
         }
@@ -308,11 +314,14 @@ static int announce(struct server *s, struct error *e)
     else
         snprintf(url, sizeof url, "unix:%s", path);
     int code = datadir_write_server(s->dir, url, path, s->conninfo, e);
-    if (code == ERR_OK)
-        log_info("server", "serving %s%s%s with %zu worker%s, data in %s", url,
-                 host && path ? " and unix:" : "", host && path ? path : "", s->n_workers,
-                 s->n_workers == 1 ? "" : "s", datadir_path(s->dir));
-    return code;
+    if (code != ERR_OK)
+        return code;
+    snprintf(s->status, sizeof s->status, "serving %s%s%s%s with %zu worker%s, data in %s", url,
+             host && path ? " and unix:" : "", host && path ? path : "",
+             s->host->passed->n > 0 ? " (sockets of the service manager)" : "", s->n_workers,
+             s->n_workers == 1 ? "" : "s", datadir_path(s->dir));
+    log_info("server", "%s", s->status);
+    return ERR_OK;
 }
 
 static int start(struct server *s, struct error *e)
@@ -331,12 +340,18 @@ static int start(struct server *s, struct error *e)
     return code == ERR_OK ? announce(s, e) : code;
 }
 
-int server_start(struct server **out, const struct config *c, struct error *e)
+const char *server_status(const struct server *s)
+{
+    return s->status;
+}
+
+int server_start(struct server **out, const struct config *c, const struct server_host *host, struct error *e)
 {
     struct server *s = calloc(1, sizeof *s);
     if (!s)
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     s->c = c;
+    s->host = host;
     pthread_mutex_init(&s->plans_lock, NULL);
     vitals_start(&s->counters);
     counter_set(&s->counters, spool_max_bytes, c->spool_max_bytes);
@@ -362,8 +377,26 @@ static void begin_shipping(struct server *s)
     signals_restore(&before);
 }
 
+/* A stuck worker is a service that does not serve, however well this thread is. */
+static void show_life(struct server *s)
+{
+    int64_t limit = notify_watchdog_us(s->host->notify);
+    bool all = limit > 0;
+    for (size_t i = 0; i < s->n_started && limit > 0; i++)
+        all = worker_turns(s->workers[i], limit / 2) && all;
+    if (all)
+        notify_alive(s->host->notify);
+}
+
+int server_tick_ms(const struct server *s)
+{
+    int64_t quarter = notify_watchdog_us(s->host->notify) / 4000;
+    return quarter > 0 && quarter < 1000 ? (int)quarter : 1000;
+}
+
 void server_tick(struct server *s)
 {
+    show_life(s);
     vitals_update(&s->counters);
     queue_tick(s->queue);
     if (s->own.embedded && !stop_signal_came())

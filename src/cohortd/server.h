@@ -6,16 +6,29 @@
 
 #include "cohortd/config.h"
 
+struct activation;
+struct notify;
 struct server;
+
+/* What the world around it gives; outlives it. */
+struct server_host {
+    struct notify *notify;
+    const struct activation *passed; /* sockets; the server's from its start on */
+};
 
 /* All or nothing: on an error what was started is stopped. The configuration must outlive it and
  * changes only before server_apply. The calling
  * thread must live as long as the server. */
-int server_start(struct server **out, const struct config *c, struct error *e);
+int server_start(struct server **out, const struct config *c, const struct server_host *host,
+                 struct error *e);
+/* What it does, in words. */
+const char *server_status(const struct server *s);
 
-/* About once a second and after each SIGCHLD: gauges, and an embedded database that ended is started again.
+/* As often as server_tick_ms says and after each SIGCHLD: gauges, an embedded database that ended is started
+ * again, and a sign of life for a service manager that wants one: only while the loop of every worker turns.
  */
 void server_tick(struct server *s);
+int server_tick_ms(const struct server *s);
 
 /* Before a reload: what must be read or made anew for it, such as the certificate. An error leaves everything
  * as it is. */

@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +27,9 @@ struct worker {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t ended;
-    bool has_ended; /* under lock */
+    bool has_ended;            /* under lock */
+    _Atomic int64_t turned_at; /* when it last answered worker_turns, by the monotonic clock */
+    atomic_bool asked;
 };
 
 /* Messages, on the worker's thread. */
@@ -189,6 +192,7 @@ int worker_start(struct worker **out, const struct worker_options *o, const stru
         return error_set(e, ERR_NOMEM, NULL, "out of memory");
     }
     w->o = *o;
+    atomic_init(&w->turned_at, clock_monotonic_us());
     pthread_mutex_init(&w->lock, NULL);
     condition_init(&w->ended);
     int code = listen_on(w, prepare(w, plans, e), e);
@@ -240,6 +244,20 @@ void worker_announce(struct worker *w)
 {
     if (mailbox_send(w->mailbox, on_announce, w) != ERR_OK)
         log_error("worker", "out of memory while stopping");
+}
+
+static void on_asked(void *arg)
+{
+    struct worker *w = arg;
+    atomic_store(&w->turned_at, clock_monotonic_us());
+    atomic_store(&w->asked, false);
+}
+
+bool worker_turns(struct worker *w, int64_t limit_us)
+{
+    if (!atomic_exchange(&w->asked, true) && mailbox_send(w->mailbox, on_asked, w) != ERR_OK)
+        atomic_store(&w->asked, false);
+    return clock_monotonic_us() - atomic_load(&w->turned_at) < limit_us;
 }
 
 void worker_drain(struct worker *w, bool at_once)

@@ -41,6 +41,10 @@ int worker_set_options(struct worker *w, const struct http_options *http, const 
 /* Any thread: a drain will follow; connections are closed after their next answer. */
 void worker_announce(struct worker *w);
 
+/* Whether the worker's loop turned within the last limit_us: it is asked, and asked again once it has
+ * answered. On one thread. */
+bool worker_turns(struct worker *w, int64_t limit_us);
+
 /* Any thread: no new connections, open requests are answered, then the thread ends. at_once: open connections
  * are closed. */
 void worker_drain(struct worker *w, bool at_once);

@@ -51,6 +51,10 @@ class Server:
         self.options = options
         self.program = os.environ.get("COHORTD", os.path.join(BUILD, "cohortd"))
         self.environment = {}  # added to the server's
+        self.before = []  # words of a command that runs it, in its own place
+        self.forks = False  # that command stays, and runs it as a child
+        self.popen = {}  # more for subprocess.Popen
+        self.tls = None  # an ssl.SSLContext, when it serves https
         self.process = None
         self.local = threading.local()
 
@@ -74,8 +78,8 @@ class Server:
     def start(self):
         self.logfile = open(os.path.join(self.data, "test.log"), "ab")
         self.process = subprocess.Popen(
-            [self.program, "--data", self.data, "--listen", "127.0.0.1:0", *self.options],
-            stderr=self.logfile, stdout=self.logfile, env=dict(os.environ, **self.environment))
+            [*self.before, self.program, "--data", self.data, "--listen", "127.0.0.1:0", *self.options],
+            stderr=self.logfile, stdout=self.logfile, env=dict(os.environ, **self.environment), **self.popen)
         path = os.path.join(self.data, "server.json")
 
         def ready():
@@ -86,7 +90,7 @@ class Server:
                     info = json.load(f)
             except (OSError, ValueError):
                 return False
-            if info.get("pid") != self.process.pid:
+            if info.get("pid") != self.process.pid and not self.forks:
                 return False
             self.info = info
             return True
@@ -143,7 +147,8 @@ class Server:
         for attempt in (1, 2):
             connection = getattr(self.local, "connection", None)
             if connection is None:
-                connection = http.client.HTTPConnection(self.address, timeout=PATIENCE)
+                connection = (http.client.HTTPSConnection(self.address, timeout=PATIENCE, context=self.tls) if self.tls
+                              else http.client.HTTPConnection(self.address, timeout=PATIENCE))
                 self.local.connection = connection
             try:
                 connection.request(method, path, body=body, headers=send)

@@ -20,7 +20,8 @@ COHORTD=$prefix/bin/cohortd
 
 for file in bin/cohortd bin/cohortctl share/man/man8/cohortd.8 share/man/man1/cohortctl.1 share/cohortd/cohortd.conf.sample \
     share/cohortd/examples/nginx.conf share/cohortd/examples/haproxy.cfg include/cohort_client.h lib/libcohort-client.a \
-    lib/libcohort-client.so lib/pkgconfig/cohort-client.pc; do
+    lib/libcohort-client.so lib/pkgconfig/cohort-client.pc lib/systemd/system/cohortd.service lib/systemd/system/cohortd.socket \
+    lib/sysusers.d/cohortd.conf etc/cohortd/cohortd.conf; do
     [ -s "$prefix/$file" ] || fail "$file is not installed"
 done
 echo "ok: files"

@@ -49,8 +49,8 @@ server_tests = tests/integration/server_start.sh tests/integration/server_option
 TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
 
-# Options that change while it runs.
-api_tests += tests/integration/reload.py
+# Options that change while it runs; as a service of systemd.
+api_tests += tests/integration/reload.py tests/integration/systemd.py
 
 # The monitor against the roll-up.
 check_PROGRAMS += tests/integration/monitor_check
