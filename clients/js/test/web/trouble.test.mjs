@@ -182,6 +182,19 @@ test('no storage: events wait in memory, and it is said', async () => {
   assert.match(await said(), /can't be kept in this browser's storage/);
 });
 
+test('push: what was told once is asked for until there is an answer', async () => {
+  const bulk = (value) => ({ path: '/ofrep', status: 200, headers: { ETag: `"${value}"` }, body: {
+    flags: [{ key: 'text', value, reason: 'SPLIT', variant: value, metadata: {} }], metadata: {},
+    eventStreams: [{ type: 'sse', url: `${pages.url}/events` }] } });
+  await server.script(bulk('one'), { path: '/ofrep', status: 503 }, { path: '/ofrep', status: 429, headers: { 'Retry-After': '1' } }, bulk('two'));
+  await start(home, options, user);
+  await until(() => pages.listeners() === 1, 'the stream is open');
+  pages.push({ type: 'refetchEvaluation', etag: '"two"' });
+  await home.waitForFunction(() => window.client.getStringValue('text', 'mine') === 'two', undefined, { polling: 20 });
+  const paths = (await server.seen()).requests.filter((r) => r.path.startsWith('/ofrep')).map((r) => r.path);
+  assert.deepEqual(paths.map((p) => p.includes('flagConfigEtag')), [false, true, true, true]);
+});
+
 test('push: a stream in the bulk answer makes the page ask again, with the tag it was told', async () => {
   const bulk = (value) => ({ path: '/ofrep', status: 200, headers: { ETag: `"${value}"` }, body: {
     flags: [{ key: 'text', value, reason: 'SPLIT', variant: value, metadata: {} }], metadata: {},

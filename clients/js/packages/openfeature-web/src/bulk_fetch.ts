@@ -1,4 +1,4 @@
-import { retryAfter, type Context, type ServerClock } from '@cohortd/client-core';
+import { backoff, retryAfter, type Context, type Pace, type ServerClock } from '@cohortd/client-core';
 
 import type { EventTokens } from './event_tokens.js';
 
@@ -11,6 +11,21 @@ export interface BulkEnd {
 
 /** An answer that asking again does not change: 304 too. */
 export const forGood = (status: number) => status >= 300 && status < 500 && status !== 408 && status !== 429;
+
+/** Asked for by a stream: what changed is told once, so that an attempt that fails must not be the last. */
+function isPushed(input: RequestInfo | URL): input is Request {
+  return input instanceof Request && new URL(input.url).searchParams.has('flagConfigEtag');
+}
+
+/** Waits; false, and at once, when it is given up meanwhile. */
+function pause(ms: number, signal: AbortSignal | null | undefined): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = () => (clearTimeout(timer), resolve(!signal?.aborted));
+    const timer = setTimeout(end, ms);
+    if (signal?.aborted) end();
+    signal?.addEventListener('abort', end, { once: true });
+  });
+}
 
 /** A bulk answer, as far as it is read here. */
 interface Bulk {
@@ -31,6 +46,7 @@ export class BulkFetch {
   constructor(
     private readonly clock: ServerClock,
     private readonly tokens: EventTokens,
+    private readonly pace: Pace,
     private readonly via: typeof fetch = (input, init) => fetch(input, init),
   ) {}
 
@@ -49,6 +65,19 @@ export class BulkFetch {
   }
 
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
+    if (!isPushed(input)) return this.#once(input, init);
+    for (let attempt = 1; ; attempt++) {
+      const response = await this.#once(input.clone(), init).catch((error: unknown) => error);
+      const { status, retryAfterMs } = this.#end;
+      const good = response instanceof Response && (status === 200 || forGood(status));
+      if (good || !(await pause(backoff(this.pace, attempt, Math.random(), retryAfterMs), init?.signal))) {
+        if (response instanceof Response) return response;
+        throw response;
+      }
+    }
+  };
+
+  async #once(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
     const asked = input instanceof Request ? input.clone() : undefined;
     const sentAt = Date.now();
     this.#end = { status: 0, retryAfterMs: undefined };
@@ -64,7 +93,7 @@ export class BulkFetch {
     await this.#note(text, asked);
     this.#answered = true;
     return new Response(text, { status: 200, statusText: response.statusText, headers: response.headers });
-  };
+  }
 
   async #note(text: string, asked: Request | undefined): Promise<void> {
     try {

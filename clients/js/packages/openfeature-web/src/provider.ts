@@ -44,7 +44,7 @@ export class CohortWebProvider extends OFREPWebProvider implements Provider {
     const options = withDefaults(given);
     const clock = new ServerClock();
     const tokens = new EventTokens(options.unitTypes);
-    const bulk = new BulkFetch(clock, tokens, options.fetchImplementation as typeof fetch | undefined);
+    const bulk = new BulkFetch(clock, tokens, pace(options), options.fetchImplementation as typeof fetch | undefined);
     super({ ...options, headersFactory: () => authHeaders(options), fetchImplementation: bulk.fetch }, options.logger);
     this.#options = options;
     this.#bulk = bulk;
