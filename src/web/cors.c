@@ -28,8 +28,9 @@ void cors_add(struct http_request *r, const char *allowed)
             return;
         http_add_header(r, "Access-Control-Allow-Origin", origin);
     }
-    http_add_header(r, "Access-Control-Expose-Headers",
-                    "ETag, Retry-After, Date, Cohort-Plan-Age, Cohort-Record, X-Request-Id");
+    http_add_header(
+        r, "Access-Control-Expose-Headers",
+        "ETag, Retry-After, Date, Cohort-Plan-Age, Cohort-Plan-Behind, Cohort-Record, X-Request-Id");
 }
 
 void cors_preflight(struct http_request *r, const char *allowed, const char *methods)

@@ -224,6 +224,33 @@ def merged(s, c, x):
     c.check(f"20 edits are at most 20 messages ({n}), and the last is of the last edit", 1 <= n <= 20, n)
 
 
+def many(s, c):
+    """A hundred clients and two edits, the second while the first is being told: all hear of the last, none more than twice."""
+    reload(s, "max_streams = 200\n")
+    path = offered(s)
+    open_ones = []
+    for _ in range(100):
+        open_ones.append(s.until(lambda: (lambda x: x if x.status == 200 else x.close())(Stream(s, path)), "room for a stream"))
+    for x in open_ones:
+        x.block()
+    told = metric(s, "cohortd_stream_messages_total")
+    flag(s, "first")
+    s.until(lambda: metric(s, "cohortd_stream_messages_total") > told, "the first is told of it")
+    flag(s, "second")
+    s.until(lambda: value(s) == "second", "the second edit")
+    last = URI.match(offered(s))[2]
+    heard = []
+    for x in open_ones:
+        n = 0
+        while x.id != last:
+            x.message()
+            n += 1
+        heard.append(n)
+    c.check("each of 100 clients hears of the last edit, and of each edit once at most", 1 <= min(heard) and max(heard) <= 2, heard)
+    for x in open_ones:
+        x.close()
+
+
 def resumed(s, c):
     path = offered(s)
     x = listening(s, path)
@@ -329,8 +356,8 @@ def switched_off(s, c):
     s.until(lambda: "eventStreams" not in s.post(BULK, BODY, "client").json, "max_streams = 0")
     a = s.post(BULK, BODY, "client")
     c.equal("without streams the ETag stays one", s.post(BULK, BODY, "client", headers={"If-None-Match": a.headers["etag"]}).status, 304)
-    reload(s, "max_streams = 6\n")
-    s.until(lambda: "eventStreams" in s.post(BULK, BODY, "client").json, "max_streams = 6")
+    reload(s, "max_streams = 200\n")
+    s.until(lambda: "eventStreams" in s.post(BULK, BODY, "client").json, "max_streams = 200")
 
 
 def stopped(s, c):
@@ -373,7 +400,7 @@ def main():
         only_changes(s, c, x)
         merged(s, c, x)
         x.close()
-        for part in (resumed, behind, tokens, switched_off, stopped):
+        for part in (many, resumed, behind, tokens, switched_off, stopped):
             s.until(lambda: metric(s, "cohortd_streams") == 0, "no stream is left")
             part(s, c)
     c.done()

@@ -95,6 +95,25 @@ test('a page whose token was refused gets another by asking', async () => {
   await shows('four');
 });
 
+test('a hidden page closes its stream after a while; when it is seen again it asks, and opens another', async () => {
+  await define('seen');
+  await until(async () => (await served()) === 'seen');
+  await start(home, { baseUrl: server.url, apiKey: server.keys.client, inactivityDelaySec: 1 }, { targetingKey: 'p-5' });
+  await until(() => streams() === 1, 'the stream is open');
+  const show = (state) => home.evaluate((state) => {
+    Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, state);
+  await show('hidden');
+  await until(() => streams() === 0, 'it is closed');
+  await define('missed');
+  await until(async () => (await served()) === 'missed');
+  assert.equal(await value(), 'seen');
+  await show('visible');
+  await shows('missed');
+  await until(() => streams() === 1, 'another is open');
+});
+
 test('closing the provider closes its stream', async () => {
   await providers.ours('p-4');
   await until(() => streams() === 1, 'the stream is open');
