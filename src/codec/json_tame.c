@@ -22,7 +22,7 @@ static enum fit number_fit(const char *token, size_t n)
     if (!integer)
         return FITS;
     errno = 0;
-    strtoll(token, NULL, 10);
+    (void)strtoll(token, NULL, 10); /* whether it is out of range is all that is asked */
     return errno == ERANGE ? TOO_LONG : FITS;
 }
 

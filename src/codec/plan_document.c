@@ -57,7 +57,7 @@ static size_t stops_text(const struct plan *p, char *out)
             out[n++] = ',';
         out[n++] = '"';
         sodium_bin2hex(out + n, 2 * SALT_BYTES + 1, salt, SALT_BYTES);
-        n += 2 * SALT_BYTES;
+        n += (size_t)2 * SALT_BYTES;
         out[n++] = '"';
     }
     return n;
@@ -76,7 +76,8 @@ char *plan_document_text(const struct plan *p, size_t *len)
         text, "{\"format\":1,\"version\":%" PRId64 ",\"stop_version\":%" PRId64 ",\"stopped\":[",
         plan_version(p), plan_stop_version(p));
     n += stops_text(p, text + n);
-    memcpy(text + n, "],", 2);
+    text[n] = ']';
+    text[n + 1] = ',';
     memcpy(text + n + 2, body + 1, body_len - 1); /* behind its brace */
     *len = n + 1 + body_len;
     return text;

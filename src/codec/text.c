@@ -164,7 +164,7 @@ int time_parse(const char *s, size_t len, int64_t *us)
     int fraction = take_fraction(&c);
     if (fraction < 0 || !take_offset(&c, &minutes) || c.s != c.end)
         return ERR_INVALID;
-    int64_t seconds = (int64_t)hour * 3600 + (minute - minutes) * 60 + second;
+    int64_t seconds = (int64_t)hour * 3600 + (int64_t)(minute - minutes) * 60 + second;
     int64_t t = days_from_date(year, month, day) * US_PER_DAY + seconds * 1000000 + fraction;
     if (t < 0 || t > TIME_MAX_US)
         return ERR_INVALID;

@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "cohortctl/json_text.h"
 
-#define ANSWER_MAX (64 * 1024 * 1024)
+#define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 
 struct client {
     CURL *curl;

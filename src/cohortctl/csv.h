@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 
-#define CSV_ROW_MAX (1024 * 1024) /* bytes of one row; more is a missing quote, not a row */
+#define CSV_ROW_MAX ((size_t)1024 * 1024) /* bytes of one row; more is a missing quote, not a row */
 
 struct csv;
 

@@ -173,7 +173,7 @@ static void fill_bandit(json_t *doc)
     {
         if (json_is_object(arm) && !json_object_get(arm, "share_ppm"))
             json_object_set_new(arm, "share_ppm",
-                                json_integer((json_int_t)(1000000 / n + (i < 1000000 % n ? 1 : 0))));
+                                json_integer(1000000 / (json_int_t)n + (i < 1000000 % n ? 1 : 0)));
     }
 }
 

@@ -48,7 +48,7 @@ static void make_salts(const struct rehearse_case *c, size_t i, uint8_t out[2 * 
     uint64_t index = i;
     memcpy(seed, &c->seed, sizeof c->seed);
     memcpy(seed + sizeof c->seed, &index, sizeof index);
-    randombytes_buf_deterministic(out, 2 * SALT_BYTES, seed);
+    randombytes_buf_deterministic(out, (size_t)2 * SALT_BYTES, seed);
 }
 
 /* The arm of a unit, or -1: it doesn't take part. */

@@ -267,7 +267,7 @@ static int step(struct sim *s, bool *shown, struct error *e)
 
 static int play(struct sim *s, struct error *e)
 {
-    const struct timespec pause = {0, STEP_US * 1000};
+    const struct timespec pause = {0, STEP_US * 1000L};
     bool shown = false, done = false;
     int rc = 0;
     while (!done) {
@@ -290,7 +290,7 @@ static int play(struct sim *s, struct error *e)
 /* What is still to happen, and to be answered. */
 static int finish(struct sim *s, struct error *e)
 {
-    const struct timespec pause = {0, STEP_US * 1000};
+    const struct timespec pause = {0, STEP_US * 1000L};
     struct sim_events_counts counts;
     struct sim_tally *t = s->tally;
     int rc = sim_events_run(s->events, false, e);

@@ -219,7 +219,7 @@ static void judge_evidence(const struct verify *v, struct verify_report *r, cons
 
 static void judge_harm(const struct verify *v, struct verify_report *r)
 {
-    size_t room = v->n_phases + 2 * ODDS_LAST + 1;
+    size_t room = v->n_phases + (size_t)2 * ODDS_LAST + 1;
     struct evt_phase *events = calloc(room, sizeof *events);
     struct srm_pair *units = calloc(room, sizeof *units);
     const struct verify_phase **phases = calloc(v->n_phases + 1, sizeof *phases);

@@ -42,7 +42,7 @@ static int open_log(const char *dir, struct error *e)
     int fd = -1;
     if (path && old) {
         if (stat(path, &st) == 0 && st.st_size > LOG_MAX_BYTES)
-            rename(path, old);
+            (void)rename(path, old); /* else it grows on */
         fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     }
     if (fd < 0)

@@ -252,7 +252,7 @@ static int find_plans(struct server *s, struct error *e)
             *e = first.error;
             return e->code;
         }
-        if (!looked && (down || waited > COLD_START_MS * 1000 || s->own.down)) {
+        if (!looked && (down || waited > COLD_START_MS * 1000L || s->own.down)) {
             looked = true;
             if (keeper_has_snapshot(s->keeper) && keeper_serve_snapshot(s->keeper, e) != ERR_OK)
                 log_error("definitions", "the snapshot can't be served: %s", e->text);

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define FIRST_BLOCK 4096u
-#define LARGEST_BLOCK (1024u * 1024u)
-#define LARGEST_KEPT (64u * 1024u)
+#define LARGEST_BLOCK ((size_t)1024 * 1024)
+#define LARGEST_KEPT ((size_t)64 * 1024)
 
 struct block {
     struct block *next; /* older */

@@ -18,8 +18,9 @@
  * a pattern has no state and threads share it without a lock. Setting it up costs 50 ns. */
 
 #define FIXED_BYTES 1024
-#define HEAP_KIB 160                         /* the largest stack of backtracking */
-#define BLOCK_BYTES ((HEAP_KIB + 80) * 1024) /* and the one before, half its size, alive while it grows */
+#define HEAP_KIB 160 /* the largest stack of backtracking */
+#define BLOCK_BYTES                                                                                          \
+    ((size_t)(HEAP_KIB + 80) * 1024) /* and the one before, half its size, alive while it grows */
 #define DEEPEST_GROUP 50
 
 struct pattern {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/plan_private.h"
+#include "core/token_private.h"
 
 #define VERSION 1
 #define MAC_BYTES 16
@@ -70,9 +71,8 @@ enum stream_token_state stream_token_check(const struct plan_set *s, const char 
     uint8_t bytes[SIGNED_BYTES + MAC_BYTES];
     size_t n = 0;
     *plan = NULL;
-    if (len != STREAM_TOKEN_TEXT ||
-        sodium_base642bin(bytes, sizeof bytes, text, len, NULL, &n, NULL, VARIANT) != 0 ||
-        n != sizeof bytes || bytes[0] != VERSION)
+    if (len != STREAM_TOKEN_TEXT || !token_decode(text, len, bytes, sizeof bytes, &n) || n != sizeof bytes ||
+        bytes[0] != VERSION)
         return STREAM_TOKEN_FORGED;
     *plan = signer(s, bytes);
     if (!*plan)

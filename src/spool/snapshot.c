@@ -85,6 +85,7 @@ static int find(struct snapshots *s, struct snapshot_info *info, uint8_t **body,
 {
     uint64_t numbers[16];
     size_t n, damaged = 0;
+    *body = NULL;
     int code = list(s, numbers, sizeof numbers / sizeof *numbers, &n, e);
     if (code != ERR_OK)
         return code;

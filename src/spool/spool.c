@@ -102,7 +102,7 @@ enum what { BATCH, PROBE, END };
 /* With the lock held: waits for a group's worth of pushes, or until a failing disk should be tried again. */
 static enum what wait_for_work(struct spool *s)
 {
-    int64_t probe = clock_monotonic_us() + SPOOL_PROBE_MS * 1000;
+    int64_t probe = clock_monotonic_us() + SPOOL_PROBE_MS * INT64_C(1000);
     while (!s->first && !s->closing) {
         if (!s->failing)
             pthread_cond_wait(&s->work, &s->lock);

@@ -47,14 +47,17 @@ static int on_commit(void *arg, sqlite3 *db, const char *name, int pages)
 static int pragma_is(struct spool_file *f, const char *sql, const char *want, struct error *e)
 {
     sqlite3_stmt *st = NULL;
+    const char *is = NULL; /* also when memory is short */
     int code = ERR_OK;
-    if (sqlite3_prepare_v2(f->db, sql, -1, &st, NULL) != SQLITE_OK || sqlite3_step(st) != SQLITE_ROW)
+    if (sqlite3_prepare_v2(f->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW)
+        is = (const char *)sqlite3_column_text(st, 0);
+    if (!is)
         code = spool_file_error(f, "cannot be set up", e);
-    else if (strcmp((const char *)sqlite3_column_text(st, 0), want) != 0)
+    else if (strcmp(is, want) != 0)
         code = error_set(e, ERR_IO, f->path,
                          "%s: the file system can't hold a write-ahead log (\"%s\" answers \"%s\"); put the "
                          "spool on a local disk",
-                         f->path, sql, sqlite3_column_text(st, 0));
+                         f->path, sql, is);
     sqlite3_finalize(st);
     return code;
 }
@@ -300,7 +303,7 @@ static int find_expired(struct spool_file *f, uint64_t last, int64_t before_us, 
     sqlite3_bind_int64(f->expired, 1, (sqlite3_int64)last);
     while ((rc = sqlite3_step(f->expired)) == SQLITE_ROW) {
         int64_t at = sqlite3_column_int64(f->expired, 1), size = sqlite3_column_int64(f->expired, 3);
-        if (at > before_us && at <= now_us + 60 * 1000000) {
+        if (at > before_us && at <= now_us + INT64_C(60000000)) {
             rc = SQLITE_DONE;
             break;
         }

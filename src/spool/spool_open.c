@@ -323,7 +323,7 @@ enum { CLOSE_MS = 5000 }; /* without a commit */
 static bool wait_for_writer(struct spool *s)
 {
     uint64_t commits = s->stats.commits;
-    int64_t until = clock_monotonic_us() + CLOSE_MS * 1000;
+    int64_t until = clock_monotonic_us() + CLOSE_MS * INT64_C(1000);
     while (!s->finished) {
         if (!spool_cond_wait(&s->arrived, &s->lock, until))
             continue;
@@ -332,7 +332,7 @@ static bool wait_for_writer(struct spool *s)
         if (s->stats.commits == commits)
             return false;
         commits = s->stats.commits;
-        until = clock_monotonic_us() + CLOSE_MS * 1000;
+        until = clock_monotonic_us() + CLOSE_MS * INT64_C(1000);
     }
     return true;
 }

@@ -170,7 +170,7 @@ static double log_likelihood(const struct evt_phase *phases, size_t n, double t)
 static int points_beside(const struct mixture *m)
 {
     double points = m->reach / m->step;
-    if (!(m->step > 0 && m->sd > 0 && points >= 0 && points <= MIXTURE_POINTS / 2 + 0.5))
+    if (!(m->step > 0 && m->sd > 0 && points >= 0 && points <= MIXTURE_POINTS * 0.5))
         return -1;
     return (int)(points + 0.5);
 }

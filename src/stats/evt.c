@@ -149,7 +149,8 @@ static double integrate(const struct view *v, double lo, double hi, double top)
 {
     double u[PANELS * NODES], h[PANELS * NODES], half = (hi - lo) / (2 * PANELS), sum = 0;
     for (int i = 0; i < PANELS * NODES; i++) {
-        u[i] = lo + half * (2 * (i / NODES) + 1 + quadrature_node(i % NODES));
+        int panel = i / NODES;
+        u[i] = lo + half * (2 * panel + 1 + quadrature_node(i % NODES));
         h[i] = -0.5 * INV_VARIANCE * u[i] * u[i] - top;
     }
     struct marks m;

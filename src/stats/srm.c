@@ -173,7 +173,7 @@ static double common_loss(const struct srm_phase *phases, size_t n, size_t k)
                 ln += loss_ratio(&phases[p], k, arm, keep_of(i));
             sum = ln_add(sum, ln);
         }
-    return sum - log((double)(2 * LOSSES * k));
+    return sum - log((double)(2 * LOSSES * k)); /* NOLINT(bugprone-integer-division): a count */
 }
 
 /* Each phase its own loss: the mixture inside. */

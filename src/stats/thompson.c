@@ -12,7 +12,7 @@
 #define LARGEST 1e15
 #define FARTHEST 1e150
 #define NARROWEST 1e-9
-#define FARTHEST_BELOW -1e6 /* in widths: as good as never the best */
+#define FARTHEST_BELOW (-1e6) /* in widths: as good as never the best */
 
 /* ln density below the mode at the edges of the panels of a posterior; what lies beyond the last is 1e-16 of
  * it. */

@@ -302,7 +302,7 @@ void evidence_time(char buf[48], int64_t us)
     time_t s = (time_t)(us / 1000000);
     struct tm tm;
     gmtime_r(&s, &tm);
-    strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
+    (void)strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(buf, 48, "%s.%06dZ", day, (int)(us % 1000000));
 }
 

@@ -11,7 +11,7 @@
  * as many as keep their attributes within the third. That is about 150 MB at worst. */
 #define TRAIN_ROWS_MAX 50000
 #define TRAIN_NUMBERS_MAX 4000000
-#define TRAIN_BYTES_MAX (64 * 1024 * 1024)
+#define TRAIN_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct learner {
     struct pg *p;

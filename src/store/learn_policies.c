@@ -54,7 +54,7 @@ enum due_column {
     DOWN
 };
 
-static const struct json_limits document_limits = {4 * 1024 * 1024, 16, 100000};
+static const struct json_limits document_limits = {(size_t)4 * 1024 * 1024, 16, 100000};
 static const struct json_limits inputs_limits = {65536, 32, 4096};
 
 struct unit {

@@ -31,7 +31,7 @@ enum due_column {
     DOWN
 };
 
-static const struct json_limits features_limits = {1024 * 1024, 8, 20000};
+static const struct json_limits features_limits = {(size_t)1024 * 1024, 8, 20000};
 
 /* Keys and ids, parted by blanks; the keys are copied, being cut apart. */
 static int read_arms(struct arena *a, const char *keys, const char *ids, struct train_spec *spec)

@@ -15,7 +15,7 @@
 #define PAGE_DEFAULT 100
 #define PAGE_MAX 1000
 
-static const struct json_limits definition_limits = {4 * 1024 * 1024, 32, 50000};
+static const struct json_limits definition_limits = {(size_t)4 * 1024 * 1024, 32, 50000};
 
 static void answer_problem(struct http_request *req, const struct call_result *r)
 {

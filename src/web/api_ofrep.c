@@ -30,7 +30,7 @@
 #define RECORD_WAIT_S 5
 #define RECORD_WAIT_FAILING_US 100000 /* a full disk says so by then */
 
-static const struct json_limits context_limits = {64 * 1024, 32, 2000};
+static const struct json_limits context_limits = {(size_t)64 * 1024, 32, 2000};
 
 struct error_answer {
     const char *key, *code, *details;

@@ -104,7 +104,7 @@ static void take_connection(struct known *k, const char *p)
     }
 }
 
-#define IS(text) (f->name_len == sizeof text - 1 && memcmp(name, text, sizeof text - 1) == 0)
+#define IS(text) (f->name_len == sizeof(text) - 1 && memcmp(name, (text), sizeof(text) - 1) == 0)
 
 static int take_field(struct http_head *head, struct known *k, const struct http_field *f,
                       struct http_refusal *why)

@@ -74,7 +74,7 @@ static const char *date_of(struct http_server *s)
     if (now != s->date_second) {
         struct tm tm;
         gmtime_r(&now, &tm);
-        strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        (void)strftime(s->date, sizeof s->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
         s->date_second = now;
     }
     return s->date;

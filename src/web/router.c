@@ -22,9 +22,9 @@
 #include "web/rate_limits.h"
 #include "web/refetch.h"
 
-#define DECISION_BODY (64 * 1024)
-#define SMALL_BODY (16 * 1024)
-#define DEFINITION_BODY (1024 * 1024)
+#define DECISION_BODY ((size_t)64 * 1024)
+#define SMALL_BODY ((size_t)16 * 1024)
+#define DEFINITION_BODY ((size_t)1024 * 1024)
 #define NAME_MAX_BYTES 256
 
 /* What is asked again and again to know whether the server is well. */

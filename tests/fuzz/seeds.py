@@ -139,7 +139,7 @@ def keys():
 
 
 def tokens():
-    for mode in range(3):
+    for mode in range(4):
         yield bytes([mode]) + bytes(range(40))
         yield bytes([mode]) + b"AQAAAAEAAAABAAAAAQ" * 4
 

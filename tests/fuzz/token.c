@@ -1,8 +1,9 @@
-/* Bytes as sticky and event tokens: none is believed that was not made with the key; one that was made reads
- * back as it was, and not with any character changed. */
+/* Bytes as sticky, event and stream tokens: none is believed that was not made with the key; one that was
+ * made reads back as it was, and not with any character changed. */
 #include <string.h>
 
 #include "core/event_token.h"
+#include "core/stream_token.h"
 #include "core/token.h"
 #include "fuzz.h"
 
@@ -64,20 +65,48 @@ static void made_for_events(const struct plan *p, struct fuzz_input *in)
     FUZZ_CHECK((event_token_check(p, text, n, NOW_US, &t) == EVENT_TOKEN_FORGED) == (text[at] != was));
 }
 
+static void made_for_streams(const struct plan *p, struct fuzz_input *in)
+{
+    struct stream_token t = {.key_id = (int32_t)(u32(in) % 6 + 1)}, back;
+    const struct plan *of;
+    char text[STREAM_TOKEN_TEXT + 1];
+    t.expires_us = stream_token_expiry(NOW_US, u32(in));
+    FUZZ_CHECK(t.expires_us >= NOW_US + STREAM_TOKEN_LIFE_US - 1000000 &&
+               t.expires_us <= NOW_US + 2 * STREAM_TOKEN_LIFE_US);
+    FUZZ_CHECK(stream_token_make(p, &t, text));
+    size_t n = strlen(text), at = fuzz_byte(in) % n;
+    FUZZ_CHECK(n == STREAM_TOKEN_TEXT &&
+               stream_token_check(fuzz_plans(), text, n, NOW_US, &back, &of) == STREAM_TOKEN_GOOD);
+    FUZZ_CHECK(back.key_id == t.key_id && of == p);
+    FUZZ_CHECK(stream_token_check(fuzz_plans(), text, n, t.expires_us + 1000000, &back, &of) ==
+               STREAM_TOKEN_EXPIRED);
+    char was = text[at];
+    text[at] = (char)fuzz_byte(in);
+    FUZZ_CHECK((stream_token_check(fuzz_plans(), text, n, NOW_US, &back, &of) == STREAM_TOKEN_FORGED) ==
+               (text[at] != was));
+}
+
 void fuzz_token(const uint8_t *data, size_t len)
 {
     struct fuzz_input in = {data, len};
     const struct plan *p = fuzz_plan_of_world();
     struct token t;
     struct event_token e;
-    switch (fuzz_byte(&in) % 3) {
+    struct stream_token s;
+    const struct plan *of;
+    switch (fuzz_byte(&in) % 4) {
     case 0:
         made(p, &in);
         break;
     case 1:
         made_for_events(p, &in);
         break;
+    case 2:
+        made_for_streams(p, &in);
+        break;
     default:
+        FUZZ_CHECK(stream_token_check(fuzz_plans(), (const char *)in.p, in.left, NOW_US, &s, &of) ==
+                   STREAM_TOKEN_FORGED);
         FUZZ_CHECK(!token_check(p, (const char *)in.p, in.left, &t));
         FUZZ_CHECK(event_token_check(p, (const char *)in.p, in.left, NOW_US, &e) == EVENT_TOKEN_FORGED);
     }

@@ -54,7 +54,8 @@ static json_t *staging_of(const json_t *body)
 {
     json_t *other = json_deep_copy(body);
     json_object_set_new(other, "environment", json_string("staging"));
-    json_object_set_new(other, "api_keys", json_array());
+    json_object_set_new(other, "hash_key",
+                        json_string("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"));
     return other;
 }
 

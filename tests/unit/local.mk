@@ -170,3 +170,11 @@ TESTS += tests/unit/test_stats_uplift
 tests_unit_test_stats_uplift_SOURCES = tests/unit/test_stats_uplift.c tests/unit/suite.h
 tests_unit_test_stats_uplift_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_unit_test_stats_uplift_LDADD = libstats.a $(CHECK_LIBS) -lm
+
+# the spool and snapshots with each allocation failing in turn
+check_PROGRAMS += tests/unit/spool_memory
+TESTS += tests/unit/spool_memory
+tests_unit_spool_memory_SOURCES = tests/unit/spool_memory.c tests/unit/failing_alloc.c tests/unit/failing_alloc.h
+tests_unit_spool_memory_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_spool_memory_LDFLAGS = $(AM_LDFLAGS) $(failing_alloc_wraps)
+tests_unit_spool_memory_LDADD = libspool.a libbase.a libcore.a $(SQLITE_LIBS) $(SODIUM_LIBS)
