@@ -50,7 +50,7 @@ TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
 
 # Options that change while it runs; as a service of systemd.
-api_tests += tests/integration/reload.py tests/integration/systemd.py
+api_tests += tests/integration/reload.py tests/integration/systemd.py tests/integration/tls.py
 
 # The monitor against the roll-up.
 check_PROGRAMS += tests/integration/monitor_check
