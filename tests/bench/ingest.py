@@ -19,6 +19,7 @@ import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+from bench import row  # noqa: E402
 from cohort_server import Server, now  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
@@ -235,6 +236,7 @@ def main():
         show(f"  of raw COPY, {RAW_BATCH} at once", [r[1] / w[0] for r, w in zip(runs, batched)], "%.3f")
         show("  answered 202, events/s", [r[0] for r in runs], "%.0f")
         show_parts(runs)
+    row("outcomes, 202 to stored / COPY, 5,000 at once", "rows/s, more is better", [r[1] for r in one], [w[0] for w in batched])
     for name, ms in (("batch of 100 answered 202", batch), ("bare fdatasync of the same bytes", bare)):
         print(f"{name:<34} ms: p50 {ms[len(ms) // 2]:.2f}  p99 {ms[len(ms) * 99 // 100]:.2f}  max {ms[-1]:.2f}")
 

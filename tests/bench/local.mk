@@ -1,8 +1,15 @@
 # tests/bench
 
-# The request layer beside nginx: make tests/bench/http_hello, then tests/bench/http_hello.sh.
+# All of them in one table: make bench, or make bench BENCH='ofrep bulk'; in a build with -O2. docs/performance.md.
+bench_binaries = tests/bench/http_hello tests/bench/spool tests/bench/plan tests/bench/local_decisions
+EXTRA_DIST += tests/bench/run.py tests/bench/bench.py tests/bench/ofrep.py tests/bench/connections.py
+.PHONY: bench
+bench: cohortd$(EXEEXT) $(bench_binaries)
+	@COHORT_BUILD=$(abs_top_builddir) srcdir=$(srcdir) python3 $(srcdir)/tests/bench/run.py $(BENCH)
+
+# The request layer beside nginx.
 EXTRA_PROGRAMS += tests/bench/http_hello
-EXTRA_DIST += tests/bench/http_hello.sh
+EXTRA_DIST += tests/bench/http_hello.py
 tests_bench_http_hello_SOURCES = tests/bench/http_hello.c
 tests_bench_http_hello_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_bench_http_hello_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm

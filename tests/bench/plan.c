@@ -14,6 +14,8 @@
 #include "codec/plan_json.h"
 #include "core/decide.h"
 
+enum { PAIRS = 5 };
+
 static double seconds = 1.0;
 
 static double now(void)
@@ -302,19 +304,29 @@ static double contextual_ns(const struct plan *p)
     return (end - begun) / (double)done * 1e9;
 }
 
-/* Beside an A/B decision, with the same loop, in turn: the best of five of each. */
+static int by_double(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* Beside an A/B decision, with the same loop, in turn: medians of five of each. */
 static void measure_contextual(void)
 {
     struct text t = contextual_document(), ab = document(10, false);
     struct plan *p = compile(&t), *q = compile(&ab);
-    double model = 1e9, plain = 1e9;
-    for (int i = 0; i < 5; i++) {
-        double m = contextual_ns(p), a = single_ns(q);
-        model = m < model ? m : model;
-        plain = a < plain ? a : plain;
+    double model[PAIRS], plain[PAIRS], ratio[PAIRS];
+    for (int i = 0; i < PAIRS; i++) {
+        model[i] = contextual_ns(p);
+        plain[i] = single_ns(q);
+        ratio[i] = model[i] / plain[i];
     }
-    printf("\ncontextual, %d actions, %d features: %.0f ns a decision; A/B beside it: %.0f ns; ratio %.2f\n",
-           ACTIONS, FEATURES, model, plain, model / plain);
+    qsort(model, PAIRS, sizeof *model, by_double);
+    qsort(plain, PAIRS, sizeof *plain, by_double);
+    qsort(ratio, PAIRS, sizeof *ratio, by_double);
+    printf("\ncontextual decision, %d actions, %d features / A/B decision|ns|%.0f|%.0f|%.2f|%.2f|%.2f\n",
+           ACTIONS, FEATURES, model[PAIRS / 2], plain[PAIRS / 2], ratio[PAIRS / 2], ratio[0],
+           ratio[PAIRS - 1]);
     plan_unref(p);
     plan_unref(q);
     free(t.s);

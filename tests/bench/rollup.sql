@@ -86,3 +86,8 @@ end $$;
 select concat_ws('', rpad(:'n', 12), rpad( case :kinds when 'all' then '5: one of each kind, 1 with CUPED' else '1 binary' end, 33), lpad(round(p.ms)::text, 16), ' ms', lpad(round(a.ms)::text, 13), ' ms',
               lpad(round(a.ms / p.ms)::text, 8), case when a.bad > 0 then '  THE SUMS DIFFER' else '' end)
   from (select percentile_cont(0.5) within group (order by ms) as ms from took where what = 'pass') p, again a;
+-- a row for tests/bench/run.py
+select concat_ws('|', 'roll-up of 10,000 new rows beside ' || :'n' || case :kinds when 'all' then ', 5 metrics' else ', 1 metric' end
+                      || ' / counted again', 'ms',
+                 round(p.ms), round(a.ms), round((p.ms / a.ms)::numeric, 3), round((p.lo / a.ms)::numeric, 3), round((p.hi / a.ms)::numeric, 3))
+  from (select percentile_cont(0.5) within group (order by ms) as ms, min(ms) as lo, max(ms) as hi from took where what = 'pass') p, again a;

@@ -127,6 +127,22 @@ static void show_all(const char *who, const struct run *runs, int n)
     show("a group, 99th percentile", runs, n, offsetof(struct run, p99_us), "us");
 }
 
+/* A row for tests/bench/run.py. */
+static void print_row(const char *name, const struct run *ours, const struct run *theirs, int n)
+{
+    double a[ROUNDS_MAX], b[ROUNDS_MAX], ratio[ROUNDS_MAX];
+    for (int i = 0; i < n; i++) {
+        a[i] = ours[i].events_s;
+        b[i] = theirs[i].events_s;
+        ratio[i] = a[i] / b[i];
+    }
+    qsort(a, (size_t)n, sizeof *a, by_double);
+    qsort(b, (size_t)n, sizeof *b, by_double);
+    qsort(ratio, (size_t)n, sizeof *ratio, by_double);
+    printf("%s|events/s, more is better|%.0f|%.0f|%.3f|%.3f|%.3f\n", name, a[n / 2], b[n / 2], ratio[n / 2],
+           ratio[0], ratio[n - 1]);
+}
+
 static void compare(const char *dir, size_t len, size_t groups, int rounds)
 {
     static struct run spool[ROUNDS_MAX], bare[ROUNDS_MAX];
@@ -151,6 +167,9 @@ static void compare(const char *dir, size_t len, size_t groups, int rounds)
     printf("groups of %zu KB, %d rounds of %zu: median (range)\n", len / 1024, rounds, groups);
     show_all("bare write and fdatasync", bare, rounds);
     show_all("the spool", spool, rounds);
+    print_row(len > 4096 ? "spool, groups of 64 KB / write + fdatasync"
+                         : "spool, groups of 4 KB / write + fdatasync",
+              spool, bare, rounds);
 }
 
 int main(int argc, char **argv)
