@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#define ROUNDS 100      /* of a stock, until the system is asked again */
 #define RANDOM_BYTES 10 /* of a version 7 UUID */
 
 static int64_t read_clock(clockid_t id)
@@ -39,13 +40,24 @@ void uuid7(int64_t now_us, uint8_t out[16])
     make_uuid7(now_us, out);
 }
 
+static void refill(struct random_stock *s)
+{
+    uint8_t seed[randombytes_SEEDBYTES];
+    if (s->rounds-- == 0) {
+        randombytes_buf(s->bytes, sizeof seed);
+        s->rounds = ROUNDS;
+    }
+    memcpy(seed, s->bytes, sizeof seed);
+    randombytes_buf_deterministic(s->bytes, sizeof s->bytes, seed);
+    sodium_memzero(seed, sizeof seed);
+    s->left = sizeof s->bytes - sizeof seed;
+}
+
 void uuid7_from(struct random_stock *s, int64_t now_us, uint8_t out[16])
 {
-    if (s->left < RANDOM_BYTES) {
-        randombytes_buf(s->bytes, sizeof s->bytes);
-        s->left = sizeof s->bytes;
-    }
+    if (s->left < RANDOM_BYTES)
+        refill(s);
     s->left -= RANDOM_BYTES;
-    memcpy(out + 6, s->bytes + s->left, RANDOM_BYTES);
+    memcpy(out + 6, s->bytes + randombytes_SEEDBYTES + s->left, RANDOM_BYTES);
     make_uuid7(now_us, out);
 }

@@ -1,7 +1,8 @@
 #include "core/draw.h"
 
-#include <sodium.h>
 #include <string.h>
+
+#include "core/sha256.h"
 
 static uint32_t big_endian_word(const uint8_t *b)
 {
@@ -10,8 +11,8 @@ static uint32_t big_endian_word(const uint8_t *b)
 
 static void hash_to_draw(const uint8_t *bytes, size_t n, struct draw *out)
 {
-    uint8_t hash[crypto_hash_sha256_BYTES];
-    crypto_hash_sha256(hash, bytes, n);
+    uint8_t hash[SHA256_BYTES];
+    sha256(bytes, n, hash);
     for (size_t i = 0; i < 8; i++)
         out->w[i] = big_endian_word(hash + 4 * i);
 }

@@ -1,5 +1,6 @@
 #include "core/event_token.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "core/base64.h"
@@ -24,10 +25,10 @@ int64_t event_token_expiry(int64_t now_us, int64_t keep_us)
 
 static void sign(const struct plan *p, const uint8_t *bytes, size_t len, uint8_t mac[MAC_BYTES])
 {
-    uint8_t full[crypto_auth_hmacsha256_BYTES];
-    crypto_auth_hmacsha256_state state = p->event_key;
-    crypto_auth_hmacsha256_update(&state, bytes, len);
-    crypto_auth_hmacsha256_final(&state, full);
+    uint8_t full[SHA256_BYTES];
+    struct hmac state = p->event_key;
+    hmac_update(&state, bytes, len);
+    hmac_final(&state, full);
     memcpy(mac, full, MAC_BYTES);
 }
 

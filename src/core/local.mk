@@ -42,6 +42,7 @@ libcore_a_SOURCES = \
 	src/core/slots.c src/core/slots.h \
 	src/core/stream_token.c src/core/stream_token.h \
 	src/core/subject.c \
+	src/core/sha256.c src/core/sha256.h \
 	src/core/token.c src/core/token.h src/core/token_private.h \
 	src/core/trace.c src/core/trace.h \
 	src/core/unit.c src/core/unit.h \

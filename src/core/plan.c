@@ -1,5 +1,6 @@
 #include "core/plan.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -280,10 +281,10 @@ const struct plan_api_key *plan_api_key_find(const struct plan *p, const char *p
 {
     if (len == 0 || len > PRESENTED_KEY_MAX || p->handed_out)
         return NULL;
-    uint8_t hash[crypto_auth_hmacsha256_BYTES];
-    crypto_auth_hmacsha256_state state = p->hash_key;
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)presented, len);
-    crypto_auth_hmacsha256_final(&state, hash);
+    uint8_t hash[SHA256_BYTES];
+    struct hmac state = p->hash_key;
+    hmac_update(&state, presented, len);
+    hmac_final(&state, hash);
     const struct plan_api_key *found = NULL;
     /* All are compared, so that the time says nothing about which one it was. */
     for (size_t i = 0; i < p->n_api_keys; i++)

@@ -143,10 +143,10 @@ static void set_keys(struct plan_builder *b, struct plan *p)
 
 static void set_secrets(struct plan *p, const struct plan_header *h)
 {
-    crypto_auth_hmacsha256_init(&p->hash_key, h->hash_key, sizeof h->hash_key);
+    hmac_init(&p->hash_key, h->hash_key, sizeof h->hash_key);
     p->handed_out = h->handed_out;
     if (h->handed_out) {
-        crypto_auth_hmacsha256_init(&p->token_key, h->token_key, sizeof h->token_key);
+        hmac_init(&p->token_key, h->token_key, sizeof h->token_key);
         return;
     }
     token_key_init(&p->token_key, h->hash_key, sizeof h->hash_key, STICKY_PURPOSE);

@@ -255,7 +255,7 @@ struct plan {
     int64_t version, stop_version;
     const char *environment;
     struct unit_key unit_key;
-    crypto_auth_hmacsha256_state hash_key, token_key, event_key, stream_key;
+    struct hmac hash_key, token_key, event_key, stream_key;
     bool handed_out;      /* there is no hash key: no API keys, no event and stream tokens */
     const char *document; /* what clients may be given of it, or NULL */
     size_t document_len;

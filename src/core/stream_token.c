@@ -1,5 +1,6 @@
 #include "core/stream_token.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "core/plan_private.h"
@@ -22,10 +23,10 @@ int64_t stream_token_expiry(int64_t now_us, uint32_t offset)
 
 static void sign(const struct plan *p, const uint8_t *bytes, uint8_t mac[MAC_BYTES])
 {
-    uint8_t full[crypto_auth_hmacsha256_BYTES];
-    crypto_auth_hmacsha256_state state = p->stream_key;
-    crypto_auth_hmacsha256_update(&state, bytes, SIGNED_BYTES);
-    crypto_auth_hmacsha256_final(&state, full);
+    uint8_t full[SHA256_BYTES];
+    struct hmac state = p->stream_key;
+    hmac_update(&state, bytes, SIGNED_BYTES);
+    hmac_final(&state, full);
     memcpy(mac, full, MAC_BYTES);
 }
 

@@ -1,5 +1,6 @@
 #include "core/token.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "core/base64.h"
@@ -15,22 +16,20 @@
 _Static_assert(sodium_base64_ENCODED_LEN(TOKEN_BYTES_MAX, VARIANT) == TOKEN_TEXT_MAX + 1,
                "the text of a token");
 
-void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose,
-                      uint8_t out[crypto_auth_hmacsha256_BYTES])
+void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose, uint8_t out[SHA256_BYTES])
 {
-    crypto_auth_hmacsha256_state s;
-    crypto_auth_hmacsha256_init(&s, hash_key, len);
-    crypto_auth_hmacsha256_update(&s, (const unsigned char *)purpose, strlen(purpose));
-    crypto_auth_hmacsha256_final(&s, out);
+    struct hmac s;
+    hmac_init(&s, hash_key, len);
+    hmac_update(&s, purpose, strlen(purpose));
+    hmac_final(&s, out);
     sodium_memzero(&s, sizeof s);
 }
 
-void token_key_init(crypto_auth_hmacsha256_state *state, const uint8_t *hash_key, size_t len,
-                    const char *purpose)
+void token_key_init(struct hmac *state, const uint8_t *hash_key, size_t len, const char *purpose)
 {
-    uint8_t key[crypto_auth_hmacsha256_BYTES];
+    uint8_t key[SHA256_BYTES];
     token_key_derive(hash_key, len, purpose, key);
-    crypto_auth_hmacsha256_init(state, key, sizeof key);
+    hmac_init(state, key, sizeof key);
     sodium_memzero(key, sizeof key);
 }
 
@@ -64,10 +63,10 @@ static uint64_t get(const uint8_t *from, size_t n)
 
 static void sign(const struct plan *p, const uint8_t *bytes, size_t n, uint8_t mac[MAC_BYTES])
 {
-    uint8_t full[crypto_auth_hmacsha256_BYTES];
-    crypto_auth_hmacsha256_state state = p->token_key;
-    crypto_auth_hmacsha256_update(&state, bytes, n);
-    crypto_auth_hmacsha256_final(&state, full);
+    uint8_t full[SHA256_BYTES];
+    struct hmac state = p->token_key;
+    hmac_update(&state, bytes, n);
+    hmac_final(&state, full);
     memcpy(mac, full, MAC_BYTES);
 }
 

@@ -12,11 +12,9 @@
 #define STREAM_PURPOSE "cohortd stream token 1"
 
 /* HMAC-SHA-256(hash_key, purpose): the key of one kind of token. */
-void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose,
-                      uint8_t out[crypto_auth_hmacsha256_BYTES]);
+void token_key_derive(const uint8_t *hash_key, size_t len, const char *purpose, uint8_t out[SHA256_BYTES]);
 /* The same as the key of a state. */
-void token_key_init(crypto_auth_hmacsha256_state *state, const uint8_t *hash_key, size_t len,
-                    const char *purpose);
+void token_key_init(struct hmac *state, const uint8_t *hash_key, size_t len, const char *purpose);
 
 /* The bytes of a token's text; false when it is not the one text that these bytes have, or does not fit. */
 bool token_decode(const char *text, size_t len, uint8_t *bytes, size_t cap, size_t *n);

@@ -4,7 +4,7 @@
 
 void unit_key_init(struct unit_key *k, const uint8_t *key, size_t key_len)
 {
-    crypto_auth_hmacsha256_init(&k->state, key, key_len);
+    hmac_init(&k->state, key, key_len);
 }
 
 static int continuation(const unsigned char *p, size_t n)
@@ -90,11 +90,11 @@ void unit_from_raw(const struct unit_key *k, const char *type, size_t type_len, 
                    size_t raw_len, struct unit *out)
 {
     static const unsigned char separator = 0;
-    crypto_auth_hmacsha256_state state = k->state;
-    uint8_t mac[crypto_auth_hmacsha256_BYTES];
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)type, type_len);
-    crypto_auth_hmacsha256_update(&state, &separator, 1);
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)raw, raw_len);
-    crypto_auth_hmacsha256_final(&state, mac);
+    struct hmac state = k->state;
+    uint8_t mac[SHA256_BYTES];
+    hmac_update(&state, type, type_len);
+    hmac_update(&state, &separator, 1);
+    hmac_update(&state, raw, raw_len);
+    hmac_final(&state, mac);
     memcpy(out->bytes, mac, sizeof out->bytes);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/error.h"
+#include "core/sha256.h"
 
 #define UNIT_RAW_MAX 512 /* bytes of a raw id */
 #define UNIT_TYPE_MAX 32 /* bytes of a unit type: [a-z][a-z0-9_]* */
@@ -18,7 +19,7 @@ struct unit {
 
 /* An environment's secret key with its HMAC state worked out once. Treat the inside as opaque. */
 struct unit_key {
-    crypto_auth_hmacsha256_state state;
+    struct hmac state;
 };
 
 /* key: any length, 32 bytes usually. */

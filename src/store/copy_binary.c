@@ -8,12 +8,21 @@
 /* From 1970 to 2000, where PostgreSQL counts from. */
 #define EPOCH_US INT64_C(946684800000000)
 
-static void put_be(struct copy_binary *c, uint64_t v, int n)
+/* Big-endian. n is known where this is inlined. */
+static inline void write_be(uint8_t *to, uint64_t v, size_t n)
 {
-    uint8_t b[8];
-    for (int i = 0; i < n; i++)
-        b[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
-    buffer_add(&c->buffer, b, (size_t)n);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+}
+
+/* n more bytes; NULL when there is no memory. */
+static inline uint8_t *extend(struct copy_binary *c, size_t n)
+{
+    struct buffer *b = &c->buffer;
+    if ((b->failed || b->cap - b->len < n) && !buffer_reserve(b, n))
+        return NULL;
+    b->len += n;
+    return b->data + b->len - n;
 }
 
 void copy_begin(struct copy_binary *c, int columns)
@@ -32,32 +41,42 @@ void copy_free(struct copy_binary *c)
 
 void copy_row(struct copy_binary *c)
 {
+    uint8_t *to = extend(c, 2);
     if (c->missing != 0)
         c->wrong = true;
     c->missing = c->columns;
-    put_be(c, (uint64_t)c->columns, 2);
+    if (to)
+        write_be(to, (uint64_t)c->columns, 2);
 }
 
-static void begin_field(struct copy_binary *c, size_t len)
+/* Where the field's bytes go; NULL when there is no memory for them. */
+static inline uint8_t *begin_field(struct copy_binary *c, size_t len)
 {
     if (c->missing-- <= 0)
         c->wrong = true;
-    if (len > INT32_MAX)
+    if (len > INT32_MAX) {
         c->buffer.failed = true;
-    put_be(c, len, 4);
+        return NULL;
+    }
+    uint8_t *to = extend(c, 4 + len);
+    if (!to)
+        return NULL;
+    write_be(to, len, 4);
+    return to + 4;
 }
 
 void copy_null(struct copy_binary *c)
 {
-    begin_field(c, 0);
-    if (!c->buffer.failed)
-        memset(c->buffer.data + c->buffer.len - 4, 0xFF, 4);
+    uint8_t *to = begin_field(c, 0);
+    if (to)
+        memset(to - 4, 0xFF, 4);
 }
 
-static void put_int(struct copy_binary *c, uint64_t v, int n)
+static inline void put_int(struct copy_binary *c, uint64_t v, size_t n)
 {
-    begin_field(c, (size_t)n);
-    put_be(c, v, n);
+    uint8_t *to = begin_field(c, n);
+    if (to)
+        write_be(to, v, n);
 }
 
 void copy_bool(struct copy_binary *c, bool v)
@@ -91,13 +110,16 @@ void copy_time(struct copy_binary *c, int64_t us)
 
 void copy_bytes(struct copy_binary *c, const void *p, size_t len)
 {
-    begin_field(c, len);
-    buffer_add(&c->buffer, p, len);
+    uint8_t *to = begin_field(c, len);
+    if (to && len > 0)
+        memcpy(to, p, len);
 }
 
 void copy_uuid(struct copy_binary *c, const uint8_t id[16])
 {
-    copy_bytes(c, id, 16);
+    uint8_t *to = begin_field(c, 16);
+    if (to)
+        memcpy(to, id, 16);
 }
 
 void copy_text(struct copy_binary *c, const char *s, size_t len)
@@ -107,16 +129,21 @@ void copy_text(struct copy_binary *c, const char *s, size_t len)
 
 void copy_jsonb(struct copy_binary *c, const char *s, size_t len)
 {
-    begin_field(c, len + 1);
-    put_be(c, 1, 1); /* the format's version */
-    buffer_add(&c->buffer, s, len);
+    uint8_t *to = begin_field(c, len + 1);
+    if (!to)
+        return;
+    *to++ = 1; /* the format's version */
+    if (len > 0)
+        memcpy(to, s, len);
 }
 
 int copy_end(struct copy_binary *c, struct error *e)
 {
     if (c->missing != 0)
         c->wrong = true;
-    put_be(c, 0xFFFF, 2);
+    uint8_t *to = extend(c, 2);
+    if (to)
+        write_be(to, 0xFFFF, 2);
     if (c->buffer.failed)
         return error_set(e, ERR_NOMEM, NULL, "out of memory for rows to send");
     if (c->wrong)

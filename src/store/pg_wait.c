@@ -5,7 +5,9 @@
 
 #include "base/clock.h"
 
-enum { CHUNK = 256 * 1024 }; /* bytes given to libpq at a time */
+enum {
+    CHUNK = 64 << 10
+}; /* bytes given to libpq at a time: what a socket takes at once, or libpq moves the rest */
 
 /* The cancel request goes with it: the server may only be slow, and would go on with what nobody waits for.
  */

@@ -7,9 +7,15 @@
 
 #include "store/pg_wait.h"
 
+/* The first bytes of its key tell nearly any two rows apart, without a look at their records. */
+struct place {
+    uint64_t first;
+    const struct record *record;
+};
+
 struct ship_rows {
     struct copy_binary copy;
-    const struct record **sorted;
+    struct place *sorted;
     size_t cap;
 };
 
@@ -127,20 +133,28 @@ static void put_dead_letter(struct copy_binary *c, const struct record *r)
     copy_int4(c, l->body_length);
 }
 
-/* Rows go in the order of their table's key: neighbours fall on the same pages of its index. */
+/* Rows go in the order of their table's key: neighbours fall on the same pages of its index. Every key begins
+ * with the unit. */
+static int by_unit(const struct place *a, const struct place *b, const struct unit *x, const struct unit *y)
+{
+    if (a->first != b->first)
+        return a->first < b->first ? -1 : 1;
+    return memcmp(x->bytes, y->bytes, sizeof x->bytes);
+}
+
 static int by_exposure(const void *a, const void *b)
 {
-    const struct record_exposure *x = &(*(const struct record *const *)a)->u.exposure;
-    const struct record_exposure *y = &(*(const struct record *const *)b)->u.exposure;
-    int order = memcmp(x->unit.bytes, y->unit.bytes, 16);
+    const struct place *p = a, *q = b;
+    const struct record_exposure *x = &p->record->u.exposure, *y = &q->record->u.exposure;
+    int order = by_unit(p, q, &x->unit, &y->unit);
     return order ? order : (x->experiment_id > y->experiment_id) - (x->experiment_id < y->experiment_id);
 }
 
 static int by_outcome(const void *a, const void *b)
 {
-    const struct record_outcome *x = &(*(const struct record *const *)a)->u.outcome;
-    const struct record_outcome *y = &(*(const struct record *const *)b)->u.outcome;
-    int order = memcmp(x->unit.bytes, y->unit.bytes, 16);
+    const struct place *p = a, *q = b;
+    const struct record_outcome *x = &p->record->u.outcome, *y = &q->record->u.outcome;
+    int order = by_unit(p, q, &x->unit, &y->unit);
     if (order == 0)
         order = memcmp(x->event_id, y->event_id, 16);
     return order ? order : (x->ts_us > y->ts_us) - (x->ts_us < y->ts_us);
@@ -148,10 +162,35 @@ static int by_outcome(const void *a, const void *b)
 
 static int by_decision(const void *a, const void *b)
 {
-    const struct record_decision *x = &(*(const struct record *const *)a)->u.decision;
-    const struct record_decision *y = &(*(const struct record *const *)b)->u.decision;
-    int order = memcmp(x->unit.bytes, y->unit.bytes, 16);
+    const struct place *p = a, *q = b;
+    const struct record_decision *x = &p->record->u.decision, *y = &q->record->u.decision;
+    int order = by_unit(p, q, &x->unit, &y->unit);
     return order ? order : memcmp(x->decision_id, y->decision_id, 16);
+}
+
+static const struct unit *unit_of(const struct record *r)
+{
+    static const struct unit none;
+    switch (r->kind) {
+    case RECORD_EXPOSURE:
+        return &r->u.exposure.unit;
+    case RECORD_OUTCOME:
+        return &r->u.outcome.unit;
+    case RECORD_DECISION:
+        return &r->u.decision.unit;
+    case RECORD_DEAD_LETTER:
+        break;
+    }
+    return &none;
+}
+
+static struct place place_of(const struct record *r)
+{
+    const uint8_t *unit = unit_of(r)->bytes;
+    struct place p = {.record = r};
+    for (int i = 0; i < 8; i++)
+        p.first = p.first << 8 | unit[i];
+    return p;
 }
 
 static const struct kind {
@@ -176,7 +215,7 @@ static int send_kind(struct ship_rows *r, const struct ship_target *t, const str
     size_t rows = 0;
     for (size_t i = 0; i < n; i++) {
         if (b->entries[i].record.kind == k->kind)
-            r->sorted[rows++] = &b->entries[i].record;
+            r->sorted[rows++] = place_of(&b->entries[i].record);
     }
     if (rows == 0)
         return ERR_OK;
@@ -185,7 +224,7 @@ static int send_kind(struct ship_rows *r, const struct ship_target *t, const str
     copy_begin(&r->copy, k->columns);
     for (size_t i = 0; i < rows; i++) {
         copy_row(&r->copy);
-        k->put(&r->copy, r->sorted[i]);
+        k->put(&r->copy, r->sorted[i].record);
     }
     int code = copy_end(&r->copy, &e->error);
     return code == ERR_OK ? copy_send(t->pg, k->sql, &r->copy, t->wait_ms, e) : code;
@@ -195,7 +234,7 @@ static int send_rows(struct ship_rows *r, const struct ship_target *t, const str
                      struct pg_error *e)
 {
     if (n > r->cap) {
-        const struct record **sorted = realloc(r->sorted, n * sizeof(*sorted));
+        struct place *sorted = realloc(r->sorted, n * sizeof *sorted);
         if (!sorted)
             return error_set(&e->error, ERR_NOMEM, NULL, "out of memory for a batch of %zu records", n);
         r->sorted = sorted;

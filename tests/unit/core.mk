@@ -1,7 +1,7 @@
 # Tests of src/core and src/codec, but for records.
 CORE_TESTS = \
 	tests/unit/test_core_bandit tests/unit/test_core_blind tests/unit/test_core_condition tests/unit/test_core_decide tests/unit/test_core_draw \
-	tests/unit/test_core_contextual tests/unit/test_core_features tests/unit/test_core_policy \
+	tests/unit/test_core_contextual tests/unit/test_core_features tests/unit/test_core_policy tests/unit/test_core_sha256 \
 	tests/unit/test_core_model tests/unit/test_core_plan tests/unit/test_core_stream tests/unit/test_core_token \
 	tests/unit/test_core_uniform tests/unit/test_core_unit
 check_PROGRAMS += $(CORE_TESTS)
@@ -17,6 +17,9 @@ tests_unit_test_core_contextual_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS) -
 tests_unit_test_core_features_SOURCES = tests/unit/test_core_features.c tests/unit/suite.h
 tests_unit_test_core_features_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_features_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS) -lm
+tests_unit_test_core_sha256_SOURCES = tests/unit/test_core_sha256.c tests/unit/suite.h
+tests_unit_test_core_sha256_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_core_sha256_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS)
 tests_unit_test_core_policy_SOURCES = tests/unit/test_core_policy.c tests/unit/suite.h
 tests_unit_test_core_policy_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_test_core_policy_LDADD = libcore.a $(CHECK_LIBS) $(SODIUM_LIBS) -lm
