@@ -14,4 +14,4 @@ dist_examples_DATA = packaging/nginx.conf packaging/haproxy.cfg packaging/promet
 dist_man_MANS += docs/cohortctl.1
 EXTRA_DIST += docs/demo/demo.sh docs/demo/demo.sql docs/demo/stopped.svg quickstart run-tests .ci/run .ci/packages.sh
 EXTRA_DIST += README.md docs/http-api.md docs/sql.md docs/operations.md
-EXTRA_DIST += docs/assignment.md docs/contextual.md
+EXTRA_DIST += docs/assignment.md docs/contextual.md docs/performance.md
