@@ -41,17 +41,19 @@ static unsigned take_digits(struct json_cursor *c, uint64_t *value, bool *exact)
     return (unsigned)(c->at - from);
 }
 
-static bool take_exponent(struct json_cursor *c, int *exponent)
+static bool take_exponent(struct json_cursor *c, struct json_number *out)
 {
     uint64_t value = 0;
-    bool exact = true, negative = false;
+    bool negative = false;
     c->at++;
     if (c->at < c->end && (*c->at == '+' || *c->at == '-'))
         negative = *c->at++ == '-';
-    if (take_digits(c, &value, &exact) == 0)
+    if (take_digits(c, &value, &out->exact) == 0)
         return false;
-    int n = !exact || value > EXPONENT_MAX ? EXPONENT_MAX : (int)value;
-    *exponent += negative ? -n : n;
+    if (value > EXPONENT_MAX)
+        out->exact = false;
+    else
+        out->exponent += negative ? -(int)value : (int)value;
     return true;
 }
 
@@ -72,11 +74,14 @@ bool json_take_number(struct json_cursor *c, struct json_number *out)
         n = take_digits(c, &out->digits, &out->exact);
         if (n == 0)
             return false;
-        out->exponent = n > EXPONENT_MAX ? -EXPONENT_MAX : -(int)n;
+        if (n > EXPONENT_MAX)
+            out->exact = false;
+        else
+            out->exponent = -(int)n;
     }
     if (c->at < c->end && (*c->at == 'e' || *c->at == 'E')) {
         out->real = true;
-        if (!take_exponent(c, &out->exponent))
+        if (!take_exponent(c, out))
             return false;
     }
     out->raw = (struct record_text){from, (size_t)(c->at - from)};

@@ -36,12 +36,11 @@ struct json_string {
 };
 bool json_take_string(struct json_cursor *c, struct json_string *out);
 
-/* A number as it is written: digits of its whole part, fraction and exponent. The exponent's value is kept up
- * to 9999. */
+/* A number as it is written: digits of its whole part, fraction and exponent. */
 struct json_number {
     struct record_text raw;
     bool negative, real; /* real: a fraction or an exponent is written */
-    bool exact;          /* digits holds all digits */
+    bool exact;          /* digits and exponent hold all of it; else they say nothing */
     uint64_t digits;     /* whole part and fraction as one number */
     int exponent;        /* of ten, with which digits is to be multiplied */
 };

@@ -29,7 +29,7 @@ struct http_tls {
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *in, unsigned in_len, void *arg)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x08http/1.1\x08http/1.0";
     (void)ssl;
     (void)arg;
     unsigned char *chosen;
@@ -119,12 +119,11 @@ static int load_key(SSL_CTX *c, const char *option, const char *path, const char
     if (loaded != 1 && asked)
         return refuse(e, option, path,
                       "the key in it has a passphrase, which cohortd can't ask for; store it without one");
-    unsigned long first = ERR_peek_error();
-    bool other = ERR_GET_LIB(first) == ERR_LIB_X509 && (ERR_GET_REASON(first) == X509_R_KEY_VALUES_MISMATCH ||
-                                                        ERR_GET_REASON(first) == X509_R_KEY_TYPE_MISMATCH);
     if (loaded == 1 && SSL_CTX_check_private_key(c) == 1)
         return ERR_OK;
-    if (other) {
+    /* A key of another kind than the certificate's is loaded all the same. */
+    int reason = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_X509 ? ERR_GET_REASON(ERR_peek_error()) : 0;
+    if (loaded == 1 || reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH) {
         ERR_clear_error();
         return error_set(e, ERR_INVALID, option, "%s %s: the key in it is not that of the certificate in %s",
                          option, path, cert);

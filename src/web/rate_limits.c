@@ -68,6 +68,8 @@ void rate_limits_set(struct rate_limits *l, enum rate_kind kind, struct rate_opt
         r = rate_of(o.per_second, o.burst > 0 ? o.burst : o.per_second);
     atomic_store_explicit(&limit->depth, r.depth, memory_order_relaxed);
     atomic_store_explicit(&limit->spacing, r.spacing, memory_order_relaxed);
+    if (r.spacing > 0)
+        rate_table_bound(limit->table, &r, clock_monotonic_us() * 1000);
     show(l->counters, kind, o.per_second);
 }
 

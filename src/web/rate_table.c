@@ -74,6 +74,18 @@ static struct bucket *find(struct rate_table *t, uint64_t tag)
     return b;
 }
 
+void rate_table_bound(struct rate_table *t, const struct rate *r, int64_t now_ns)
+{
+    int64_t most = now_ns * UNITS + r->depth;
+    for (size_t i = 0; i < (t->mask + 1) * WAYS; i++) {
+        int64_t full = atomic_load_explicit(&t->buckets[i].full, memory_order_relaxed);
+        while (full > most &&
+               !atomic_compare_exchange_weak_explicit(&t->buckets[i].full, &full, most, memory_order_relaxed,
+                                                      memory_order_relaxed))
+            ;
+    }
+}
+
 int64_t rate_take(struct rate_table *t, uint64_t tag, const struct rate *r, int64_t now_ns)
 {
     struct bucket *b = find(t, tag);

@@ -31,4 +31,7 @@ void rate_table_free(struct rate_table *t);
  * and as long as the table has room nobody pays for others. */
 int64_t rate_take(struct rate_table *t, uint64_t tag, const struct rate *r, int64_t now_ns);
 
+/* From now on another rate is asked for: no bucket lacks more than all of that one's tokens. Any thread. */
+void rate_table_bound(struct rate_table *t, const struct rate *r, int64_t now_ns);
+
 #endif

@@ -58,6 +58,7 @@ START_TEST(protocols)
     bed_start(&b, NULL);
     expect_protocol(&b, NULL, "");
     expect_protocol(&b, "\x02h2\x08http/1.1", "http/1.1");
+    expect_protocol(&b, "\x08http/1.0", "http/1.0");
     open_as(&c, &b, false, "\x02h2");
     client_wait_eof(&c);
     ck_assert_int_eq(failed(&b), 1);
@@ -251,32 +252,43 @@ static void expect_error(const char *cert, const char *key, const char *words)
     ck_assert_uint_eq(ERR_peek_error(), 0);
 }
 
+/* Takes key over. phrase NULL: it is not encrypted. */
+static void write_key(char path[64], EVP_PKEY *key, const char *phrase)
+{
+    strcpy(path, "/tmp/cohort-bed-XXXXXX");
+    FILE *f = fdopen(mkstemp(path), "w");
+    ck_assert(f && key);
+    ck_assert_int_eq(
+        PEM_write_PrivateKey(f, key, phrase ? EVP_aes_256_cbc() : NULL, NULL, 0, NULL, (void *)phrase), 1);
+    fclose(f);
+    EVP_PKEY_free(key);
+}
+
 START_TEST(files)
 {
-    char one[64], two[64], junk[] = "/tmp/cohort-bed-XXXXXX", locked[] = "/tmp/cohort-bed-XXXXXX";
+    char one[64], two[64], other[64], locked[64], junk[] = "/tmp/cohort-bed-XXXXXX";
     struct http_tls *t;
     struct error e;
     bed_make_certificate(one, 30);
     bed_make_certificate(two, -30);
     close(mkstemp(junk));
-    int fd = mkstemp(locked);
-    static const char sealed[] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
-                                 "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiGQLBpMrqkCwICCAAw\n"
-                                 "-----END ENCRYPTED PRIVATE KEY-----\n";
-    ck_assert_int_eq(write(fd, sealed, sizeof sealed - 1), (ssize_t)sizeof sealed - 1);
-    close(fd);
+    write_key(other, EVP_RSA_gen(2048), NULL);
+    write_key(locked, EVP_EC_gen("P-256"), "a passphrase");
     expect_error("/nonexistent/cert.pem", "", "tls_cert /nonexistent/cert.pem: No such file");
     expect_error("/tmp", "", "this is not a file");
     expect_error(junk, one, "there is no certificate in PEM form in it");
     expect_error(one, "/nonexistent/key.pem", "tls_key /nonexistent/key.pem: No such file");
     expect_error(one, junk, "there is no private key in PEM form in it");
     expect_error(one, two, "the key in it is not that of the certificate in /tmp/cohort-bed-");
+    expect_error(one, other, "the key in it is not that of the certificate in /tmp/cohort-bed-");
+    expect_error(one, locked, "the key in it has a passphrase");
     /* one that has expired is served all the same, with a warning */
     ck_assert_int_eq(http_tls_new(&t, two, "", &e), 0);
     ck_assert_int_lt(http_tls_expires(t), clock_wall_us() / 1000000);
     http_tls_unref(t);
     unlink(one);
     unlink(two);
+    unlink(other);
     unlink(junk);
     unlink(locked);
 }

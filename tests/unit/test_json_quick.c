@@ -290,12 +290,30 @@ START_TEST(written_cases)
 }
 END_TEST
 
+/* What a long fraction takes away a large exponent gives back. */
+START_TEST(large_exponents)
+{
+    static const int cases[][2] = {{10000, 9999},  {9998, 10005},  {9999, 9999},      {9997, 9998},
+                                   {20, 99999999}, {20000, 20001}, {9999, -99999999}, {10005, 9999}};
+    struct buffer b = {0};
+    struct arena *a = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        buffer_clear(&b);
+        buffer_printf(&b, "0.%0*d1e%d", cases[i][0], 0, cases[i][1]);
+        agree(a, &b);
+    }
+    buffer_free(&b);
+    arena_free(a);
+}
+END_TEST
+
 int main(int argc, char **argv)
 {
     rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : rounds;
     state = argc > 2 ? strtoull(argv[2], NULL, 10) : state;
     TCase *tc = tcase_create("quick");
     tcase_add_test(tc, written_cases);
+    tcase_add_test(tc, large_exponents);
     tcase_add_test(tc, random_texts);
     return run_case("json quick", tc);
 }

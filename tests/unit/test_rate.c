@@ -87,6 +87,22 @@ START_TEST(nobody_pays_for_others)
 }
 END_TEST
 
+/* Who owes an hour under one limit, owes what the next one can hold at the most. */
+START_TEST(another_rate)
+{
+    struct rate_table *t = rate_table_new(8);
+    struct rate slow = rate_of(1, 3600), fast = rate_of(10, 20);
+    int64_t now = 5 * SECOND;
+    ck_assert_uint_eq(taken(t, TAG(1), &slow, now, 4000), 3600);
+    rate_table_bound(t, &fast, now);
+    ck_assert_int_eq(rate_take(t, TAG(1), &fast, now), SECOND / 10);
+    ck_assert_uint_eq(taken(t, TAG(1), &fast, now + SECOND, 20), 10);
+    rate_table_bound(t, &slow, now + SECOND); /* and nobody is given tokens */
+    ck_assert_uint_eq(taken(t, TAG(1), &slow, now + SECOND, 4000), 3598);
+    rate_table_free(t);
+}
+END_TEST
+
 struct hammer {
     struct rate_table *t;
     const struct rate *r;
@@ -131,6 +147,7 @@ int main(void)
     tcase_add_test(tc, long_run);
     tcase_add_test(tc, no_forgetting);
     tcase_add_test(tc, nobody_pays_for_others);
+    tcase_add_test(tc, another_rate);
     tcase_add_test(tc, threads_share_a_bucket);
     return run_case("rate", tc);
 }
