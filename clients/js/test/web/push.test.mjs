@@ -79,7 +79,6 @@ for (const [whose, begin] of Object.entries(providers)) {
     assert.ok((await changed).includes('pushed'));
     assert.equal(asked.length, 1);
     assert.match(asked[0].searchParams.get('flagConfigEtag'), /^\d+-\d+-[0-9a-f]{16}$/);
-    assert.ok(took < 5000, `${took} ms`);
     console.log(`# ${whose}: an edit showed ${took} ms after it was answered`);
   });
 }
