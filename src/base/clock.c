@@ -19,6 +19,11 @@ int64_t clock_wall_us(void)
     return read_clock(CLOCK_REALTIME);
 }
 
+int64_t clock_thread_us(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t clock_monotonic_us(void)
 {
     return read_clock(CLOCK_MONOTONIC);

@@ -6,6 +6,7 @@
 
 int64_t clock_wall_us(void);      /* microseconds since 1970, can jump */
 int64_t clock_monotonic_us(void); /* never goes back */
+int64_t clock_thread_us(void);    /* of processor time that the calling thread has had */
 
 /* A version 7 UUID (RFC 9562): milliseconds of now_us, then random bits. */
 void uuid7(int64_t now_us, uint8_t out[16]);

@@ -122,9 +122,12 @@ int64_t http_began_ns(const struct http_request *r);
 void http_set_route(struct http_request *r, const char *pattern);
 /* Why it is refused, as a stable word, for the log. Borrowed until http_reply. */
 void http_set_reason(struct http_request *r, const char *code);
-/* The server can't keep up, and this request has waited, or lets others wait, about max_wait_ms: a handler
- * does best to refuse it at once. */
-bool http_overloaded(const struct http_request *r);
+/* What requests are about, as far as the server's time is shared out. */
+enum http_work { HTTP_WORK_SHORT, HTTP_WORK_LONG, HTTP_WORKS };
+
+/* Asked before a request is worked on. True: the server can't keep up, what waits behind this request waits
+ * for max_wait_ms or longer, and it is work of the kind that takes most of the time: refuse it at once. */
+bool http_overloaded(struct http_request *r, enum http_work work);
 /* 0 for a fresh request; a handler may hang data on it, freed with free_fn at the reply. */
 void http_set_data(struct http_request *r, void *data, void (*free_fn)(void *));
 void *http_data(const struct http_request *r);

@@ -88,13 +88,15 @@ struct http_conn {
 
 TAILQ_HEAD(http_conn_list, http_conn);
 
-/* What is known of whether a server keeps up; see http_pace.c. Times by the monotonic clock. */
+/* What is known of whether a server keeps up; see http_pace.c. Times in microseconds. */
 struct http_pace {
-    struct timeval turn; /* the one at work, by libevent's clock */
-    int64_t from;        /* when it began */
-    int64_t worked_at;   /* when last a connection went on to wait for something */
-    int64_t calm_at, late_at;
-    bool late;
+    struct timeval turn;       /* the one at work, by libevent's clock */
+    int64_t from;              /* when it began, by the monotonic clock */
+    int64_t worked_at;         /* when last a connection went on to wait for something */
+    bool late;                 /* turns have become long, and processor time is counted: */
+    int64_t cpu_from, cpu_at;  /* at the turn's begin, and when it was looked at last */
+    int64_t spent[HTTP_WORKS]; /* in this turn */
+    enum http_work work;       /* since cpu_at */
 };
 
 struct http_listener {

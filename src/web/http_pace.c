@@ -1,35 +1,41 @@
 /* Turns: who is looked at when, and whether the server keeps up.
  *
  * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. So a turn
- * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. One such
- * turn may be a burst, which serving it ends. Turns that stay long without a pause are more than the server
- * can do: then waiting helps nobody, and what a turn comes to late is refused at once (http_overloaded), so
- * that the rest is served in time. */
+ * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. After a
+ * long turn the next one is counted: when it has been as much work as a turn may be, the rest of it is
+ * refused (http_overloaded), so that what is served is served in time. Refused is only the kind of work that
+ * takes the time: large batches must not cost anybody their decisions. */
 #include <event2/event.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "web/http_conn.h"
 
-#define PATIENCE_US 100000    /* turns may be long for this long */
-#define REMEMBERED_US 1000000 /* less patience, this long after the last time */
-
-/* How long a turn may take: a request may have waited for one whole turn already. A loop that slept as long
- * had nothing waiting. */
+/* How much work a turn may be: a request may have waited for one whole turn already. */
 static int64_t long_turn_us(const struct http_server *s)
 {
     return (int64_t)s->o.max_wait_ms * 1000 / 2;
+}
+
+/* The turn before was short, or nothing was waiting behind it. On a busy machine a turn takes long without
+ * being much work, and refusing some of it helps nobody: what counts is processor time, which is asked for
+ * only once turns take long. */
+static bool is_calm(const struct http_pace *p, int64_t now, int64_t most)
+{
+    return most == 0 || now - p->worked_at > most || p->worked_at - p->from < most ||
+           (p->late && clock_thread_us() - p->cpu_from < most);
 }
 
 static void begin_turn(struct http_server *s)
 {
     struct http_pace *p = &s->pace;
     int64_t now = clock_monotonic_us();
-    if (p->late)
-        p->late_at = now;
-    if (now - p->worked_at > long_turn_us(s) || p->worked_at - p->from < long_turn_us(s))
-        p->calm_at = now;
+    p->late = !is_calm(p, now, long_turn_us(s));
     p->from = now;
-    p->late = s->o.max_wait_ms > 0 && now - p->calm_at > (now - p->late_at < REMEMBERED_US ? 0 : PATIENCE_US);
+    if (!p->late)
+        return;
+    p->cpu_from = p->cpu_at = clock_thread_us();
+    memset(p->spent, 0, sizeof p->spent);
 }
 
 void pace_turn(struct http_server *s)
@@ -42,10 +48,17 @@ void pace_turn(struct http_server *s)
     begin_turn(s);
 }
 
-bool http_overloaded(const struct http_request *r)
+bool http_overloaded(struct http_request *r, enum http_work work)
 {
-    const struct http_server *s = conn_of(r)->server;
-    return s && s->pace.late && clock_monotonic_us() - s->pace.from > long_turn_us(s);
+    struct http_server *s = conn_of(r)->server;
+    struct http_pace *p = &s->pace;
+    if (!p->late)
+        return false;
+    int64_t now = clock_thread_us();
+    p->spent[p->work] += now - p->cpu_at;
+    p->cpu_at = now;
+    p->work = work;
+    return now - p->cpu_from > long_turn_us(s) && p->spent[work] * 2 >= now - p->cpu_from;
 }
 
 /* Those who ask for another turn at once get the next one. */
@@ -65,7 +78,7 @@ static void on_waiting(evutil_socket_t fd, short what, void *arg)
 
 int pace_init(struct http_server *s)
 {
-    s->pace.from = s->pace.worked_at = s->pace.calm_at = clock_monotonic_us();
+    s->pace.from = s->pace.worked_at = clock_monotonic_us();
     s->waiting_event = event_new(s->base, -1, 0, on_waiting, s);
     return s->waiting_event ? 0 : ERR_NOMEM;
 }

@@ -371,7 +371,8 @@ static bool admit(struct api_context *c)
     const char *why = NULL;
     if (c->route->may == MAY_ANYONE)
         return c->route->unlimited || admit_stranger(c, c->route);
-    if (http_overloaded(c->r) && !refetch_expected(c)) {
+    if (http_overloaded(c->r, c->route->errors == ERRORS_OFREP ? HTTP_WORK_SHORT : HTTP_WORK_LONG) &&
+        !refetch_expected(c)) {
         refuse_overloaded(c);
         return false;
     }

@@ -2,11 +2,12 @@
  * back) or closed loop (each connection asks again when it has its answer). In an open loop a latency counts
  * from the moment a request was due, so that a server that stalls does not hide it.
  *
- *   load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] [-o]
+ *   load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] [-q QUEUE] [-o]
  *
  * REQUEST is a file with one whole HTTP request, sent as it is; its answers must have a Content-Length. -i:
- * as many connections more ask once and then stay. -o: who is told Retry-After obeys; what was due meanwhile
- * is "held". Prints one line of JSON; times are in microseconds. */
+ * as many connections more ask once and then stay. -q: how many requests may be due on a connection that
+ * waits for its answer (64); what is due beyond is given up. -o: who is told Retry-After obeys; what was due
+ * meanwhile is "held". Prints one line of JSON; times are in microseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAITING 64 /* requests due on a busy connection; more are given up */
+#define WAITING 65 /* requests due on a connection, one of them under way */
 #define SUB 64     /* buckets of a histogram for each power of two: 1.6 % */
 #define BUCKETS (40 * SUB)
 #define ANSWER 65536
@@ -46,13 +47,14 @@ static struct {
     struct sockaddr_in to;
     char *request;
     size_t request_len;
-    unsigned connections, idle;
+    unsigned connections, idle, queue;
     double rate, seconds;
     bool obey;
-} o = {.connections = 64, .seconds = 5};
+} o = {.connections = 64, .queue = WAITING - 1, .seconds = 5};
 
 static struct histogram good, refused;
 static uint64_t held, given_up, failed, other;
+static struct connection *everyone;
 static int poller;
 static int64_t now, measure_from, end_at;
 
@@ -146,7 +148,7 @@ static void go_on(struct connection *c)
 
 static void make_due(struct connection *c, int64_t at)
 {
-    if (c->n == WAITING) {
+    if (c->n > o.queue) {
         given_up += now >= measure_from;
         return;
     }
@@ -231,11 +233,11 @@ static void on_ready(struct connection *c, uint32_t events)
         read_some(c);
 }
 
-static struct connection *open_all(void)
+static void open_all(void)
 {
-    struct connection *all = calloc(o.connections + o.idle, sizeof *all);
+    everyone = calloc(o.connections + o.idle, sizeof *everyone);
     for (unsigned i = 0; i < o.connections + o.idle; i++) {
-        struct connection *c = &all[i];
+        struct connection *c = &everyone[i];
         c->fd = -1;
         c->idle = i >= o.connections;
         c->answer = malloc(ANSWER); /* touched only as far as answers reach */
@@ -243,7 +245,6 @@ static struct connection *open_all(void)
         if (c->idle || o.rate == 0)
             make_due(c, now);
     }
-    return all;
 }
 
 static void wait_ready(int64_t until)
@@ -266,13 +267,13 @@ static void run(void)
     now = clock_us();
     measure_from = INT64_MAX;
     end_at = INT64_MAX;
-    struct connection *all = open_all();
+    open_all();
     bool settled = false;
     while (!settled) {
         settled = true;
         wait_ready(now + 100000);
         for (unsigned i = 0; i < o.connections + o.idle; i++)
-            settled = settled && !all[i].connecting && !(all[i].idle && all[i].busy);
+            settled = settled && !everyone[i].connecting && !(everyone[i].idle && everyone[i].busy);
     }
     int64_t from = now;
     measure_from = from + WARM_UP_US;
@@ -283,7 +284,7 @@ static void run(void)
             wait_ready(due < end_at ? due : end_at);
             continue;
         }
-        make_due(&all[sent++ % o.connections], due);
+        make_due(&everyone[sent++ % o.connections], due);
         if (sent % 64 == 0)
             wait_ready(now);
     }
@@ -319,13 +320,16 @@ static void read_arguments(int argc, char **argv)
     int option;
     char host[64];
     unsigned port;
-    while ((option = getopt(argc, argv, "c:i:r:t:o")) != -1) {
+    while ((option = getopt(argc, argv, "c:i:r:t:q:o")) != -1) {
         switch (option) {
         case 'c':
             o.connections = (unsigned)atoi(optarg);
             break;
         case 'i':
             o.idle = (unsigned)atoi(optarg);
+            break;
+        case 'q':
+            o.queue = (unsigned)atoi(optarg);
             break;
         case 'r':
             o.rate = atof(optarg);
@@ -340,9 +344,9 @@ static void read_arguments(int argc, char **argv)
             exit(EXIT_FAILURE);
         }
     }
-    if (argc - optind != 2 || sscanf(argv[optind], "%63[^:]:%u", host, &port) != 2) {
-        fprintf(stderr,
-                "usage: load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] [-o]\n");
+    if (argc - optind != 2 || o.queue >= WAITING || sscanf(argv[optind], "%63[^:]:%u", host, &port) != 2) {
+        fprintf(stderr, "usage: load ADDRESS:PORT REQUEST [-c CONNECTIONS] [-i IDLE] [-r RATE] [-t SECONDS] "
+                        "[-q QUEUE] [-o]\n");
         exit(EXIT_FAILURE);
     }
     o.to = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};

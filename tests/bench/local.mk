@@ -42,6 +42,7 @@ tests_bench_local_decisions_LDADD = clients/c/libcohort-client.a $(client_libs)
 # Answers under idle and hostile connections and in overload: make tests/bench/load and cohortd in a build with -O2, then
 # COHORT_BUILD=build-rel tests/bench/limits.py.
 check_PROGRAMS += tests/bench/load
+EXTRA_DIST += tests/bench/limits.py tests/integration/load.py tests/integration/hostile.py
 tests_bench_load_SOURCES = tests/bench/load.c
 tests_bench_load_CFLAGS = $(AM_CFLAGS)
 

@@ -65,12 +65,12 @@ static void handle(struct http_request *r, void *arg)
         http_reply(r, 200, "text/plain", big, b->reply_len);
         free(big);
     } else if (strcmp(path, "/busy") == 0) {
-        if (http_overloaded(r)) {
+        if (http_overloaded(r, http_query(r)[0] ? HTTP_WORK_LONG : HTTP_WORK_SHORT)) {
             http_reply(r, 503, NULL, NULL, 0);
             return;
         }
-        int64_t until = clock_monotonic_us() + b->busy_us;
-        while (clock_monotonic_us() < until)
+        int64_t until = clock_thread_us() + b->busy_us;
+        while (clock_thread_us() < until)
             ;
         http_reply(r, 200, "text/plain", "x", 1);
     } else if (strcmp(path, "/nothing") == 0) {

@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""What idle and hostile connections and overload cost: L1, L4, L6. One line each, as ratios of one run.
+
+    COHORT_BUILD=build-rel tests/bench/limits.py [l1] [l4] [l6] [rounds=3] [seconds=3]
+
+l1: 10,000 idle connections beside 64 that ask: p99 of those, with and without, and memory of a connection.
+l4: five times what it can do, from clients that obey Retry-After, then from clients that don't: answers a second beside the
+    most it can do, and how quickly it refuses.
+l6: 2,000 clients that send a byte a second, 100 that never read, 100 whose chunk line never ends: p99 of 64 good ones.
+The server has one worker; the load comes from one thread more. Build with -O2 (make cohortd tests/bench/load).
+"""
+import os
+import statistics
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+from cohort_server import Server, experiment  # noqa: E402
+from hostile import Hostile, Watch, resident  # noqa: E402
+from load import decision, load  # noqa: E402
+
+IDLE, ACTIVE, OBEYING = 10000, 64, 4000
+SHARE = 0.3  # of the most it can do, for the good clients whose p99 is looked at
+
+
+def ratios(pairs):
+    found = sorted(with_ / max(without, 1) for without, with_ in pairs)
+    return f"{statistics.median(found):.2f} ({found[0]:.2f} to {found[-1]:.2f})"
+
+
+def peak(s, seconds):
+    return load(s, decision(s), connections=ACTIVE, seconds=seconds)["good_per_s"]
+
+
+def l1(s, rounds, seconds):
+    rate = peak(s, seconds) * SHARE
+    pairs, memory = [], 0
+    for _ in range(rounds):
+        alone = load(s, decision(s), rate=rate, seconds=seconds)
+        before = resident(s.process.pid)
+        with Watch(s.process.pid) as watch:
+            beside = load(s, decision(s), rate=rate, seconds=seconds, idle=IDLE)
+        memory = memory or (watch.most - before) / IDLE  # later rounds find it allocated
+        pairs.append((alone["p99"], beside["p99"]))
+    print(f"L1: {IDLE} idle + {ACTIVE} active at {rate:.0f}/s: p99 {pairs[-1][1]} us, {ratios(pairs)} x without; "
+          f"{memory / 1024:.2f} KB a connection")
+
+
+def l4(s, rounds, seconds):
+    most = [peak(s, seconds) for _ in range(rounds)]
+    rate = statistics.median(most) * 5
+    for obey, who in ((True, "clients that obey Retry-After"), (False, "clients that don't")):
+        got = [load(s, decision(s), connections=OBEYING, rate=rate, seconds=seconds, queue=0, obey=obey) for _ in range(rounds)]
+        share = sorted(g["good_per_s"] / statistics.median(most) for g in got)
+        refused = sorted(g["refused_p99"] / 1000 for g in got)
+        print(f"L4: 5 x {statistics.median(most):.0f}/s, {OBEYING} {who}: goodput {statistics.median(share):.0%} of the most "
+              f"({share[0]:.0%} to {share[-1]:.0%}), p99 {statistics.median(g['p99'] for g in got) / 1000:.1f} ms, "
+              f"refused after p99 {statistics.median(refused):.1f} ms (to {refused[-1]:.1f}), {got[-1]['refused']} refused, "
+              f"{got[-1]['held']} held back, {got[-1]['failed'] + got[-1]['given_up']} lost")
+
+
+def l6(s, rounds, seconds):
+    rate = peak(s, seconds) * SHARE
+    pairs, memory = [], 0
+    for _ in range(rounds):
+        alone = load(s, decision(s), rate=rate, seconds=seconds)
+        with Watch(s.process.pid) as watch, Hostile(s.address, decision(s), loris=2000, deaf=100, endless=100) as hostile:
+            beside = load(s, decision(s), rate=rate, seconds=seconds)
+            refused = hostile.refused()
+        memory = max(memory, watch.growth())
+        pairs.append((alone["p99"], beside["p99"]))
+    print(f"L6: 2000 slow + 100 deaf + 100 endless beside {ACTIVE} good at {rate:.0f}/s: p99 {pairs[-1][1]} us, "
+          f"{ratios(pairs)} x without; {memory / 2200 / 1024:.1f} KB a hostile connection, {refused} thrown out")
+
+
+def main():
+    options = dict(a.split("=") for a in sys.argv[1:] if "=" in a)
+    names = [a for a in sys.argv[1:] if "=" not in a] or ["l1", "l4", "l6"]
+    rounds, seconds = int(options.get("rounds", 3)), float(options.get("seconds", 3))
+    for name in names:
+        with Server("--workers", "1", "--max-connections", "15000", "--max-connections-per-address", "15000") as s:
+            s.put("/v1/experiments/cta", experiment())
+            s.post("/v1/experiments/cta/start")
+            s.until(lambda: s.evaluate("cta", "u")["reason"] == "SPLIT", "the experiment runs")
+            {"l1": l1, "l4": l4, "l6": l6}[name](s, rounds, seconds)
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

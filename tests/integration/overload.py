@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Many idle connections, hostile ones, more requests than the server can do, too few descriptors: who is served, who is
+refused and how, and what memory it costs. Short forms; how long answers take is measured by tests/bench/limits.py."""
+import http.client
+import json
+import os
+import resource
+import signal
+import socket
+import time
+
+from cohort_server import Checks, Server, experiment
+from hostile import Hostile, Watch, resident
+from load import decision, load
+
+SANITIZER = 4  # times the memory, at most
+
+
+def ready(s):
+    assert s.put("/v1/experiments/cta", experiment()).status == 200
+    assert s.post("/v1/experiments/cta/start").status == 200
+    s.until(lambda: s.evaluate("cta", "u")["reason"] == "SPLIT", "the experiment runs")
+
+
+def metric(s, name):
+    text = s.get("/metrics", None).body.decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(name + " ")))
+
+
+def answered_all(c, what, got, rate, seconds):
+    c.check(f"{what}: every request was answered", got["failed"] == got["other"] == got["refused"] == got["given_up"] == 0
+            and got["good"] >= rate * seconds * .9, got)
+
+
+def idle(s, c):
+    number = 1500
+    before = resident(s.process.pid)
+    with Watch(s.process.pid) as watch:
+        got = load(s, decision(s), connections=16, idle=number, rate=500, seconds=1)
+    answered_all(c, f"beside {number} idle connections", got, 500, 1)
+    each = (watch.most - before) / number
+    c.check("an idle connection takes no more than 4 KB, times what sanitizers add", each < SANITIZER * 4096, each)
+
+
+def hostile(s, c):
+    loris, deaf, endless = 200, 20, 20
+    with Watch(s.process.pid) as watch, Hostile(s.address, decision(s), loris, deaf, endless) as others:
+        got = load(s, decision(s), connections=16, rate=500, seconds=1)
+        s.until(lambda: others.refused() >= loris + endless, "the slow and the endless are thrown out")
+    answered_all(c, "beside hostile connections", got, 500, 1)
+    each = watch.growth() / (loris + deaf + endless)
+    c.check("a hostile connection takes no more than 256 KB", each < 256 * 1024, each)
+    s.until(lambda: metric(s, "cohortd_http_connections") < 10, "nothing is left of them")
+
+
+def overload(s, c):
+    before = metric(s, "cohortd_http_overloaded_total")
+    got = load(s, decision(s), connections=1500, rate=60000, seconds=2, queue=0, obey=True)
+    c.check("five times too much: some are served, some refused, and none is lost",
+            got["good"] > 1000 and got["refused"] > 0 and got["failed"] == got["other"] == 0, got)
+    c.check("the refused are told when to come again", got["held"] > 0, got)
+    c.check("and counted", metric(s, "cohortd_http_overloaded_total") - before >= got["refused"])
+    a = s.post("/ofrep/v1/evaluate/flags/cta", {"context": {"targetingKey": "u"}}, "client")
+    c.equal("then everybody is served", a.status, 200)
+
+
+def open_connections(address, number):
+    """Connections on which the server talks to us, and how many it closed."""
+    host, port = address.split(":")
+    mine, closed = [], 0
+    for _ in range(number):
+        one = socket.create_connection((host, int(port)), timeout=60)
+        one.sendall(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
+        try:
+            served = one.recv(1000).startswith(b"HTTP/1.1 200")
+        except ConnectionResetError:
+            served = False
+        if served:
+            mine.append(one)
+        else:
+            closed += 1
+            one.close()
+    return mine, closed
+
+
+def ask(connection, s, path="/ofrep/v1/evaluate/flags/cta", key="client", body=b'{"context":{"targetingKey":"u"}}'):
+    connection.request("POST", path, body, {"Content-Type": "application/json", "Authorization": "Bearer " + s.keys[key]})
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def limit(s, number):
+    hard = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)[1]
+    resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (number, hard))
+
+
+def few_descriptors(s, c):
+    """Clients are refused; database and spool never lack one."""
+    before = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)[0]
+    early = http.client.HTTPConnection(s.address, timeout=60)
+    c.equal("who is connected is served", ask(early, s)[1]["reason"], "SPLIT")
+    limit(s, 200)
+    s.process.send_signal(signal.SIGHUP)
+    s.until(lambda: "64 connections are taken" in s.log(), "the log says how many connections there may be")
+    mine, closed = open_connections(s.address, 100)
+    c.check("as many are served, the others are closed at once", 60 <= len(mine) <= 63 and closed == 100 - len(mine), len(mine))
+    s.psql("select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname = current_database()")
+    s.psql("select cohort.stop('cta')")
+    s.until(lambda: ask(early, s)[1]["reason"] != "SPLIT", "the database is found again while no connection is free")
+    for one in mine:
+        one.close()
+    s.until(lambda: len(open_connections(s.address, 1)[0]) == 1, "as soon as some go, new ones are taken")
+    limit(s, before)
+
+
+def no_descriptor(s, c):
+    """Not even those that the server counts on."""
+    before = resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE)[0]
+    early = http.client.HTTPConnection(s.address, timeout=60)
+    ask(early, s)
+    used = {int(fd) for fd in os.listdir(f"/proc/{s.process.pid}/fd")}
+    limit(s, min(set(range(len(used) + 1)) - used))
+    begin = time.monotonic()
+    refused = [open_connections(s.address, 1)[1] for _ in range(8)]
+    lines = s.log().count("cannot take connections")
+    c.equal("without a descriptor, new connections are closed at once", refused, [1] * 8)
+    c.check("one line a second in the log at most", 1 <= lines <= 2 + time.monotonic() - begin, lines)
+    c.equal("who is connected is served on, and events are kept",
+            (ask(early, s)[0], ask(early, s, "/v1/outcomes", "events", b'{"events":[{}]}')[0]), (200, 202))
+    limit(s, before)
+    s.until(lambda: len(open_connections(s.address, 1)[0]) == 1, "with descriptors again, new ones are taken")
+
+
+def main():
+    c = Checks()
+    with Server("--workers", "1", "--max-connections-per-address", "5000", "--header-seconds", "2", "--max-wait-ms", "20") as s:
+        ready(s)
+        idle(s, c)
+        hostile(s, c)
+        overload(s, c)
+        no_descriptor(s, c)
+        few_descriptors(s, c)
+    c.done()
+
+
+if __name__ == "__main__":
+    main()
