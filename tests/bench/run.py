@@ -23,6 +23,7 @@ BENCHES = {
     "ofrep-bulk": ["ofrep.py", "3", "5", "bulk"],
     "request-layer": ["http_hello.py", "3", "5"],
     "connections": ["connections.py"],
+    "streams": ["streams.py"],
     "contextual": ["/plan", "0.3"],
     "spool": ["/spool", "/var/tmp", "3"],
     "ingest": ["ingest.py", "40000", "3"],
