@@ -124,5 +124,6 @@ SQL_FUNCTIONS = \
 	sql/functions/84_challengers.sql \
 	sql/functions/84_replay.sql \
 	sql/functions/85_reward_effects.sql \
+	sql/functions/88_forget.sql \
 	sql/functions/90_roles.sql
 EXTRA_DIST += $(SQL_MIGRATIONS) $(SQL_FUNCTIONS)

@@ -5,6 +5,7 @@ an older server beside a newer schema goes on, and is refused at its next start.
 import json
 import lzma
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -99,6 +100,19 @@ def goes_on(pg, old, node, c):
     c.check("the stop and its evidence can be read", stop["status"] == "stopped" and "unsubscribe" in json.dumps(stop), stop)
 
 
+def forget(pg, c):
+    """A person is taken out of everything but the audit of an override that somebody wrote for them."""
+    gone = pg.psql("select coalesce(string_agg(table_name || ' ' || rows_gone, ', ' order by table_name), '') from cohort.forget_unit('user', 'p-3')"
+                   " where rows_gone > 0")
+    c.check(f"a person is forgotten: {gone}", all(t in gone for t in ("decision", "dead_letter", "exposure", "outcome", "unit_metric")), gone)
+    unit = pg.value("select cohort.unit_id('user', 'p-3')")
+    everything = subprocess.run(["pg_dump", "--data-only", pg.dsn], check=True, capture_output=True, text=True).stdout
+    c.check("a dump of the whole database names them nowhere", unit not in everything and unit.replace("-", "") not in everything)
+    pg.psql("select cohort.repair(e.key) from cohort.experiment e where e.kind = 'ab' and e.status <> 'draft'")
+    c.equal("once repaired, an experiment counts those who are left",
+            pg.value("select count(*) from (select r.* from cohort.experiment e, cohort.recount(e.id) r except select * from cohort.metric_stat) x"), "0")
+
+
 def newer_schema(pg, a, b, c):
     """What an older server does when a newer one has migrated the database: it goes on; it does not start again."""
     pg.psql("insert into cohort.schema_migration (number, name, checksum) values (9999, '9999_newer.sql', 'x')")
@@ -128,6 +142,7 @@ def main():
         try:
             upgrade(pg, old, c, nodes)
             goes_on(pg, old, nodes[0], c)
+            forget(pg, c)
             newer_schema(pg, *nodes, c)
         finally:
             for n in nodes:
