@@ -15,3 +15,5 @@ dist_man_MANS += docs/cohortctl.1
 EXTRA_DIST += docs/demo/demo.sh docs/demo/demo.sql docs/demo/stopped.svg quickstart run-tests .ci/run .ci/packages.sh
 EXTRA_DIST += README.md docs/http-api.md docs/sql.md docs/operations.md
 EXTRA_DIST += docs/assignment.md docs/contextual.md docs/performance.md
+EXTRA_DIST += README.md docs/http-api.md docs/sql.md docs/operations.md docs/security.md
+EXTRA_DIST += docs/assignment.md docs/contextual.md

@@ -46,7 +46,10 @@
       "Decision and exposure records the spool refused after the answer had left.")                          \
     X(spool_groups, "cohortd_spool_groups", "gauge",                                                         \
       "Groups in the spool, shipped ones in their grace too.")                                               \
-    X(spool_bytes, "cohortd_spool_bytes", "gauge", "Bytes of records in the spool.")                         \
+    X(spool_bytes, "cohortd_spool_bytes", "gauge",                                                           \
+      "Bytes of records in the spool, shipped ones in their grace too.")                                     \
+    X(spool_unshipped_bytes, "cohortd_spool_unshipped_bytes", "gauge",                                       \
+      "Of those, not yet stored in PostgreSQL: what spool_max_bytes limits.")                                \
     X(spool_commits, "cohortd_spool_commits_total", "counter", "Group commits of the spool.")                \
     X(shipped_batches, "cohortd_shipped_batches_total", "counter", "Batches committed to PostgreSQL.")       \
     X(shipped_rows, "cohortd_shipped_rows_total", "counter", "Rows stored in PostgreSQL by this node.")      \
@@ -65,7 +68,7 @@
       "Since the monitor was last heard of; since the machine's start when it never was.")                   \
     X(quarantined, "cohortd_quarantined_experiments", "gauge",                                               \
       "Experiments this node could not compile: served as if they were not there.")                          \
-    X(spool_max_bytes, "cohortd_spool_max_bytes", "gauge", "What the spool may take (spool_max_bytes).")     \
+    X(spool_max_bytes, "cohortd_spool_max_bytes", "gauge", "Option spool_max_bytes.")                        \
     X(started_s, "process_start_time_seconds", "gauge", "When this process started, in Unix time.")          \
     X(cpu_s, "process_cpu_seconds_total", "counter", "CPU this process has used, in whole seconds.")         \
     X(resident_bytes, "process_resident_memory_bytes", "gauge", "Memory of this process.")                   \

@@ -14,6 +14,7 @@
 #include "store/chores.h"
 #include "store/definitions.h"
 #include "store/leader.h"
+#include "store/migrate.h"
 #include "store/monitor.h"
 #include "store/results.h"
 
@@ -21,6 +22,8 @@
 #define DEFINITIONS_MS 10000  /* time-out of its statements */
 #define MONITOR_MS 60000      /* of the monitor's: a roll-up after a long outage is slow */
 #define PASS_EVERY_US 1000000 /* of the monitor */
+#define YIELD_AFTER 3         /* passes that fail in a database that a newer cohortd has migrated */
+#define YIELD_US 15000000     /* to another node */
 #define TELL_EVERY_US 1000000 /* stops to a database that forgot them, should it refuse */
 
 static const char away[] = "This server can't reach the database.";
@@ -38,6 +41,7 @@ struct control {
     pthread_mutex_t lock;
     bool prepared;              /* under lock */
     struct first_contact first; /* under lock */
+    int64_t yield_until_us;     /* the monitor's thread's: until then others may lead */
     /* The definitions' thread. */
     struct plan_versions versions;
     char told[sizeof((struct error *)0)->text]; /* the last complaint that was logged */
@@ -272,10 +276,26 @@ static void tell_failure(int code, bool *failing, const char *why)
     *failing = code != ERR_OK;
 }
 
+/* A newer cohortd has migrated the database, and our passes fail there: a node of its version had better
+ * lead. */
+static bool must_yield(struct control *c, struct pg *p, unsigned failures)
+{
+    struct pg_error ignored;
+    bool replaced = false;
+    if (failures < YIELD_AFTER || migrate_replaced(p, &replaced, &ignored) != ERR_OK || !replaced)
+        return false;
+    log_warn("monitor",
+             "a newer cohortd has migrated the database, and passes of this one fail there: another "
+             "node may lead; restart this one with the newer version");
+    c->yield_until_us = clock_monotonic_us() + YIELD_US;
+    return true;
+}
+
 /* Rounds until the connection is of no more use or we stop; the last round's code. */
 static int monitor_rounds(struct control *c, struct pg *p, int64_t *epoch, struct pg_error *e)
 {
     bool failing = false;
+    unsigned failures = 0;
     int64_t next = clock_monotonic_us();
     while (link_wait_until(&c->monitor, next)) {
         int64_t now = clock_monotonic_us();
@@ -284,6 +304,9 @@ static int monitor_rounds(struct control *c, struct pg *p, int64_t *epoch, struc
         if (code != ERR_OK && !can_go_on(p, code))
             return code;
         tell_failure(code, &failing, e->error.text);
+        failures = code == ERR_OK ? 0 : failures + 1;
+        if (*epoch && must_yield(c, p, failures))
+            return ERR_STATE;
     }
     return ERR_OK;
 }
@@ -309,6 +332,7 @@ static void *run_monitor(void *arg)
         int code = monitor_rounds(c, p, &epoch, &e);
         lead(c, &epoch, 0); /* the lock goes with the connection */
         link_disconnect(&c->monitor, code == ERR_OK || code == ERR_STATE ? NULL : e.error.text);
+        link_wait_until(&c->monitor, c->yield_until_us);
     }
     return NULL;
 }

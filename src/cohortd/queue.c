@@ -111,6 +111,7 @@ void queue_tick(struct queue *q)
     spool_stats(q->spool, &stats);
     counter_set(q->counters, spool_groups, (int64_t)stats.groups);
     counter_set(q->counters, spool_bytes, (int64_t)stats.bytes);
+    counter_set(q->counters, spool_unshipped_bytes, (int64_t)stats.unshipped_bytes);
     counter_set(q->counters, spool_commits, (int64_t)stats.commits);
     queue_watch_tick(&q->watch, q->spool, q->counters);
 }

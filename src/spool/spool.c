@@ -365,6 +365,7 @@ void spool_stats(const struct spool *s, struct spool_stats *out)
     out->accepted_records = s->accepted - s->facts.base;
     out->deleted_records =
         s->facts.gone_accepted > s->facts.base ? s->facts.gone_accepted - s->facts.base : 0;
+    out->unshipped_bytes = s->unshipped_bytes;
     out->max_bytes = s->options.max_bytes;
     out->level = spool_level(s);
     pthread_mutex_unlock(lock);

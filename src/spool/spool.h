@@ -80,6 +80,7 @@ void spool_wake(struct spool *s);
 
 struct spool_stats {
     uint64_t groups, bytes, records; /* not yet deleted */
+    uint64_t unshipped_bytes;        /* of those, what max_bytes limits */
     uint64_t pushed_records, failed_records, commits;
     uint64_t damaged; /* groups that were committed and are lost or set aside, because the file's bytes were
                        * not what was written; kept over restarts */

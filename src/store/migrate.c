@@ -258,6 +258,13 @@ int migrate_behind(struct pg *p, bool *behind, int *number, struct pg_error *e)
     return code;
 }
 
+int migrate_replaced(struct pg *p, bool *replaced, struct pg_error *e)
+{
+    char hex[CHECKSUM_HEX];
+    checksum_of(sql_functions, sql_functions_count, hex);
+    return functions_differ(p, hex, replaced, e);
+}
+
 int migrate_run(struct pg *p, int *applied, struct pg_error *e)
 {
     struct pg_error ignored;

@@ -83,6 +83,11 @@ def per_row(s, table):
     return int(rows), int(size) / max(int(rows), 1)
 
 
+def spool_bytes(s):
+    text = s.request("GET", "/metrics").body.decode()
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("cohortd_spool_bytes ")))
+
+
 def decisions(s, people):
     before, spool = Meter(s), os.stat(s.data + "/spool.db").st_size
     begin = time.monotonic()
@@ -95,13 +100,11 @@ def decisions(s, people):
     for table in ("decision", "exposure"):
         rows, size = per_row(s, table)
         print(f"{table}: {rows} rows, {size:.0f} B a row")
-    text = s.request("GET", "/metrics").body.decode()
-    size = int(next(line.split()[1] for line in text.splitlines() if line.startswith("cohortd_spool_bytes ")))
-    print(f"spool: {size / n:.0f} B a decision and its exposure in groups; the file grew by {(os.stat(s.data + '/spool.db').st_size - spool) / n:.0f} B each")
+    print(f"spool: {spool_bytes(s) / n:.0f} B a decision and its exposure in groups; the file grew by {(os.stat(s.data + '/spool.db').st_size - spool) / n:.0f} B each")
 
 
 def outcomes(s, people, each):
-    before, n = Meter(s), people * each
+    before, n, spool = Meter(s), people * each, spool_bytes(s)
     begin = time.monotonic()
 
     def batch(i):
@@ -110,7 +113,8 @@ def outcomes(s, people, each):
     spread(n // 100, batch)
     settle(s)
     ours, theirs = before.read()
-    print(f"{n} outcomes in {time.monotonic() - begin:.0f} s: cohortd {ours / n * 1e6:.1f} us of CPU each, PostgreSQL {theirs / n * 1e6:.1f} us each")
+    print(f"{n} outcomes in {time.monotonic() - begin:.0f} s: cohortd {ours / n * 1e6:.1f} us of CPU each, PostgreSQL {theirs / n * 1e6:.1f} us each; "
+          f"spool {(spool_bytes(s) - spool) / n:.0f} B each")
     for table in ("outcome", "unit_metric"):
         rows, size = per_row(s, table)
         print(f"{table}: {rows} rows, {size:.0f} B a row")

@@ -34,7 +34,7 @@ UNWATCHED = {"cohort_spool_conflict_records_total", "cohortd_monitor_heard_micro
 # Two nodes in health; a scenario gives series other values. "a+bxn": a, then n times b more, a minute each.
 HEALTH = {
     "up": "1+0x70", "process_start_time_seconds": "1000+0x70", "cohortd_monitor_age_seconds": "1+0x70", "cohortd_plan_age_seconds": "1+0x70",
-    "cohortd_plan_version": "7+0x70", "cohort_spool_records": "20+0x70", "cohortd_spool_bytes": "1000+0x70", "cohortd_spool_max_bytes": "4000000+0x70",
+    "cohortd_plan_version": "7+0x70", "cohort_spool_records": "20+0x70", "cohortd_spool_unshipped_bytes": "1000+0x70", "cohortd_spool_max_bytes": "4000000+0x70",
     "cohortd_ship_errors_total": "3+0x70", "cohortd_decision_records_lost_total": "0+0x70", "cohort_spool_accepted_records_total": "1020+1000x70",
     "cohort_spool_stored_records_total": "1000+990x70", "cohort_spool_duplicate_records_total": "0+9x70", "cohort_spool_dead_letter_records_total": "0+1x70",
     "cohort_spool_damaged_groups_total": "0+0x70", "cohortd_http_responses_5xx_total": "0+1x70", "cohortd_http_requests_total": "0+1000x70",
@@ -57,7 +57,7 @@ SCENARIOS = [
     ({"cohortd_plan_version": "7+0x60 8+0x10"}, ["CohortdNodesDisagree"]),
     ({"cohort_spool_records": "5000+0x70", "cohort_spool_accepted_records_total": "6000+1000x70"}, []),  # many, but no more
     ({"cohort_spool_records": "5000+10x70", "cohort_spool_accepted_records_total": "6000+1010x70"}, ["CohortdEventsWait"]),
-    ({"cohortd_spool_bytes": "1000+0x60 2100000+1000x10"}, ["CohortdSpoolHalfFull"]),
+    ({"cohortd_spool_unshipped_bytes": "1000+0x60 2100000+1000x10"}, ["CohortdSpoolHalfFull"]),
     ({"cohortd_ship_errors_total": "3+0x60 10+10x10"}, ["CohortdShipErrors"]),
     ({"cohortd_decision_records_lost_total": "0+0x62 5+0x8"}, ["CohortdRecordsLost"]),
     ({"cohort_spool_stored_records_total": "999+990x70"}, ["CohortdBooksDiffer"]),

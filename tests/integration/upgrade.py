@@ -113,9 +113,21 @@ def forget(pg, c):
             pg.value("select count(*) from (select r.* from cohort.experiment e, cohort.recount(e.id) r except select * from cohort.metric_stat) x"), "0")
 
 
+def older_leader(pg, nodes, c):
+    """An older server leads, and what it calls is no more as it knew it: here, a check that fails for this node alone."""
+    leader = pg.value("select node from cohort.leader_state")
+    older, newer = sorted(nodes, key=lambda n: n.name != leader)
+    pg.mutate([("cohort.assert_epoch(bigint)", "begin\n", f"begin\n if (select l.node from cohort.leader_state l) = '{older.name}' then"
+                " raise exception 'older'; end if;\n")])
+    until(lambda: newer.metric("cohortd_leader") == 1, "the newer server leads")
+    c.check("an older leader whose passes fail lets a newer server lead", "another node may lead; restart this one" in older.log(), older.log()[-500:])
+
+
 def newer_schema(pg, a, b, c):
     """What an older server does when a newer one has migrated the database: it goes on; it does not start again."""
-    pg.psql("insert into cohort.schema_migration (number, name, checksum) values (9999, '9999_newer.sql', 'x')")
+    pg.psql("insert into cohort.schema_migration (number, name, checksum) values (9999, '9999_newer.sql', 'x');"
+            " update cohort.schema_functions set checksum = 'newer'")
+    older_leader(pg, (a, b), c)
     c.equal("a running server goes on deciding when a newer one has migrated", a.evaluate("cta", "p-1")["key"], "cta")
     version = a.metric("cohortd_plan_version")
     assert a.put("/v1/flags/after", {"type": "boolean", "default": True}).status in (200, 201)

@@ -4,6 +4,8 @@ EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh
 # The long ones, and what other tools find: ./run-tests --lint, --tsan, --valgrind.
 EXTRA_DIST += .clang-tidy tests/lint/tidy.sh tests/lint/analyze.sh tests/lint/analyzer.txt tests/sanitize/tsan.sh \
 	tests/sanitize/tsan.supp tests/sanitize/valgrind.sh tests/sanitize/valgrind.supp tests/lint/dist.sh
+TESTS += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py
+EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py
 
 print-distfiles:
 	@printf '%s\n' $(DISTFILES)
