@@ -6,6 +6,8 @@ EXTRA_DIST += .clang-tidy tests/lint/tidy.sh tests/lint/analyze.sh tests/lint/an
 	tests/sanitize/tsan.supp tests/sanitize/valgrind.sh tests/sanitize/valgrind.supp tests/lint/dist.sh
 TESTS += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py
 EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py
+TESTS += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py tests/lint/packages.sh
+EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py tests/lint/packages.sh
 
 print-distfiles:
 	@printf '%s\n' $(DISTFILES)
