@@ -50,10 +50,10 @@ void pace_turn(struct http_server *s)
 
 bool http_overloaded(struct http_request *r, enum http_work work)
 {
-    struct http_server *s = conn_of(r)->server;
-    struct http_pace *p = &s->pace;
-    if (!p->late)
+    struct http_server *s = conn_of(r)->server; /* NULL: the peer has gone, and nobody waits behind it */
+    if (!s || !s->pace.late)
         return false;
+    struct http_pace *p = &s->pace;
     int64_t now = clock_thread_us();
     p->spent[p->work] += now - p->cpu_at;
     p->cpu_at = now;

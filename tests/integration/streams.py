@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import sys
 import threading
@@ -283,6 +284,17 @@ def behind(s, c):
     for odd in (mark, "junk", f"{int(version) - 1}-{stop}-{'0' * 16}", '"abc"', f"{version}-{stop}-xyz"):
         a = s.post(f"{BULK}?flagConfigEtag={odd}", BODY, "client")
         c.check(f"{odd[:12]}…: not waited for", a.status == 200 and "cohort-plan-behind" not in a.headers, (a, a.headers))
+    decided = metric(s, "cohortd_decisions_total")
+    host, port = s.address.split(":")
+    gone = socket.create_connection((host, int(port)), PATIENCE)
+    gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+    body = json.dumps(BODY)
+    gone.sendall(("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+                  f"POST {BULK}?flagConfigEtag={int(version) + 1000}-{stop}-{'0' * 16} HTTP/1.1\r\nHost: h\r\n"
+                  f"Authorization: Bearer {s.keys['client']}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
+    gone.recv(1000)  # sent when both have been looked at
+    gone.close()
+    s.until(lambda: metric(s, "cohortd_decisions_total") > decided, "the end of a wait whose client is gone")
     got = []
 
     def ask():

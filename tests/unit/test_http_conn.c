@@ -376,6 +376,9 @@ START_TEST(peer_is_gone)
     client_close(&c); /* a reset */
     BED_UNTIL(&b, http_server_connections(b.server) == 0);
     ck_assert_str_eq(http_path(b.waiting[0]), "/later/gone");
+    ck_assert(!http_overloaded(b.waiting[0], HTTP_WORK_SHORT));
+    ck_assert_str_eq(http_client(b.waiting[0]), "127.0.0.1");
+    ck_assert_uint_ne(http_client_tag(b.waiting[0]), 0);
     ck_assert_str_eq(http_peer(b.waiting[0]), "127.0.0.1");
     http_reply(b.waiting[0], 200, "text/plain", "nobody", 6);
     ck_assert_uint_eq(b.freed, 1);
