@@ -18,7 +18,8 @@
 #define SLICES_STOP 25 /* and a guardrail's stop */
 #define LEAST 20       /* streams told in a slice at the least */
 #define LEAST_STOP 100
-#define LATE_US 25000     /* a loop that comes so late to a slice has enough to do: half as many are told */
+#define BUSY_US 20000 /* a loop that worked for so long since the last slice has enough to do: half as many  \
+                       */
 #define ASKING_US 5000000 /* how long after a change those who were told may come */
 
 #define TICK_S 1
@@ -66,6 +67,7 @@ struct streams {
     size_t n_sources, n;
     struct stream_list quiet; /* by sent_s */
     int64_t slice_us;         /* when the last one was; 0: nothing is under way */
+    int64_t worked_us;        /* processor time the thread had had by then */
     int64_t news_us;          /* when anything changed last */
     bool draining;
 };
@@ -194,23 +196,26 @@ static bool tell(struct source *e, size_t n)
     return false;
 }
 
-static size_t share(const struct source *e, bool late)
+/* How many are told in this slice. A loop that only came late, on a busy machine, makes good one slice. */
+static size_t share(const struct source *e, bool busy, bool late)
 {
     size_t slices = e->hurry ? SLICES_STOP : SLICES, least = e->hurry ? LEAST_STOP : LEAST;
     size_t n = (e->n + slices - 1) / slices;
     n = n > least ? n : least;
-    return late ? n / 2 : n;
+    return busy ? n / 2 : late ? 2 * n : n;
 }
 
 static void tell_slice(struct streams *s)
 {
     struct timeval soon = {.tv_usec = SLICE_US};
-    int64_t now = clock_monotonic_us();
-    bool more = false, late = s->slice_us != 0 && now - s->slice_us > LATE_US;
+    int64_t now = clock_monotonic_us(), worked = clock_thread_us();
+    bool going = s->slice_us != 0, more = false, busy = going && worked - s->worked_us > BUSY_US,
+         late = going && now - s->slice_us >= 2 * SLICE_US;
     for (size_t i = 0; i < s->n_sources; i++)
         if (s->sources[i]->tell_us <= now)
-            more = tell(s->sources[i], share(s->sources[i], late)) || more;
+            more = tell(s->sources[i], share(s->sources[i], busy, late)) || more;
     s->slice_us = more ? now : 0;
+    s->worked_us = worked;
     if (more)
         event_add(s->slice, &soon);
 }
