@@ -18,8 +18,7 @@
 #define SLICES_STOP 25 /* and a guardrail's stop */
 #define LEAST 20       /* streams told in a slice at the least */
 #define LEAST_STOP 100
-#define BUSY_US 20000 /* a loop that worked for so long since the last slice has enough to do: half as many  \
-                       */
+#define BUSY_US 20000     /* a loop that worked so long since the last slice tells half as many */
 #define ASKING_US 5000000 /* how long after a change those who were told may come */
 
 #define TICK_S 1
