@@ -39,7 +39,8 @@ SQL_MIGRATIONS = \
 	sql/migrations/0071_bandit_looks.sql \
 	sql/migrations/0080_rewards.sql \
 	sql/migrations/0082_challengers.sql \
-	sql/migrations/0086_odds.sql
+	sql/migrations/0086_odds.sql \
+	sql/migrations/0088_key_rates.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \

@@ -133,6 +133,7 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 ('guardrail_running_fixed', '55000', 409, 'Guardrails of an experiment that has started can''t be changed', 'They were weighed against each other at the start. Change them by cohort.restart(): its units are then drawn anew.', null, 'definition'),
 ('api_key_role_known', '23514', 422, 'An API key has one of five roles', 'A role is one of: admin, product, analyst, events, client.', 'role', 'definition'),
 ('api_key_priority_known', '23514', 422, 'An API key''s priority is low or normal', 'Say low or normal, or leave it out: client keys are low, others normal.', 'priority', 'definition'),
+('api_key_rate_known', '23514', 422, 'An API key has 1 to 1,000,000 requests a second', 'Say how many a server takes with this key, or leave it out (null): then the server''s option rate_per_key counts.', 'rate_limit', 'definition'),
 ('api_key_name_length', '23514', 422, 'An API key has a name of 1 to 200 characters', 'Say whose key it is: the name appears in the history.', 'name', 'definition'),
 ('api_key_fixed', '55000', 409, 'API keys are made by cohort.create_api_key() and only revoked', 'Make a key: select cohort.create_api_key(''events'', ''billing service''). Revoke one: update cohort.api_key set revoked_at = now() where id = ….', null, 'definition'),
 ('unit_type_format', '22023', 422, 'A unit type has 1 to 32 of a-z 0-9 _', 'Use a word like user, device or account: 1 to 32 of a-z 0-9 _, beginning with a letter.', null, 'assignment'),

@@ -43,7 +43,7 @@ begin
         if (new.environment, new.role, new.team, new.hash, new.created_at, new.created_by)
            is distinct from (old.environment, old.role, old.team, old.hash, old.created_at, old.created_by)
            or (old.revoked_at is not null and new.revoked_at is null) then
-            perform cohort.fail('api_key_fixed', format('Of API key %s only the name and the priority can be changed, and revoked_at be set.', old.id));
+            perform cohort.fail('api_key_fixed', format('Of API key %s only the name, the priority and the rate limit can be changed, and revoked_at be set.', old.id));
         end if;
     end if;
     perform cohort.check_environment(new.environment);
@@ -58,6 +58,9 @@ begin
     end if;
     if new.priority is null or new.priority not in ('low', 'normal') then
         perform cohort.fail('api_key_priority_known', format('%s is no priority of an API key.', cohort.shown(new.priority)), 'priority');
+    end if;
+    if new.rate_limit not between 1 and 1000000 then
+        perform cohort.fail('api_key_rate_known', format('%s requests a second are no limit of an API key.', new.rate_limit), 'rate_limit');
     end if;
     if coalesce(length(new.name), 0) not between 1 and 200 then
         perform cohort.fail('api_key_name_length', format('An API key''s name has 1 to 200 characters, not %s.', coalesce(length(new.name), 0)));

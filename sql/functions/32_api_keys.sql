@@ -7,8 +7,9 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
     title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
 
-drop function if exists cohort.create_api_key(text, text), cohort.create_api_key(text, text, text);
-create or replace function cohort.create_api_key(role text, name text, team text default null, priority text default null) returns text
+drop function if exists cohort.create_api_key(text, text), cohort.create_api_key(text, text, text), cohort.create_api_key(text, text, text, text);
+create or replace function cohort.create_api_key(role text, name text, team text default null, priority text default null,
+        rate_limit int default null) returns text
     language plpgsql security definer set search_path = cohort, pg_temp as $$
 declare
     env text := current_environment();
@@ -22,19 +23,19 @@ begin
         perform check_team(env, team);
     end if;
     presented := 'ck_' || role || '_' || rtrim(translate(encode(gen_random_bytes(32), 'base64'), '+/', '-_'), '=');
-    insert into api_key (environment, name, role, team, priority, hash)
-    select env, create_api_key.name, create_api_key.role, create_api_key.team, create_api_key.priority,
+    insert into api_key (environment, name, role, team, priority, rate_limit, hash)
+    select env, create_api_key.name, create_api_key.role, create_api_key.team, create_api_key.priority, create_api_key.rate_limit,
            coalesce(hmac(convert_to(presented, 'UTF8'), s.hash_key, 'sha256'), decode(repeat('00', 32), 'hex'))
       from secret s where s.environment = env;
     return presented;
 end $$;
-comment on function cohort.create_api_key(text, text, text, text) is
-    'Makes an API key of a role (admin, product, analyst, events, client; a product key may belong to a team) and a priority (low, normal; by default client keys are low) and returns it, this once: only its HMAC is kept';
-revoke execute on function cohort.create_api_key(text, text, text, text) from public;
+comment on function cohort.create_api_key(text, text, text, text, int) is
+    'Makes an API key of a role (admin, product, analyst, events, client; a product key may belong to a team), a priority (low, normal; by default client keys are low) and a limit of requests a second (by default the server''s) and returns it, this once: only its HMAC is kept';
+revoke execute on function cohort.create_api_key(text, text, text, text, int) from public;
 
 create or replace function cohort.api_key_document(k cohort.api_key) returns jsonb
     language sql stable
-    as $$ select jsonb_build_object('id', k.id, 'name', k.name, 'role', k.role, 'team', k.team, 'priority', k.priority, 'environment', k.environment,
+    as $$ select jsonb_build_object('id', k.id, 'name', k.name, 'role', k.role, 'team', k.team, 'priority', k.priority, 'rate_limit', k.rate_limit, 'environment', k.environment,
                                     'created_at', cohort.rfc3339(k.created_at), 'created_by', k.created_by,
                                     'revoked_at', cohort.rfc3339(k.revoked_at)) $$;
 comment on function cohort.api_key_document(cohort.api_key) is 'A key as a document, without its hash';
@@ -87,14 +88,14 @@ begin
     if k.revoked_at is not null then
         perform fail('api_key_revoked', format('API key %s was revoked on %s.', k.id, rfc3339(k.revoked_at)));
     end if;
-    presented := create_api_key(k.role, k.name, k.team, k.priority);
+    presented := create_api_key(k.role, k.name, k.team, k.priority, k.rate_limit);
     update api_key x set revoked_at = now() where x.id = k.id;
     return presented;
 end $$;
-comment on function cohort.rotate_api_key(int) is 'Makes a new key of the same role, name, team and priority, revokes the old one, and returns the new one, this once';
+comment on function cohort.rotate_api_key(int) is 'Makes a new key of the same role, name, team, priority and limit, revokes the old one, and returns the new one, this once';
 revoke execute on function cohort.rotate_api_key(int) from public;
 
--- Keys as REST makes them: {"name", "role", "team", "priority"} in, the key itself out, this once.
+-- Keys as REST makes them: {"name", "role", "team", "priority", "rate_limit"} in, the key itself out, this once.
 create or replace function cohort.put_api_key(doc jsonb) returns jsonb
     language plpgsql as $$
 declare
@@ -103,10 +104,11 @@ begin
     if jsonb_typeof(doc) is distinct from 'object' then
         perform cohort.fail('document_object', format('An API key is described by a JSON object, not by %s.', cohort.json_noun(doc)));
     end if;
-    perform cohort.doc_fields(doc, '$', 'an API key', array['name', 'role', 'team', 'priority']);
+    perform cohort.doc_fields(doc, '$', 'an API key', array['name', 'role', 'team', 'priority', 'rate_limit']);
     presented := cohort.create_api_key(cohort.doc_field(doc, '$', 'role', 'string', true) #>> '{}',
         cohort.doc_field(doc, '$', 'name', 'string', true) #>> '{}', cohort.doc_field(doc, '$', 'team', 'string') #>> '{}',
-        cohort.doc_field(doc, '$', 'priority', 'string') #>> '{}');
+        cohort.doc_field(doc, '$', 'priority', 'string') #>> '{}',
+        trunc(cohort.doc_field(doc, '$', 'rate_limit', 'integer')::numeric)::int);
     return (select cohort.api_key_document(k) || jsonb_build_object('key', presented) from cohort.api_key k
              where k.environment = cohort.current_environment() order by k.id desc limit 1);
 end $$;

@@ -205,7 +205,7 @@ create or replace function cohort.plan_body(environment text) returns jsonb
     language sql stable set jit = off set enable_nestloop = off as $$
     select jsonb_build_object('environment', $1,
                'unit_key', encode(s.unit_key, 'hex'), 'hash_key', encode(s.hash_key, 'hex'),
-               'api_keys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'role', k.role, 'team', k.team, 'priority', k.priority, 'hash', encode(k.hash, 'hex'))
+               'api_keys', (select coalesce(jsonb_agg(jsonb_build_object('id', k.id, 'role', k.role, 'team', k.team, 'priority', k.priority, 'rate_limit', k.rate_limit, 'hash', encode(k.hash, 'hex'))
                                                       order by k.id), '[]')
                               from cohort.api_key k where k.environment = $1 and k.revoked_at is null),
                'events', (select coalesce(jsonb_agg(distinct n.event), '[]') from cohort.metric m, lateral unnest(array[m.event, m.denominator_event]) n(event)

@@ -75,6 +75,8 @@ static void read_api_key(struct reader *r, const json_t *v)
                                .team = optional_text_field(r, v, "team")};
     key.low = json_object_get(v, "priority") ? word_field(r, v, "priority", priorities) == 0
                                              : key.role == ROLE_CLIENT;
+    int rate = json_is_integer(json_object_get(v, "rate_limit")) ? int_field(r, v, "rate_limit") : 0;
+    key.rate_limit = rate > 0 ? (unsigned)rate : 0;
     if (!hex_bytes(v, "hash", hash, sizeof hash))
         refuse(r, "hash", "64 hexadecimal digits");
     if (r->refused)

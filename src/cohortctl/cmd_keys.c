@@ -11,13 +11,14 @@
 
 /* What the options say. */
 struct keys {
-    const char *name, *team, *priority;
+    const char *name, *team, *priority, *rate;
 };
 
 static int print_keys(const json_t *list, struct error *e)
 {
-    static const char *const heads[] = {"id", "role", "team", "priority", "name", "created", "revoked"};
-    struct table *t = table_new("rllllll");
+    static const char *const heads[] = {"id",   "role", "team",    "priority",
+                                        "rate", "name", "created", "revoked"};
+    struct table *t = table_new("rlllrlll");
     size_t i;
     const json_t *x;
     for (i = 0; t && i < sizeof heads / sizeof *heads; i++)
@@ -30,6 +31,8 @@ static int print_keys(const json_t *list, struct error *e)
         table_add(t, "%s", json_text_of(x, "role"));
         table_add(t, "%s", json_text_of(x, "team"));
         table_add(t, "%s", json_text_of(x, "priority"));
+        const json_t *rate = json_object_get(x, "rate_limit");
+        table_add(t, json_is_integer(rate) ? "%lld" : "", (long long)json_integer_value(rate));
         table_add(t, "%s", json_text_of(x, "name"));
         table_add(t, "%.16s", json_text_of(x, "created_at"));
         table_add(t, "%.16s", json_text_of(x, "revoked_at"));
@@ -66,11 +69,16 @@ static void print_new(const json_t *answer)
 static int create_key(struct ctl *c, const struct keys *k, char **args, struct error *e)
 {
     json_t *answer = NULL;
-    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*}", "role", args[0], "name", k->name ? k->name : args[0],
-                             "team", k->team, "priority", k->priority);
+    int64_t rate = 0;
+    int rc = k->rate ? value_count("--rate", k->rate, 1, 1000000, &rate, e) : 0;
+    if (rc != 0)
+        return rc;
+    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*, s:o*}", "role", args[0], "name",
+                             k->name ? k->name : args[0], "team", k->team, "priority", k->priority,
+                             "rate_limit", rate > 0 ? json_integer(rate) : NULL);
     if (!body)
         return error_set(e, ERR_INVALID, "keys", "the words are not valid UTF-8");
-    int rc = request_once(c, ROLE_ADMIN, "POST", "/v1/keys", NULL, body, &answer, e);
+    rc = request_once(c, ROLE_ADMIN, "POST", "/v1/keys", NULL, body, &answer, e);
     if (rc == 0)
         print_new(answer);
     json_decref(answer);
@@ -156,6 +164,7 @@ int command_keys(struct ctl *c, int argc, char **argv, struct error *e)
         {"--team", CLI_TEXT, &k.team, "KEY", "create: the team a product key belongs to"},
         {"--priority", CLI_TEXT, &k.priority, "WORD",
          "create: low or normal; events of low keys give way first (client keys: low)"},
+        {"--rate", CLI_TEXT, &k.rate, "N", "create: requests a second that a server takes with it"},
     };
     const struct cli_usage usage = {
         "keys [list | create ROLE | rotate ID | revoke ID]",
@@ -163,7 +172,7 @@ int command_keys(struct ctl *c, int argc, char **argv, struct error *e)
         "makes a new one in place of one; revokes one, everywhere within seconds. A new key is printed this\n"
         "once: only its hash is kept.",
         options,
-        3,
+        4,
         0,
         2};
     int n, rc = cli_parse(&usage, c, argc, argv, &n, e);

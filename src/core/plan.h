@@ -21,8 +21,9 @@ enum api_role { ROLE_NONE = 0, ROLE_ADMIN, ROLE_PRODUCT, ROLE_ANALYST, ROLE_EVEN
 struct plan_api_key {
     int32_t id;
     enum api_role role;
-    bool low;         /* its events give way first when the queue fills */
-    const char *team; /* the plan's; NULL: none */
+    bool low;            /* its events give way first when the queue fills */
+    unsigned rate_limit; /* requests a second; 0: what the server allows each key */
+    const char *team;    /* the plan's; NULL: none */
 };
 
 struct plan *plan_ref(const struct plan *p); /* atomic */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/plan.h"
 #include "web/http.h"
 #include "web/rate_table.h"
 
@@ -87,7 +88,7 @@ static void count(struct counters *c, enum rate_kind kind)
 static void log_refusal(struct rate_limits *l, enum rate_kind kind, struct http_request *r, int32_t key_id)
 {
     static const char *const texts[] = {
-        [RATE_KEY] = "an API key sends more requests than rate_per_key allows",
+        [RATE_KEY] = "an API key sends more requests than it may",
         [RATE_ADDRESS] = "an address sends more requests than rate_per_address allows",
         [RATE_FAILED] = "an address sends more requests without a good key than rate_failed_auth allows",
     };
@@ -135,12 +136,13 @@ static uint64_t key_tag(int32_t id)
     return ((uint64_t)(uint32_t)id + 1) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-unsigned rate_check_key(struct rate_limits *l, struct http_request *r, int32_t key_id)
+unsigned rate_check_key(struct rate_limits *l, struct http_request *r, const struct plan_api_key *key)
 {
     if (!l)
         return 0;
-    struct rate rate = rate_now(&l->limits[RATE_KEY]);
-    return rate.spacing == 0 ? 0 : check(l, RATE_KEY, key_tag(key_id), &rate, r, key_id);
+    struct rate rate =
+        key->rate_limit > 0 ? rate_of(key->rate_limit, key->rate_limit) : rate_now(&l->limits[RATE_KEY]);
+    return rate.spacing == 0 ? 0 : check(l, RATE_KEY, key_tag(key->id), &rate, r, key->id);
 }
 
 unsigned rate_check_address(struct rate_limits *l, enum rate_kind kind, struct http_request *r)

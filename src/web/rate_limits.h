@@ -7,10 +7,11 @@
 #include "base/counters.h"
 
 struct http_request;
+struct plan_api_key;
 struct rate_limits;
 
 enum rate_kind {
-    RATE_KEY,     /* requests of one API key */
+    RATE_KEY,     /* requests of one API key; one that has a limit of its own has that */
     RATE_ADDRESS, /* requests of one address without a server's key: what a browser sends, and strangers */
     RATE_FAILED,  /* requests of one address without a good key, where one is needed */
     RATE_KINDS
@@ -29,7 +30,7 @@ void rate_limits_set(struct rate_limits *l, enum rate_kind kind, struct rate_opt
 
 /* 0, or in how many whole seconds to come again; then it is counted, and logged at most once a second. Any
  * thread; costs nothing where there is no limit. l may be NULL. */
-unsigned rate_check_key(struct rate_limits *l, struct http_request *r, int32_t key_id);
+unsigned rate_check_key(struct rate_limits *l, struct http_request *r, const struct plan_api_key *key);
 unsigned rate_check_address(struct rate_limits *l, enum rate_kind kind, struct http_request *r);
 
 #endif

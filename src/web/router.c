@@ -321,7 +321,7 @@ static bool admit_key(const struct api_context *c)
 {
     if (c->key->role == ROLE_CLIENT && !admit_stranger(c, c->route))
         return false;
-    unsigned wait = rate_check_key(c->w->options.limits, c->r, c->key->id);
+    unsigned wait = rate_check_key(c->w->options.limits, c->r, c->key);
     if (wait > 0)
         refuse_rate(c, c->route, RATE_KEY, wait);
     return wait == 0;

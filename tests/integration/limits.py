@@ -105,6 +105,20 @@ def another_limit(s, c):
             a.headers)
 
 
+def keys_of_their_own(s, c):
+    s.set()
+    made = s.post("/v1/keys", {"name": "importer", "role": "events", "rate_limit": 10}).json
+    s.until(lambda: decide(s, made["key"]).status == 200, "the new key")
+    c.equal("a key's own limit is in its document", made["rate_limit"], 10)
+    s.until(lambda: 429 in {a.status for a in (decide(s, made["key"]) for _ in range(20))}, "its own limit, where the server has none")
+    s.psql(f"update cohort.api_key set rate_limit = null where id = {made['id']}")
+    s.until(lambda: {decide(s, made["key"]).status for _ in range(40)} == {200}, "taken away in SQL, served within a second")
+    a = s.post("/v1/keys", {"name": "x", "role": "events", "rate_limit": 0})
+    c.check("none below one", a.status == 422 and a.json["constraint"] == "api_key_rate_known" and a.json["json_pointer"] == "/rate_limit", a)
+    new = s.post(f"/v1/keys/{s.post('/v1/keys', {'name': 'y', 'role': 'events', 'rate_limit': 7}).json['id']}/rotate").json
+    c.equal("rotation keeps it", new["rate_limit"], 7)
+
+
 def addresses(s, c):
     s.set(rate_per_address=2, burst_per_address=10)
     bounded(c, "a client key's address", flood(lambda: decide(s, "client")), 2, 10)
@@ -235,8 +249,8 @@ def requests_in_the_log(s, c):
 def main():
     c = Checks()
     with Limited() as s:
-        for part in (keys, another_limit, addresses, failed, proxies, refusals_are_logged_seldom, connections, bodies_are_invited,
-                     requests_in_the_log):
+        for part in (keys, another_limit, keys_of_their_own, addresses, failed, proxies, refusals_are_logged_seldom, connections,
+                     bodies_are_invited, requests_in_the_log):
             print(f"-- {part.__name__}", flush=True)
             part(s, c)
     c.done()

@@ -283,6 +283,8 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('api_key_role_known', '', $$select cohort.create_api_key(null, 'x')$$, null, null, null),
 ('api_key_priority_known', '', $$select cohort.create_api_key('events', 'x', null, 'high')$$, null, null, 'priority'),
 ('api_key_priority_known', $$select cohort.create_api_key('events', 'x')$$, $$update cohort.api_key set priority = null$$, null, null, 'priority'),
+('api_key_rate_known', '', $$select cohort.create_api_key('events', 'x', null, null, 0)$$, null, null, 'rate_limit'),
+('api_key_rate_known', $$select cohort.create_api_key('events', 'x')$$, $$update cohort.api_key set rate_limit = 1000001$$, null, null, 'rate_limit'),
 ('api_key_name_length', '', $$select cohort.create_api_key('events', '')$$, null, null, null),
 ('team_foreign', $$insert into cohort.team (key) values ('pay'); insert into cohort.experiment (key, team) values ('exp', 'pay'); select set_config('cohort.key_role', 'product', true), set_config('cohort.team', '', true)$$,
     $$update cohort.experiment set description = 'mine' where key = 'exp'$$, null, null, null),

@@ -41,7 +41,7 @@ select case when not has_table_privilege(r.role, 'cohort.' || t, p) then 'ok    
 select case when bool_and(not has_function_privilege(r.role, f.f::regprocedure, 'execute')) then 'ok     ' else 'not ok ' end
        || r.role || ' can''t call ' || f.f
   from (values ('cohort_product'), ('cohort_analyst')) r(role)
- cross join (values ('cohort.act_as_api_key(int)'), ('cohort.create_api_key(text, text, text, text)'), ('cohort.rotate_api_key(int)'), ('cohort.plan_documents()'),
+ cross join (values ('cohort.act_as_api_key(int)'), ('cohort.create_api_key(text, text, text, text, int)'), ('cohort.rotate_api_key(int)'), ('cohort.plan_documents()'),
                     ('cohort.audit_seal_pending(bigint, int)')) f(f) group by r.role, f.f order by 1;
 select case when not has_function_privilege('cohort_analyst', 'cohort.unit_id(text, text)', 'execute') then 'ok     ' else 'not ok ' end || 'analysts can''t make units of raw ids';
 
