@@ -29,7 +29,7 @@
 #include "web/http_tls.h"
 
 #define COLD_START_MS 5000 /* a database that takes longer is not waited for when there is a snapshot */
-#define REMIND_US 10000000 /* that a start waits for the database */
+#define REMIND_US INT64_C(10000000) /* that a start waits for the database */
 
 struct server {
     const struct config *c;
@@ -259,7 +259,7 @@ static int find_plans(struct server *s, struct error *e)
             if (down && !has_plans(s))
                 database_unreachable(&database, first.error.text, &refused, e);
         }
-        if (looked && down && (refused || waited > s->c->database_wait * 1000000))
+        if (looked && down && (refused || waited > s->c->database_wait * INT64_C(1000000)))
             return has_plans(s) ? ERR_OK : ERR_UNAVAILABLE;
         if (clock_monotonic_us() > remind_at) {
             notify_extend(s->host->notify, 2 * REMIND_US);

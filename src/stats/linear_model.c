@@ -205,9 +205,8 @@ static enum linear_state newton(struct work *w, double *beta, struct linear_fit 
         if (!isfinite(value) || !factor(w))
             break;
         double decrement = solve(w);
-        /* NOLINTNEXTLINE(bugprone-branch-clone): in this order; a step may still be had between the two */
         if (decrement <= CONVERGED * (1 + fabs(value)))
-            state = LINEAR_FITTED;
+            state = LINEAR_FITTED; /* NOLINT(bugprone-branch-clone): a step may be had between the two */
         else if (fit->steps < MAX_STEPS && descend(w, beta, &value, &loss))
             continue;
         else if (decrement <= GOOD_ENOUGH * (1 + fabs(value)))

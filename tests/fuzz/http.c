@@ -89,6 +89,7 @@ static void start(void)
     struct error e;
     http_options_default(&o);
     o.max_body = 300;
+    o.max_wait_ms = 60000;
     o.max_head = 1000;
     FUZZ_CHECK(api_bed_open(&echo.bed, false, false) == 0);
     http_server_free(echo.bed.server);

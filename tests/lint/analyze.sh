@@ -6,12 +6,14 @@ build=$PWD
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.." || exit 1
 [ "$#" -gt 0 ] || set -- $(find src clients/c -name '*.c' ! -name '*_data.c' ! -path '*/tests/*' | sort)
-flags="-std=c11 -D_GNU_SOURCE -I$build -Isrc -Iclients/c -I. -include config.h -DPG_BINDIR=\"\" -DPKGDATADIR=\"\" -DSYSCONFDIR=\"\"
+flags="-std=c11 -D_GNU_SOURCE -I$build -Isrc -Iclients/c -I. -DPG_BINDIR=\"\" -DPKGDATADIR=\"\" -DSYSCONFDIR=\"\"
     $(pkg-config --cflags libpq libevent jansson libsodium sqlite3 libcurl)"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export flags work
-printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} sh -c 'gcc -fanalyzer -fdiagnostics-plain-output -fdiagnostics-path-format=none \
+printf '%s\n' "$@" | xargs -P "$(nproc)" -I{} sh -c '
+    case $1 in clients/*) flags="$flags -DPACKAGE_VERSION=\"\"" ;; esac
+    gcc -fanalyzer -fdiagnostics-plain-output -fdiagnostics-path-format=none \
     -O1 -g -c -o /dev/null "$1" $flags >"$work/$(echo "$1" | tr / _)" 2>&1' sh {}
 # "FILE FUNCTION WARNING" of each finding that is not in the list; and those of the list that were found.
 cat "$work"/* | awk -v list="$here/analyzer.txt" '

@@ -35,6 +35,7 @@ for program in "$build"/tests/unit/test_*; do
     [ -x "$program" ] && [ ! -d "$program" ] || continue
     case $name in
     *.*) continue ;;
+    test_api_memory) run "$name" $memcheck "$program" healthz ;;
     test_condition_random) run "$name" $memcheck "$program" 2000 ;;
     test_event_quick | test_json_quick) run "$name" $memcheck "$program" 1000 ;;
     *) run "$name" $memcheck "$program" ;;

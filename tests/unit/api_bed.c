@@ -200,6 +200,7 @@ int api_bed_open(struct api_bed *b, bool sync_records, bool client_tokens)
     memset(b, 0, sizeof *b);
     b->answer = (struct bed_answer){200, "{}", "e1"};
     http_options_default(&http);
+    http.max_wait_ms = 60000; /* a busy machine refuses nothing here */
     b->listen_fd = listen_anywhere();
     b->base = event_base_new();
     if (!b->base || b->listen_fd < 0)
