@@ -85,13 +85,18 @@ static size_t write_inputs(struct json_out *o, const struct inputs *in)
 static struct record_text inputs_text(struct arena *a, const struct inputs *in, size_t most)
 {
     struct json_out o;
-    json_out_init(&o, NULL, 0);
-    size_t n = write_inputs(&o, in), len = o.len; /* only counts */
+    char room[INPUTS_BYTES];
+    json_out_init(&o, room, sizeof room);
+    size_t n = write_inputs(&o, in), len = o.len;
     char *text = n > 0 && len <= most ? arena_alloc(a, len + 1) : NULL;
     if (!text)
         return (struct record_text){"", 0};
-    json_out_init(&o, text, len + 1);
-    write_inputs(&o, in);
+    if (o.overflow) {
+        json_out_init(&o, text, len + 1);
+        write_inputs(&o, in);
+    } else {
+        memcpy(text, room, len);
+    }
     return (struct record_text){text, len};
 }
 

@@ -73,7 +73,7 @@ def main():
     bench.need("wrk", "nginx")
     experiments, path, name = KINDS[kind]
     ours, theirs = [], []
-    with tempfile.TemporaryDirectory() as tmp, Server("--workers", "1") as s:
+    with tempfile.TemporaryDirectory() as tmp, Server("--workers", "1", "--max-wait-ms", "0") as s:
         prepare(s, experiments)
         answer = s.request("POST", "/ofrep/v1/evaluate/flags" + path, {"context": {"targetingKey": "w", "country": "DE"}}, key="client")
         assert answer.status == 200, answer

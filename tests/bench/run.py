@@ -20,7 +20,7 @@ BUILD = os.environ.get("COHORT_BUILD", os.getcwd())
 # name: a program of this directory, or (with a slash before it) one that was built, and its arguments
 BENCHES = {
     "ofrep-single": ["ofrep.py", "3", "5", "single"],
-    "ofrep-bulk": ["ofrep.py", "3", "5", "bulk"],
+    "ofrep-bulk": ["ofrep.py", "1", "5", "bulk"],
     "request-layer": ["http_hello.py", "3", "5"],
     "connections": ["connections.py"],
     "streams": ["streams.py"],
