@@ -15,6 +15,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
+from bench import row  # noqa: E402
 from cohort_server import Server, experiment  # noqa: E402
 from hostile import Hostile, Watch, resident  # noqa: E402
 from load import decision, load  # noqa: E402
@@ -44,6 +45,7 @@ def l1(s, rounds, seconds):
         pairs.append((alone["p99"], beside["p99"]))
     print(f"L1: {IDLE} idle + {ACTIVE} active at {rate:.0f}/s: p99 {pairs[-1][1]} us, {ratios(pairs)} x without; "
           f"{memory / 1024:.2f} KB a connection")
+    row(f"L1, a decision beside {IDLE} idle connections / without", "us, p99", *reversed(list(zip(*pairs))))
 
 
 def l4(s, rounds, seconds):
@@ -57,6 +59,7 @@ def l4(s, rounds, seconds):
               f"({share[0]:.0%} to {share[-1]:.0%}), p99 {statistics.median(g['p99'] for g in got) / 1000:.1f} ms, "
               f"refused after p99 {statistics.median(refused):.1f} ms (to {refused[-1]:.1f}), {got[-1]['refused']} refused, "
               f"{got[-1]['held']} held back, {got[-1]['failed'] + got[-1]['given_up']} lost")
+        row(f"L4, five times what it can do, {who} / the most", "answers/s, more is better", [g["good_per_s"] for g in got], most)
 
 
 def l6(s, rounds, seconds):
@@ -71,6 +74,7 @@ def l6(s, rounds, seconds):
         pairs.append((alone["p99"], beside["p99"]))
     print(f"L6: 2000 slow + 100 deaf + 100 endless beside {ACTIVE} good at {rate:.0f}/s: p99 {pairs[-1][1]} us, "
           f"{ratios(pairs)} x without; {memory / 2200 / 1024:.1f} KB a hostile connection, {refused} thrown out")
+    row("L6, a decision beside 2,200 hostile connections / without", "us, p99", *reversed(list(zip(*pairs))))
 
 
 def main():

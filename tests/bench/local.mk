@@ -1,7 +1,7 @@
 # tests/bench
 
 # All of them in one table: make bench, or make bench BENCH='ofrep bulk'; in a build with -O2. docs/performance.md.
-bench_binaries = tests/bench/http_hello tests/bench/spool tests/bench/plan tests/bench/local_decisions tests/bench/streams
+bench_binaries = tests/bench/http_hello tests/bench/spool tests/bench/plan tests/bench/local_decisions tests/bench/streams tests/bench/load
 EXTRA_DIST += tests/bench/run.py tests/bench/bench.py tests/bench/ofrep.py tests/bench/connections.py
 .PHONY: bench
 bench: cohortd$(EXEEXT) $(bench_binaries)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks, each beside its neighbour, and prints one table of ratios.
 
-    make bench                       all of them, about ten minutes
+    make bench                       all of them, about a quarter of an hour
     make bench BENCH='ofrep bulk'    some; a part of a name is enough
     make bench BENCH=list            which there are
 
@@ -24,6 +24,7 @@ BENCHES = {
     "request-layer": ["http_hello.py", "3", "5"],
     "connections": ["connections.py"],
     "streams": ["streams.py"],
+    "limits": ["limits.py", "rounds=2"],
     "contextual": ["/plan", "0.3"],
     "spool": ["/spool", "/var/tmp", "3"],
     "ingest": ["ingest.py", "40000", "3"],
