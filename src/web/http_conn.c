@@ -14,7 +14,6 @@
 #define FIRST_IN 1024     /* bytes of a fresh connection's input buffer */
 #define KEEP_IN 2048      /* an idle connection keeps no larger buffer than this */
 #define LEAST_IN 128      /* less room than this is not worth a read */
-#define STEPS_A_TURN 16   /* of one connection, mostly requests; then it is the others' turn */
 #define MAX_IGNORED 65536 /* input thrown away behind a request that is answered by a stream */
 
 void conn_set_state(struct http_conn *c, enum conn_state state)
@@ -315,10 +314,12 @@ static bool step(struct http_conn *c)
     }
 }
 
+/* One request a turn: whoever sends many at once, and perhaps never reads, waits for the others in between.
+ */
 void conn_run(struct http_conn *c)
 {
-    for (unsigned n = 1; c->bev && step(c); n++) {
-        if (c->bev && n >= (c->server->pace.late ? 1 : STEPS_A_TURN)) {
+    while (c->bev && step(c)) {
+        if (c->state == CONN_IDLE && (c->in.len > c->start || c->readable)) {
             pace_wait(c);
             return;
         }

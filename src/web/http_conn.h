@@ -182,7 +182,7 @@ int pace_init(struct http_server *s); /* 0 or ERR_NOMEM */
 void pace_fini(struct http_server *s);
 /* A connection is about to be looked at; the first of a turn begins it. */
 void pace_turn(struct http_server *s);
-/* The connection has had its share of this turn, and goes on in the next one. */
+/* The connection has had its request of this turn, and goes on in the next one. */
 void pace_wait(struct http_conn *c);
 void pace_unwait(struct http_conn *c);
 

@@ -73,13 +73,16 @@ def _run(address, request, numbers, ready, stop, refused):
                for _ in range(numbers[0])]
     clients += [Client(address, b"", request * 200, True) for _ in range(numbers[1])]
     clients += [Client(address, ENDLESS, b"a" * 300, False) for _ in range(numbers[2])]
-    while not stop.is_set():
-        begin = time.monotonic()
-        for client in clients:
-            client.tick()
+    for client in clients:
+        client.tick()
+    ready.set()
+    begin, at = time.monotonic(), 0
+    while not stop.wait(0.01):
+        due = int((time.monotonic() - begin) * len(clients))  # each once a second, evenly
+        while at < due:
+            clients[at % len(clients)].tick()
+            at += 1
         refused.value = sum(c.refused for c in clients)
-        ready.set()
-        stop.wait(max(0, begin + 1 - time.monotonic()))
 
 
 class Hostile:
