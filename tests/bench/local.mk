@@ -9,7 +9,7 @@ bench: cohortd$(EXEEXT) $(bench_binaries)
 
 # The request layer beside nginx.
 EXTRA_PROGRAMS += tests/bench/http_hello
-EXTRA_DIST += tests/bench/http_hello.py
+EXTRA_DIST += tests/bench/http_hello.py tests/bench/http_tls.sh
 tests_bench_http_hello_SOURCES = tests/bench/http_hello.c
 tests_bench_http_hello_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_bench_http_hello_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
