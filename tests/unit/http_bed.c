@@ -16,6 +16,7 @@
 #include "web/http_tls.h"
 
 bool bed_over_tls;
+int bed_send_bytes;
 
 static void on_freed(void *data)
 {
@@ -104,6 +105,8 @@ void bed_start(struct bed *b, const struct http_options *o)
     b->base = event_base_new();
     ck_assert_ptr_nonnull(b->base);
     ck_assert_int_eq(http_listen("127.0.0.1:0", true, &fd, &b->port, &e), 0);
+    if (bed_send_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bed_send_bytes, sizeof bed_send_bytes);
     ck_assert_int_eq(
         http_server_new(&b->server, b->base, fd, o ? o : &defaults, handle, limit, b, &b->counters, &e), 0);
     if (bed_over_tls) {

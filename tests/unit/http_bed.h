@@ -40,6 +40,9 @@ struct bed {
 
 /* Set before a bed is started: it speaks TLS, and so do its clients. */
 extern bool bed_over_tls;
+/* The same: how much the kernel takes of what a peer does not read, on the server's side; 0: what it likes.
+ */
+extern int bed_send_bytes;
 
 struct client {
     struct bed *bed;

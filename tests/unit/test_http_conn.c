@@ -325,6 +325,62 @@ START_TEST(half_closed)
 }
 END_TEST
 
+/* An end that comes right behind many requests takes none of them away, wherever the pieces are cut. */
+START_TEST(ended_behind_a_pipeline)
+{
+    enum { N = 600, ROUNDS = 40 };
+    struct bed b;
+    struct client c;
+    char *all = repeat(GET("/g"), N), pad[ROUNDS * 100 + 64];
+    bed_start(&b, NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        client_open(&c, &b);
+        client_ready(&c);
+        client_say(&c, all);
+        snprintf(pad, sizeof pad, "GET /%0*d HTTP/1.1\r\n" H "\r\n", 1 + i * 100, 0);
+        client_say(&c, pad);
+        client_say(&c, GET("/z"));
+        client_end(&c);
+        client_wait_eof(&c);
+        ck_assert(!c.reset);
+        ck_assert_uint_eq(answers(&c), N + 2);
+        client_close(&c);
+    }
+    bed_stop(&b);
+    free(all);
+}
+END_TEST
+
+/* An end that comes while answers wait for the peer takes none of those away, however much waits: in some of
+ * these rounds it is more than nothing and less than what stops the reading. */
+START_TEST(ended_while_answers_wait)
+{
+    enum { REPLY = 30000, MOST = 20 };
+    struct bed b;
+    struct client c;
+    char *all = repeat(GET("/large"), MOST);
+    size_t one = strlen(GET("/large"));
+    bed_send_bytes = 65536;
+    bed_start(&b, NULL);
+    b.reply_len = REPLY;
+    for (unsigned n = 1; n <= MOST; n++) {
+        client_open_small(&c, &b, 65536);
+        client_ready(&c);
+        client_pause(&c, true);
+        client_send(&c, all, one * n);
+        client_end(&c);
+        for (int i = 0; i < 5; i++)
+            bed_settle(&b);
+        client_pause(&c, false);
+        client_wait_eof(&c);
+        ck_assert_msg(answers(&c) == n, "%u of %u answers", answers(&c), n);
+        client_close(&c);
+    }
+    bed_stop(&b);
+    free(all);
+}
+END_TEST
+
 /* One request at a time: what is piped behind one that waits for its answer is not looked at, and more input
  * does not disturb it. */
 START_TEST(later_answers)
@@ -509,6 +565,7 @@ int main(void)
     tcase_add_test(t, large_bodies);
     tcase_add_test(t, too_large_while_sending);
     tcase_add_test(t, half_closed);
+    tcase_add_test(t, ended_behind_a_pipeline);
     tcase_add_test(t, later_answers);
     tcase_add_test(t, peer_is_gone);
     tcase_add_test(t, problems);
@@ -527,6 +584,8 @@ int main(void)
     tcase_add_test(tls, large_bodies);
     tcase_add_test(tls, too_large_while_sending);
     tcase_add_test(tls, half_closed);
+    tcase_add_test(tls, ended_behind_a_pipeline);
+    tcase_add_test(tls, ended_while_answers_wait);
     tcase_add_test(tls, later_answers);
     tcase_add_test(tls, peer_is_gone);
     tcase_add_test(tls, problems);
