@@ -250,7 +250,7 @@ def main():
     c = Checks()
     need("nginx", "haproxy")
     ports = [free_port(), free_port()]
-    options = ("--drain-notice-seconds", str(NOTICE), "--trusted-proxies", "127.0.0.1", "--rate-failed-auth", "1", "--burst-failed-auth", "5")
+    options = ("--drain-notice-seconds", str(NOTICE), "--max-wait-ms", "0", "--trusted-proxies", "127.0.0.1", "--rate-failed-auth", "1", "--burst-failed-auth", "5")
     with Postgres() as pg, Node(pg, "a", *options, "--listen", f"127.0.0.1:{ports[0]}") as a, \
             Node(pg, "b", *options, "--listen", f"127.0.0.1:{ports[1]}") as b:
         assert a.put("/v1/experiments/cta", experiment()).status == 200
