@@ -58,7 +58,7 @@ def l4(s, rounds, seconds):
         print(f"L4: 5 x {statistics.median(most):.0f}/s, {OBEYING} {who}: goodput {statistics.median(share):.0%} of the most "
               f"({share[0]:.0%} to {share[-1]:.0%}), p99 {statistics.median(g['p99'] for g in got) / 1000:.1f} ms, "
               f"refused after p99 {statistics.median(refused):.1f} ms (to {refused[-1]:.1f}), {got[-1]['refused']} refused, "
-              f"{got[-1]['held']} held back, {got[-1]['failed'] + got[-1]['given_up']} lost")
+              f"{got[-1]['held']} held back, {got[-1]['given_up']} not asked while one was under way, {got[-1]['failed']} lost")
         row(f"L4, five times what it can do, {who} / the most", "answers/s, more is better", [g["good_per_s"] for g in got], most)
 
 
