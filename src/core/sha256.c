@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-#if defined __x86_64__ && defined __GNUC__
+/* clang's __builtin_cpu_supports does not know "sha" (14 is Debian 12's). */
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__
 #include <immintrin.h>
 #define HAVE_SHA_INSTRUCTIONS 1
 #endif
