@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "web/openssl.h"
 
-#define SOON_S (14 * 86400) /* a certificate that ends before is spoken of */
+#define SOON_S (14 * INT64_C(86400)) /* a certificate that ends before is spoken of */
 
 /* For TLS 1.2: only what has forward secrecy and authenticated encryption, as all of 1.3 has. */
 static const char ciphers_12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
@@ -149,8 +149,8 @@ static void print_day(int64_t seconds, char *out, size_t cap)
 {
     time_t t = (time_t)seconds;
     struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(out, cap, "%Y-%m-%d %H:%M UTC", &tm);
+    if (!gmtime_r(&t, &tm) || strftime(out, cap, "%Y-%m-%d %H:%M UTC", &tm) == 0)
+        snprintf(out, cap, "a day that can't be written");
 }
 
 /* The clock may be wrong, and an old certificate is better than none: so these are warnings. */
