@@ -360,9 +360,9 @@ void conn_drain(struct http_conn *c)
     conn_enter(c);
     if (out_pending(c) > 0)
         conn_set_state(c, CONN_FLUSH);
-    else if (recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
+    else if (!c->waits_turn && recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0)
         conn_close(c);
-    /* else a request is on its way: it is still answered */
+    /* else a request is here or on its way: it is still answered */
     conn_leave(c);
 }
 

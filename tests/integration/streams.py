@@ -292,7 +292,7 @@ def behind(s, c):
     gone.sendall(("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
                   f"POST {BULK}?flagConfigEtag={int(version) + 1000}-{stop}-{'0' * 16} HTTP/1.1\r\nHost: h\r\n"
                   f"Authorization: Bearer {s.keys['client']}\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode())
-    gone.recv(1000)  # sent when both have been looked at
+    gone.recv(1000)  # the other one came with it, so it is looked at, too
     gone.close()
     s.until(lambda: metric(s, "cohortd_decisions_total") > decided, "the end of a wait whose client is gone")
     got = []

@@ -456,6 +456,27 @@ START_TEST(drain)
 }
 END_TEST
 
+/* What came with the request before it waits for its turn: it is still answered, and nothing behind it is. */
+START_TEST(drain_between_turns)
+{
+    struct bed b;
+    struct client c;
+    bed_start(&b, NULL);
+    client_open(&c, &b);
+    client_say(&c, GET("/first") GET("/second") GET("/smuggled"));
+    BED_UNTIL(&b, b.handled == 1);
+    http_server_drain(b.server);
+    client_wait_eof(&c);
+    struct answer a = answer_wait(&c, 1);
+    ck_assert_int_eq(a.status, 200);
+    ck_assert(answer_has(&a, "Connection: close"));
+    ck_assert_uint_eq(b.handled, 2);
+    ck_assert_uint_eq(b.smuggled, 0);
+    client_close(&c);
+    bed_stop(&b);
+}
+END_TEST
+
 START_TEST(addresses)
 {
     static const char *const bad[] = {
@@ -526,6 +547,7 @@ int main(void)
     tcase_add_test(t, overload);
     tcase_add_test(t, out_of_descriptors);
     tcase_add_test(t, drain);
+    tcase_add_test(t, drain_between_turns);
     tcase_add_test(t, addresses);
     tcase_add_test(t, port_in_use);
     suite_add_tcase(s, t);
@@ -539,6 +561,7 @@ int main(void)
     tcase_add_test(tls, connection_caps);
     tcase_add_test(tls, out_of_descriptors);
     tcase_add_test(tls, drain);
+    tcase_add_test(tls, drain_between_turns);
     suite_add_tcase(s, tls);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
