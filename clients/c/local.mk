@@ -23,7 +23,7 @@ clients_c_libparts_a_SOURCES = \
 	$(libcore_a_SOURCES) $(libcodec_a_SOURCES)
 clients_c_libparts_a_CFLAGS = $(AM_CFLAGS) -ffp-contract=off -fPIC -fvisibility=hidden -I$(top_srcdir) -DPACKAGE_VERSION='"$(PACKAGE_VERSION)"' \
 	$(CURL_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) $(PCRE2_CFLAGS)
-client_libs = $(CURL_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) -lm
+client_libs = $(CURL_LIBS) $(JANSSON_LIBS) $(SODIUM_LIBS) $(PCRE2_LIBS) $(CRYPTO_LIBS) -lm
 
 clients/c/libcohort-client.a: clients/c/libparts.a
 	$(AM_V_GEN)rm -f $@ && $(LD) -r -o $@.o --whole-archive clients/c/libparts.a --no-whole-archive && \

@@ -7,7 +7,7 @@ cd "$top" || exit 1
 # module: its own modules, then the libraries it may use. libc is free to all.
 allowed() {
     case $1 in
-    core) echo "core pcre2 sodium" ;;
+    core) echo "core openssl pcre2 sodium" ;;
     stats) echo "stats" ;;
     codec) echo "core stats codec jansson sodium" ;;
     base) echo "core base event2 sodium" ;;

@@ -1,5 +1,4 @@
-/* SHA-256 and HMAC beside libsodium's, at every length around the blocks and in any pieces, with and without
- * the processor's instructions. */
+/* SHA-256 and HMAC beside libsodium's, at every length around the blocks and in any pieces. */
 #include <sodium.h>
 #include <string.h>
 
@@ -70,28 +69,11 @@ START_TEST(every_length_of_key)
 }
 END_TEST
 
-START_TEST(without_instructions)
-{
-    struct sha256 s;
-    uint32_t plain[8];
-    fill();
-    sha256_init(&s);
-    memcpy(plain, s.h, sizeof plain);
-    for (size_t i = 0; i + 64 <= sizeof text; i++) {
-        sha256_update(&s, text + i, 64);
-        sha256_block_plain(plain, text + i);
-        if (memcmp(plain, s.h, sizeof plain) != 0)
-            ck_abort_msg("block %zu", i);
-    }
-}
-END_TEST
-
 int main(void)
 {
     TCase *tc = tcase_create("sha256");
     tcase_add_test(tc, published_examples);
     tcase_add_test(tc, every_length_in_pieces);
     tcase_add_test(tc, every_length_of_key);
-    tcase_add_test(tc, without_instructions);
     return sodium_init() < 0 || run_case("sha256", tc);
 }
