@@ -6,7 +6,13 @@ declare
     unit uuid := cohort.unit_id(unit_type, raw);
     t name;
 begin
-    -- No pass of the roll-up writes of the unit meanwhile.
+    -- That there was a dead letter is in the books; what it said goes.
+    update dead_letter d set body = null
+     where d.body::text like '%' || unit || '%' or d.body::text like '%' || replace(unit::text, '-', '') || '%';
+    get diagnostics rows_gone = row_count;
+    table_name := 'dead_letter';
+    return next;
+    -- No pass of the roll-up writes of the unit meanwhile. Guardrails wait too, so what takes long came before.
     perform from leader_state for update;
     for t in select c.relname from pg_class c join pg_attribute a on a.attrelid = c.oid
               where c.relnamespace = 'cohort'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
@@ -17,12 +23,6 @@ begin
         table_name := t;
         return next;
     end loop;
-    -- That there was a dead letter is in the books; what it said goes.
-    update dead_letter d set body = null
-     where d.body::text like '%' || unit || '%' or d.body::text like '%' || replace(unit::text, '-', '') || '%';
-    get diagnostics rows_gone = row_count;
-    table_name := 'dead_letter';
-    return next;
 end $$;
 comment on function cohort.forget_unit(text, text) is
     'Takes away every row about one unit of the current environment (its type and raw id) and says how many there were, table by table. Sums that counted it stay as they are until cohort.repair(key) counts an experiment anew. Records that are still in a spool arrive later: call it again after spool_grace_seconds';
