@@ -262,7 +262,7 @@ int config_read(struct config *c, int argc, const char *const *argv, enum config
     const char *variable = getenv(ENVIRONMENT_CONFIG);
     if (file)
         code = read_file(c, file, "--config", e);
-    else if (variable)
+    else if (variable && *variable)
         code = read_file(c, variable, ENVIRONMENT_CONFIG ":", e);
     if (code == ERR_OK)
         code = environment_read(c, e);

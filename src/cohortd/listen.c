@@ -64,13 +64,28 @@ static int probe(const char *address, struct error *e)
     return code == ERR_OK ? ERR_OK : explained(address, &why, e);
 }
 
+/* Port 0 is another one each time. */
+static bool stands_before(const char *addresses, const char *here, const char *address)
+{
+    char other[ADDRESS_BYTES];
+    const char *port = path_of(address) ? NULL : strrchr(address, ':');
+    if (port && strcmp(port, ":0") == 0)
+        return false;
+    for (const char *p = addresses; next_address(&p, other) && p < here;)
+        if (strcmp(other, address) == 0)
+            return true;
+    return false;
+}
+
 int listen_probe(const char *addresses, struct error *e)
 {
     char address[ADDRESS_BYTES];
     size_t n = 0;
     int code = ERR_OK;
     for (const char *p = addresses; code == ERR_OK && next_address(&p, address); n++)
-        code = probe(address, e);
+        code = stands_before(addresses, p, address)
+                   ? error_set(e, ERR_INVALID, "--listen", "--listen has %s twice", address)
+                   : probe(address, e);
     if (code == ERR_OK && (n == 0 || n > LISTEN_MAX))
         return error_set(e, ERR_INVALID, "--listen", "--listen takes 1 to %d addresses, not %zu", LISTEN_MAX,
                          n);

@@ -13,6 +13,9 @@ refused 2 "--data needs a value" "$COHORTD" --data
 echo 'worker = 3' >"$WORK/conf"
 refused 2 "line 1: there is no option \"worker\"; did you mean \"workers\"?" "$COHORTD" --config "$WORK/conf"
 refused 2 "No such file" "$COHORTD" --config "$WORK/none"
+refused 1 "--listen has unix:$WORK/s twice" "$COHORTD" --data "$WORK/unmade" --listen "127.0.0.1:0 127.0.0.1:0 unix:$WORK/s unix:$WORK/s"
+check [ ! -e "$WORK/unmade" ]
+refused 2 "there is no option --worker" env COHORTD_CONFIG= "$COHORTD" --worker 3
 
 step "--version"
 case $("$COHORTD" --version) in
