@@ -12,6 +12,7 @@ rm -rf "$reports" && mkdir -p "$reports" || exit 1
 export CK_FORK=no CK_DEFAULT_TIMEOUT=0 CK_TIMEOUT_MULTIPLIER=50 PYTHONDONTWRITEBYTECODE=1
 failed=0
 ran=0
+left_out=0
 wanted=$*
 run() {
     name=$1
@@ -21,7 +22,12 @@ run() {
     *) return ;;
     esac
     ran=$((ran + 1))
-    if (cd "$build" && srcdir=$top nice "$@") >"$reports/$name.out" 2>&1 &&
+    (cd "$build" && srcdir=$top nice timeout 900 "$@") >"$reports/$name.out" 2>&1
+    code=$?
+    if [ "$code" = 124 ]; then
+        echo "LEFT OUT: $name takes more than a quarter of an hour here"
+        left_out=$((left_out + 1))
+    elif [ "$code" = 0 ] &&
         ! cat "$reports/$name".pid* 2>/dev/null | grep -q '^==[0-9]*== '; then
         echo "ok: $name"
     else
@@ -35,8 +41,10 @@ for program in "$build"/tests/unit/test_*; do
     [ -x "$program" ] && [ ! -d "$program" ] || continue
     case $name in
     *.*) continue ;;
+    # Count allocations, or bound times: memcheck takes over the one and stretches the other.
+    test_decision_path | test_http_conn | test_http_limits | test_http_stream) continue ;;
     test_api_memory) run "$name" $memcheck "$program" healthz ;;
-    test_condition_random) run "$name" $memcheck "$program" 2000 ;;
+    test_condition_random) run "$name" $memcheck "$program" 20000 ;;
     test_event_quick | test_json_quick) run "$name" $memcheck "$program" 1000 ;;
     *) run "$name" $memcheck "$program" ;;
     esac
@@ -50,5 +58,5 @@ export COHORTD="$build/memcheck/cohortd" COHORT_BUILD="$build"
 for test in ofrep.py events.py stops.py; do
     VALGRIND_LOG=$reports/$test run "$test" "$top/tests/integration/$test"
 done
-echo "$ran programs under valgrind, $failed with errors"
+echo "$ran programs under valgrind, $failed with errors, $left_out not to their end"
 [ "$failed" = 0 ] && [ "$ran" -gt 0 ]
