@@ -305,6 +305,8 @@ static bool step(struct http_conn *c)
         return step_body(c);
     case CONN_LINGER:
         in_drop(c);
+        if (c->eof)
+            conn_close(c);
         return false;
     case CONN_STREAM:
         ignore_input(c);
@@ -375,8 +377,6 @@ void conn_readable(struct http_conn *c)
     if (c->state == CONN_HANDLER)
         in_peek(c, &byte, 1); /* a peer that is gone must not wait for its answer */
     conn_run(c);
-    if (c->eof && c->state == CONN_LINGER)
-        conn_close(c);
     conn_leave(c);
 }
 

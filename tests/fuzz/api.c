@@ -93,7 +93,7 @@ static void close_peer(struct world *w, struct peer *p, bool politely)
         return;
     if (politely)
         shutdown(p->fd, SHUT_WR);
-    for (int i = 0; open && i < 20; i++) {
+    for (int i = 0; open && i < 4 * ON_ONE; i++) { /* one request has a turn */
         api_bed_turn(&w->bed);
         api_bed_complete(&w->bed);
         open = api_bed_read(p->fd, &p->in);
