@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Runs the fuzz targets and prints what came of it.
 
-    fuzz.py [--keep] [--jobs N] PROGRAM WORK SECONDS [TARGET[=SECONDS]…]
+    fuzz.py [--keep] [--jobs N] [--seed N] PROGRAM WORK SECONDS [TARGET[=SECONDS]…]
 
 PROGRAM is tests/fuzz/fuzz of a build with --enable-fuzzing; WORK is a directory for corpora that grow from run to run,
-and for what was found. --keep puts the smallest inputs that reach everything into tests/fuzz/corpus. Ends with 1 when
+and for what was found. --seed: the same inputs in every run, as far as the clock and the speed allow. --keep puts the smallest inputs that reach everything into tests/fuzz/corpus. Ends with 1 when
 something was found."""
 
 import argparse
@@ -64,11 +64,11 @@ def saved(target):
     return inputs + seeds(target)
 
 
-def run(program, work, target, seconds):
+def run(program, work, target, seconds, seed):
     corpus, found = os.path.join(work, target), os.path.join(work, "found")
     os.makedirs(found, exist_ok=True)
     put(corpus, saved(target))
-    command = [program, "-max_total_time=%d" % seconds, "-print_final_stats=1", "-timeout=30", "-rss_limit_mb=3000",
+    command = [program, "-max_total_time=%d" % seconds, "-seed=%d" % seed, "-print_final_stats=1", "-timeout=30", "-rss_limit_mb=3000",
                "-max_len=16384", "-dict=" + os.path.join(HERE, "words.dict"),
                "-artifact_prefix=%s/%s-" % (found, target), corpus]
     with open(os.path.join(work, target + ".log"), "wb") as log:
@@ -112,6 +112,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("program")
     parser.add_argument("work")
     parser.add_argument("seconds", type=int)
@@ -125,7 +126,7 @@ def main():
         if name not in known:
             sys.exit("There is no target %s; there are %s." % (name, ", ".join(known)))
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        results = list(pool.map(lambda t: run(args.program, args.work, t[0], int(t[2] or args.seconds)),
+        results = list(pool.map(lambda t: run(args.program, args.work, t[0], int(t[2] or args.seconds), args.seed),
                                 wanted))
     show(results)
     bad = [r for r in results if r["code"] != 0 or r["runs"] == 0]
