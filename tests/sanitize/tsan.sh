@@ -28,7 +28,8 @@ for program in test_spool test_spool_repair test_snapshot; do
     CK_FORK=no run "./tests/unit/$program"
 done
 for test in integration/server_start.sh integration/stops.py integration/ramps.py integration/events.py \
-    integration/streams.py integration/webhooks.py integration/contextual.py fault/f4_postgres.py fault/f6_slow.py \
+    integration/streams.py integration/limits.py integration/reload.py integration/tls.py \
+    integration/webhooks.py integration/contextual.py fault/f4_postgres.py fault/f6_slow.py \
     fault/f14_leader.py; do
     run "$top/tests/$test"
 done
