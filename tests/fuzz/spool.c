@@ -3,7 +3,7 @@
  * of a good one (offset, 2 bytes, length, 1 byte, and the bytes), and of which file. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdatomic.h>
+#include <semaphore.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,23 +66,31 @@ static void put(const char *suffix, const uint8_t *bytes, size_t len)
     close(fd);
 }
 
+struct told {
+    sem_t once;
+    int what;
+};
+
 static void on_done(void *arg, int code, const struct error *e)
 {
+    struct told *t = arg;
     FUZZ_CHECK(code == ERR_OK || (e && e->text[0]));
-    atomic_store((_Atomic int *)arg, code == ERR_OK ? 1 : 2);
+    t->what = code == ERR_OK ? 1 : 2;
+    sem_post(&t->once);
 }
 
 /* 1: kept, 2: not, after it was told so. */
 static int push(struct spool *s, unsigned fill)
 {
     uint8_t bytes[GROUP];
-    _Atomic int told = 0;
+    struct told told;
     memset(bytes, (int)fill, sizeof bytes);
+    sem_init(&told.once, 0, 0);
     if (spool_push(s, bytes, sizeof bytes, 1, on_done, &told) != ERR_OK)
         return 2;
-    while (atomic_load(&told) == 0)
-        usleep(50);
-    return atomic_load(&told);
+    while (sem_wait(&told.once) != 0)
+        ; /* a signal came */
+    return told.what;
 }
 
 static struct spool *open_spool(struct error *e)

@@ -3,9 +3,9 @@
  * nothing leaks. Of the many of a spool every fifth is tried; "spool_memory all" tries each. */
 #include <dirent.h>
 #include <malloc.h>
+#include <semaphore.h>
 #include <sodium.h>
 #include <sqlite3.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,23 +76,31 @@ static void empty_dir(void)
 
 /* --- the spool --- */
 
+struct told {
+    sem_t once;
+    int what;
+};
+
 static void on_done(void *arg, int code, const struct error *e)
 {
     (void)e;
-    atomic_store((_Atomic int *)arg, code == ERR_OK ? 1 : 2);
+    struct told *t = arg;
+    t->what = code == ERR_OK ? 1 : 2;
+    sem_post(&t->once);
 }
 
 /* 1: kept; 2: it was told that it is not. */
-static int push(struct spool *s, int fill, _Atomic int *told)
+static int push(struct spool *s, int fill)
 {
     uint8_t bytes[GROUP];
     memset(bytes, fill, sizeof bytes);
-    atomic_store(told, 0);
-    if (spool_push(s, bytes, sizeof bytes, 1, on_done, told) != ERR_OK)
+    struct told told;
+    sem_init(&told.once, 0, 0);
+    if (spool_push(s, bytes, sizeof bytes, 1, on_done, &told) != ERR_OK)
         return 2;
-    while (atomic_load(told) == 0)
-        usleep(20);
-    return atomic_load(told);
+    while (sem_wait(&told.once) != 0)
+        ; /* a signal came */
+    return told.what;
 }
 
 static struct spool *open_spool(struct error *e)
@@ -132,7 +140,6 @@ static bool spool_round(long n)
 {
     enum { GROUPS = 3 };
     int kept[GROUPS] = {0};
-    _Atomic int told;
     struct error e;
     struct spool_groups g = {0};
     empty_dir();
@@ -140,7 +147,7 @@ static bool spool_round(long n)
     struct spool *s = open_spool(&e);
     if (s) {
         for (int i = 0; i < GROUPS; i++)
-            kept[i] = push(s, i + 1, &told);
+            kept[i] = push(s, i + 1);
         error_clear(&e);
         if (spool_read(s, 0, 1 << 20, 0, &g, &e) == ERR_OK)
             spool_groups_free(&g);
