@@ -33,11 +33,11 @@ ctl psql -X -q -o /dev/null -v ON_ERROR_STOP=1 -v key=$key -f "$here/demo.sql"
 
 echo
 echo "2. $customers customers arrive over HTTP, $rate a second. Each asks for the flag (OFREP) and gets what the"
-echo "   server draws. 3 of 100 unsubscribe anyway; the daily digest makes it 60 % more, and more complain."
+echo "   server draws. 3 of 100 unsubscribe anyway; the daily digest makes it 80 % more, and more complain."
 echo
 ctl simulate --flag $key --customers "$customers" --rate "$rate" --connections 16 --prefix "demo-$n-" \
     --base unsubscribe=0.03 --base complaint=0.0015 \
-    --effect daily_digest:unsubscribe=1.6 --effect daily_digest:complaint=2 >"$summary"
+    --effect daily_digest:unsubscribe=1.8 --effect daily_digest:complaint=2 >"$summary"
 cat "$summary"
 
 echo

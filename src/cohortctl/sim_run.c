@@ -20,6 +20,8 @@
 #define LINE_RARELY_US (5 * SECOND_US) /* in a file */
 #define GIVE_UP_US (10 * SECOND_US)    /* without a single answer */
 #define EVENTS_MS 30000                /* for the answers about the last events */
+#define LOOK_US                                                                                              \
+    (3 * SECOND_US) /* until what was accepted has been looked at: shipped, then a pass each second */
 
 #define SERVED_US (5 * SECOND_US) /* a flag committed just now is served within a second */
 #define TRY_US (SECOND_US / 10)
@@ -35,6 +37,7 @@ struct sim {
     uint64_t started, crashes;
     unsigned busy;
     bool terminal;
+    bool guarded;       /* the experiment runs and has what may stop it, as last read */
     bool ready;         /* a customer was answered: the flag is served */
     int64_t not_before; /* no customer is sent before */
     struct error error; /* the first one; code 0: none */
@@ -169,6 +172,15 @@ static uint64_t next(void *arg)
     return number;
 }
 
+static bool is_guarded(const json_t *doc)
+{
+    const char *status = json_string_value(json_object_get(doc, "status"));
+    return status && strcmp(status, "running") == 0 &&
+           json_array_size(json_object_get(doc, "guardrails")) +
+                   json_array_size(json_object_get(doc, "stop_conditions")) >
+               0;
+}
+
 /* Whether the experiment has stopped, and why. Not being told is no reason to end. */
 static void poll(struct sim *s)
 {
@@ -185,7 +197,20 @@ static void poll(struct sim *s)
     json_t *stop = json_object_get(doc, "stop");
     if (json_is_object(stop))
         s->tally->stop = json_incref(stop);
+    s->guarded = is_guarded(doc);
     json_decref(doc);
+}
+
+/* The last events may be what stops it: nobody is told that it did not before they were looked at. */
+static void await_look(struct sim *s)
+{
+    const struct timespec pause = {0, TRY_US * 1000L};
+    int64_t from = clock_monotonic_us();
+    for (s->poll_us = 0, poll(s); s->guarded && !s->tally->stop && clock_monotonic_us() - from < LOOK_US;
+         poll(s)) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+        s->poll_us = 0;
+    }
 }
 
 /* A line that wraps could not be written over. */
@@ -311,8 +336,7 @@ static int finish(struct sim *s, struct error *e)
     t->twice = counts.twice;
     t->retries = counts.retries;
     t->crashes = counts.crashes;
-    s->poll_us = 0;
-    poll(s);
+    await_look(s);
     return rc;
 }
 

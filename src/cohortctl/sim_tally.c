@@ -94,7 +94,9 @@ int sim_tally_print(const struct sim_tally *t, const struct sim_model *m, FILE *
         fprintf(out, "The fallback began after %s customers, %.1f s in (%s).\n",
                 table_thousands((long long)t->stop_customers, a), t->stop_seconds, t->stop_reason);
     else
-        fputs("The experiment did not stop.\n", out);
+        fputs(t->stop ? "It stopped when the last customer had been served.\n"
+                      : "The experiment did not stop.\n",
+              out);
     const char *sentence = json_string_value(json_object_get(t->stop, "sentence"));
     if (sentence)
         fprintf(out, "%s\n", sentence);
