@@ -95,6 +95,32 @@ end $$;
 comment on function cohort.rotate_api_key(int) is 'Makes a new key of the same role, name, team, priority and limit, revokes the old one, and returns the new one, this once';
 revoke execute on function cohort.rotate_api_key(int) from public;
 
+-- What else a key is stays as it was made: who holds it relies on that, and so does the history.
+create or replace function cohort.change_api_key(id int, patch jsonb) returns jsonb
+    language plpgsql security definer set search_path = cohort, pg_temp as $$
+declare
+    k api_key := api_key_of(id);
+    doc jsonb;
+begin
+    if jsonb_typeof(patch) is distinct from 'object' then
+        perform fail('document_object', format('A change of an API key is a JSON object, not %s.', json_noun(patch)));
+    end if;
+    perform doc_fields(patch, '$', 'a change of an API key', array['name', 'priority', 'rate_limit']);
+    if k.revoked_at is not null then
+        perform fail('api_key_revoked', format('API key %s was revoked on %s.', k.id, rfc3339(k.revoked_at)));
+    end if;
+    doc := jsonb_strip_nulls(to_jsonb(k) || patch);
+    k.name := doc_field(doc, '$', 'name', 'string') #>> '{}';
+    k.priority := doc_field(doc, '$', 'priority', 'string') #>> '{}';
+    k.rate_limit := trunc(doc_field(doc, '$', 'rate_limit', 'integer')::numeric)::int;
+    update api_key x set name = k.name, priority = k.priority, rate_limit = k.rate_limit
+     where x.id = k.id and (x.name, x.priority, x.rate_limit) is distinct from (k.name, k.priority, k.rate_limit);
+    return api_key_document(k);
+end $$;
+comment on function cohort.change_api_key(int, jsonb) is
+    'Changes the name, priority or rate_limit of a key, whichever the document names (JSON merge patch; rate_limit null: the server''s limit); servers follow within a second';
+revoke execute on function cohort.change_api_key(int, jsonb) from public;
+
 -- Keys as REST makes them: {"name", "role", "team", "priority", "rate_limit"} in, the key itself out, this once.
 create or replace function cohort.put_api_key(doc jsonb) returns jsonb
     language plpgsql as $$

@@ -284,6 +284,16 @@ create or replace function cohort.create_key(doc jsonb) returns jsonb
     language sql as $$ select cohort.put_api_key($1) $$;
 comment on function cohort.create_key(jsonb) is 'Makes an API key by a document; "key" in the answer is shown this once';
 
+create or replace function cohort.patch_key(key text, patch jsonb) returns jsonb
+    language plpgsql as $$
+begin
+    if cohort.get_key(key) is null then
+        return null;
+    end if;
+    return cohort.change_api_key(cohort.key_number(key), patch);
+end $$;
+comment on function cohort.patch_key(text, jsonb) is 'Changes the name, priority or rate_limit of an API key; null when there is none';
+
 create or replace function cohort.delete_key(key text) returns boolean
     language plpgsql as $$
 begin

@@ -47,7 +47,7 @@ begin
     -- The server's own work, in every table there is; what events take back from that, their own file does.
     perform cohort.grant_to('cohort_server', 'select, insert, update, delete on all tables in schema cohort');
     perform cohort.grant_to('cohort_server', 'usage on all sequences in schema cohort');
-    perform cohort.grant_to('cohort_server', 'execute on function cohort.plan_body(text), cohort.plan_document(), cohort.plan_documents(), cohort.unit_id(text, text), cohort.create_api_key(text, text, text, text, int), cohort.list_api_keys(int, text), cohort.rotate_api_key(int), cohort.revoke_api_key(int), cohort.api_key_of(int)');
+    perform cohort.grant_to('cohort_server', 'execute on function cohort.plan_body(text), cohort.plan_document(), cohort.plan_documents(), cohort.unit_id(text, text), cohort.create_api_key(text, text, text, text, int), cohort.list_api_keys(int, text), cohort.rotate_api_key(int), cohort.change_api_key(int, jsonb), cohort.revoke_api_key(int), cohort.api_key_of(int)');
     -- Product teams: the columns people may write. No salt, no phase, no history, no key, no secret.
     perform cohort.grant_to('cohort_product', 'delete on cohort.flag, cohort.flag_rule, cohort.experiment, cohort.variant, cohort.metric, cohort.guardrail, cohort.experiment_metric, cohort.stop_condition');
     perform cohort.grant_to('cohort_product', 'insert (environment, key, type, default_value, description, made_by_experiment), update (type, default_value, description, archived_at) on cohort.flag');

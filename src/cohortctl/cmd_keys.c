@@ -66,16 +66,28 @@ static void print_new(const json_t *answer)
     puts(json_text_of(answer, "key"));
 }
 
+/* Requests a second; "none": the server's own. */
+static int read_rate(const char *word, json_t **out, struct error *e)
+{
+    int64_t rate = 0;
+    *out = NULL;
+    if (!word)
+        return 0;
+    int rc = strcmp(word, "none") == 0 ? 0 : value_count("--rate", word, 1, 1000000, &rate, e);
+    if (rc == 0)
+        *out = rate > 0 ? json_integer(rate) : json_null();
+    return rc;
+}
+
 static int create_key(struct ctl *c, const struct keys *k, char **args, struct error *e)
 {
-    json_t *answer = NULL;
-    int64_t rate = 0;
-    int rc = k->rate ? value_count("--rate", k->rate, 1, 1000000, &rate, e) : 0;
+    json_t *answer = NULL, *rate;
+    int rc = read_rate(k->rate, &rate, e);
     if (rc != 0)
         return rc;
-    json_t *body = json_pack("{s:s, s:s, s:s*, s:s*, s:o*}", "role", args[0], "name",
-                             k->name ? k->name : args[0], "team", k->team, "priority", k->priority,
-                             "rate_limit", rate > 0 ? json_integer(rate) : NULL);
+    json_t *body =
+        json_pack("{s:s, s:s, s:s*, s:s*, s:o*}", "role", args[0], "name", k->name ? k->name : args[0],
+                  "team", k->team, "priority", k->priority, "rate_limit", rate);
     if (!body)
         return error_set(e, ERR_INVALID, "keys", "the words are not valid UTF-8");
     rc = request_once(c, ROLE_ADMIN, "POST", "/v1/keys", NULL, body, &answer, e);
@@ -91,6 +103,29 @@ static int path_of_key(const char *id, const char *tail, char *out, size_t cap, 
     int rc = value_count("ID", id, 1, INT32_MAX, &number, e);
     if (rc == 0)
         snprintf(out, cap, "/v1/keys/%lld%s", (long long)number, tail);
+    return rc;
+}
+
+static int change_key(struct ctl *c, const struct keys *k, char **args, struct error *e)
+{
+    char path[64];
+    json_t *rate;
+    if (!k->name && !k->priority && !k->rate)
+        return error_set(e, ERR_INVALID, args[0], "say what to change: --name, --priority or --rate");
+    if (k->team)
+        return error_set(e, ERR_INVALID, "--team", "a key's team can't be changed; make a new key");
+    int rc = path_of_key(args[0], "", path, sizeof path, e);
+    if (rc == 0)
+        rc = read_rate(k->rate, &rate, e);
+    if (rc != 0)
+        return rc;
+    json_t *body =
+        json_pack("{s:s*, s:s*, s:o*}", "name", k->name, "priority", k->priority, "rate_limit", rate);
+    if (!body)
+        return error_set(e, ERR_INVALID, "keys", "the words are not valid UTF-8");
+    rc = request_once(c, ROLE_ADMIN, "PATCH", path, args[0], body, NULL, e);
+    if (rc == 0)
+        printf("%s: changed\n", args[0]);
     return rc;
 }
 
@@ -125,10 +160,8 @@ static const struct {
     int (*run)(struct ctl *c, const struct keys *k, char **args, struct error *e);
     int n_args;
 } actions[] = {
-    {"list", "", list_keys, 0},
-    {"create", " ROLE", create_key, 1},
-    {"rotate", " ID", rotate_key, 1},
-    {"revoke", " ID", revoke_key, 1},
+    {"list", "", list_keys, 0},       {"create", " ROLE", create_key, 1}, {"change", " ID", change_key, 1},
+    {"rotate", " ID", rotate_key, 1}, {"revoke", " ID", revoke_key, 1},
 };
 #define N_ACTIONS (sizeof actions / sizeof *actions)
 
@@ -140,7 +173,8 @@ static int unknown(const char *word, struct error *e)
     const char *near = suggest_nearest(word, names, N_ACTIONS);
     if (near)
         return error_set(e, ERR_INVALID, word, "can't be done to keys; did you mean %s?", near);
-    return error_set(e, ERR_INVALID, word, "can't be done to keys; list, create, rotate and revoke can");
+    return error_set(e, ERR_INVALID, word,
+                     "can't be done to keys; list, create, change, rotate and revoke can");
 }
 
 static int run(struct ctl *c, const struct keys *k, int n, char **args, struct error *e)
@@ -160,16 +194,19 @@ int command_keys(struct ctl *c, int argc, char **argv, struct error *e)
 {
     struct keys k = {.name = NULL};
     const struct cli_option options[] = {
-        {"--name", CLI_TEXT, &k.name, "TEXT", "create: what the key is for (its role)"},
+        {"--name", CLI_TEXT, &k.name, "TEXT", "create, change: what the key is for (its role)"},
         {"--team", CLI_TEXT, &k.team, "KEY", "create: the team a product key belongs to"},
         {"--priority", CLI_TEXT, &k.priority, "WORD",
-         "create: low or normal; events of low keys give way first (client keys: low)"},
-        {"--rate", CLI_TEXT, &k.rate, "N", "create: requests a second that a server takes with it"},
+         "create, change: low or normal; events of low keys give way first (client keys: low)"},
+        {"--rate", CLI_TEXT, &k.rate, "N",
+         "create, change: requests a second that a server takes with it; none: as many as its rate_per_key "
+         "says"},
     };
     const struct cli_usage usage = {
-        "keys [list | create ROLE | rotate ID | revoke ID]",
+        "keys [list | create ROLE | change ID | rotate ID | revoke ID]",
         "Lists the environment's API keys; makes one of a role (admin, product, analyst, events, client);\n"
-        "makes a new one in place of one; revokes one, everywhere within seconds. A new key is printed this\n"
+        "changes its name, priority or rate; makes a new one in place of one; revokes one, everywhere within "
+        "seconds. A new key is printed this\n"
         "once: only its hash is kept.",
         options,
         4,

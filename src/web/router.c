@@ -142,6 +142,7 @@ static const struct route routes[] = {
     LIST("/v1/keys", MAY_ADMIN, "key"),
     CREATE("/v1/keys", MAY_ADMIN, "key"),
     DEFINE(HTTP_GET, "/v1/keys/{key}", definitions_get, MAY_ADMIN, "get", "key"),
+    PATCH("/v1/keys/{key}", MAY_ADMIN, "key"),
     DEFINE(HTTP_DELETE, "/v1/keys/{key}", definitions_delete, MAY_ADMIN, "delete", "key"),
     DEFINE(HTTP_POST, "/v1/keys/{key}/rotate", actions_do, MAY_ADMIN, "rotate", "key"),
     DEFINE(HTTP_GET, "/v1/audit", definitions_list, MAY_ADMIN, "list", "audit"),

@@ -117,6 +117,11 @@ works() { "$CTL" --server "$URL" --key "$1" show zero >/dev/null 2>&1; }
 works_not() { ! works "$1"; }
 wait_for works "$KEY"
 ID=$(ctl psql -XAtc "select id from api_key where name = 'the shop'")
+says "$ID: changed" ctl keys change "$ID" --rate 50 --priority low
+[ "$(ctl psql -XAtc "select priority, rate_limit from api_key where id = $ID")" = "low|50" ] || fail "a changed key"
+says "$ID: changed" ctl keys change "$ID" --rate none
+refuses 2 "say what to change" ctl keys change "$ID"
+refuses 2 "team can't be changed" ctl keys change "$ID" --team x --rate 5
 NEXT=$(ctl keys rotate "$ID" 2>/dev/null)
 wait_for works "$NEXT"
 wait_for works_not "$KEY"

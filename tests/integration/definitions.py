@@ -111,7 +111,7 @@ ROLES = {
     "POST /v1/experiments/{key}/promote": ADMIN,
     "POST /v1/overrides": EDIT, "POST /v1/preview": READ, "POST /v1/plan": READ,
     "GET /v1/plan-document": {"admin", "product", "events"},
-    "GET /v1/keys": ADMIN, "POST /v1/keys": ADMIN, "GET /v1/keys/{key}": ADMIN, "DELETE /v1/keys/{key}": ADMIN,
+    "GET /v1/keys": ADMIN, "POST /v1/keys": ADMIN, "GET /v1/keys/{key}": ADMIN, "PATCH /v1/keys/{key}": ADMIN, "DELETE /v1/keys/{key}": ADMIN,
     "POST /v1/keys/{key}/rotate": ADMIN,
     "GET /v1/webhooks": ADMIN, "GET /v1/webhooks/{key}": ADMIN, "PUT /v1/webhooks/{key}": ADMIN, "DELETE /v1/webhooks/{key}": ADMIN,
     "GET /v1/webhooks/{key}/deliveries": ADMIN, "POST /v1/webhooks/{key}/test": ADMIN,

@@ -113,6 +113,18 @@ def keys_of_their_own(s, c):
     s.until(lambda: 429 in {a.status for a in (decide(s, made["key"]) for _ in range(20))}, "its own limit, where the server has none")
     s.psql(f"update cohort.api_key set rate_limit = null where id = {made['id']}")
     s.until(lambda: {decide(s, made["key"]).status for _ in range(40)} == {200}, "taken away in SQL, served within a second")
+    patch = lambda doc, key=made["id"]: s.request("PATCH", f"/v1/keys/{key}", doc, key="admin")
+    c.equal("changed by REST", {k: v for k, v in patch({"rate_limit": 12, "name": "nightly"}).json.items() if k in ("rate_limit", "name", "role", "priority")},
+            {"rate_limit": 12, "name": "nightly", "role": "events", "priority": "normal"})
+    s.until(lambda: 429 in {a.status for a in (decide(s, made["key"]) for _ in range(30))}, "served within a second")
+    c.equal("and taken away", patch({"rate_limit": None}).json["rate_limit"], None)
+    s.until(lambda: {decide(s, made["key"]).status for _ in range(40)} == {200}, "served too")
+    for doc, status, constraint in (({"rate_limit": 0}, 422, "api_key_rate_known"), ({"priority": None}, 422, "api_key_priority_known"),
+                                    ({"name": ""}, 422, "api_key_name_length"), ({"role": "admin"}, 400, "document_field_unknown"),
+                                    ({"rate_limit": "many"}, 400, "document_field_type")):
+        a = patch(doc)
+        c.equal(f"{doc} is refused", (a.status, a.json.get("constraint")), (status, constraint))
+    c.equal("a key that is not there", patch({"name": "y"}, 999).status, 404)
     a = s.post("/v1/keys", {"name": "x", "role": "events", "rate_limit": 0})
     c.check("none below one", a.status == 422 and a.json["constraint"] == "api_key_rate_known" and a.json["json_pointer"] == "/rate_limit", a)
     new = s.post(f"/v1/keys/{s.post('/v1/keys', {'name': 'y', 'role': 'events', 'rate_limit': 7}).json['id']}/rotate").json
