@@ -41,7 +41,8 @@ struct http_options {
     unsigned write_s;                     /* a peer that takes no output for this long is dropped: 30 */
     unsigned max_connections;             /* of this server, when it shares nothing */
     unsigned max_connections_per_address; /* the same; an IPv6 /64 counts as one address */
-    size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB */
+    size_t max_unread;                    /* reading stops while more output than this is unread: 64 KiB (the
+                                             kernel has up to 32 KiB more, and what is on its way) */
     unsigned max_wait_ms;                 /* see http_overloaded: 50 */
     http_expect *expect;                  /* NULL: every body is welcome that is not too large */
     struct http_shared *shared;           /* of several servers; outlives them. NULL: one of its own */

@@ -16,6 +16,7 @@
 #define ACCEPTS_AT_ONCE 64 /* one where other servers take from the same queue: then all get some */
 #define BACK_OFF_US 100000
 #define MAX_QUEUED 4096 /* connections taken from the queue when the server drains */
+#define MAX_UNSENT 32768
 
 void http_options_default(struct http_options *o)
 {
@@ -39,16 +40,25 @@ static void count_refused(struct http_server *s)
         counter_add(s->counters, http_refused, 1);
 }
 
+/* What the peer's window has no room for is the kernel's up to MAX_UNSENT only, then it is ours, and counts
+ * against max_unread. Left alone the kernel takes megabytes of answers that nobody reads, for each of which a
+ * request was worked on. What is on its way is not bounded by this, so long ways are as fast as before. */
+static void set_tcp(int fd)
+{
+    int on = 1, unsent = MAX_UNSENT;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
 static void take(const struct http_listener *l, int fd, const struct sockaddr *address)
 {
-    int on = 1;
     struct http_server *s = l->server;
     struct http_address from;
     struct http_peer *peer;
     http_address_of(&from, address);
     if (http_shared_admit(s->shared, &from, &peer)) {
         if (!l->local)
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+            set_tcp(fd);
         if (conn_new(s, fd, &from, peer, s->tls && !l->local) == 0)
             return;
         http_shared_leave(s->shared, peer);

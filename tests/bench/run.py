@@ -24,7 +24,7 @@ BENCHES = {
     "request-layer": ["http_hello.py", "3", "5"],
     "connections": ["connections.py"],
     "streams": ["streams.py"],
-    "limits": ["limits.py", "rounds=2"],
+    "limits": ["limits.py"],
     "contextual": ["/plan", "0.3"],
     "spool": ["/spool", "/var/tmp", "3"],
     "ingest": ["ingest.py", "40000", "3"],

@@ -44,12 +44,15 @@ def idle(s, c):
 
 def hostile(s, c):
     loris, deaf, endless = 200, 20, 20
+    before = metric(s, "cohortd_http_requests_total")
     with Watch(s.process.pid) as watch, Hostile(s.address, decision(s), loris, deaf, endless) as others:
         got = load(s, decision(s), connections=16, rate=500, seconds=1)
         s.until(lambda: others.refused() >= loris + endless, "the slow and the endless are thrown out")
     answered_all(c, "beside hostile connections", got, 500, 1)
     each = watch.growth() / (loris + deaf + endless)
     c.check("a hostile connection takes no more than 256 KB", each < 256 * 1024, each)
+    each = (metric(s, "cohortd_http_requests_total") - before - got["good"] - others.refused()) / deaf
+    c.check("who never reads is not answered on and on: 400 answers are more than it may leave unread", 10 < each < 400, each)
     s.until(lambda: metric(s, "cohortd_http_connections") < 10, "nothing is left of them")
 
 
