@@ -40,7 +40,8 @@ SQL_MIGRATIONS = \
 	sql/migrations/0080_rewards.sql \
 	sql/migrations/0082_challengers.sql \
 	sql/migrations/0086_odds.sql \
-	sql/migrations/0088_key_rates.sql
+	sql/migrations/0088_key_rates.sql \
+	sql/migrations/0089_letter_environments.sql
 SQL_FUNCTIONS = \
 	sql/functions/10_errors.sql \
 	sql/functions/11_values.sql \

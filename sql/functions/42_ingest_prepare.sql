@@ -1,10 +1,12 @@
 -- What a shipper calls on each connection before it sends: staging tables, and where its queue stands.
 
--- A server of a release that knows no segments sends eleven columns of an exposure, and one that knows no models
--- fifteen of a decision: each is given what it knows.
+-- A server of a release that knows no segments sends eleven columns of an exposure, one that knows no models
+-- fifteen of a decision, and one that knows no environments eight of a dead letter: each is given what it knows.
 drop function if exists cohort.ingest_prepare();
 drop function if exists cohort.ingest_prepare(boolean);
-create or replace function cohort.ingest_prepare(with_segments boolean default false, with_models boolean default false) returns void
+drop function if exists cohort.ingest_prepare(boolean, boolean);
+create or replace function cohort.ingest_prepare(with_segments boolean default false, with_models boolean default false,
+        with_environments boolean default false) returns void
     language plpgsql set search_path = cohort, pg_temp as $$
 begin
     if to_regclass('pg_temp.stage_dead_letter') is null then
@@ -32,9 +34,12 @@ begin
     if with_models then
         alter table pg_temp.stage_decision add column if not exists eligible jsonb, add column if not exists model_id int;
     end if;
+    if with_environments then
+        alter table pg_temp.stage_dead_letter add column if not exists environment text;
+    end if;
 end $$;
-comment on function cohort.ingest_prepare(boolean, boolean) is
-    'Makes this connection''s staging tables stage_exposure (with a last column segments where that is asked for), stage_outcome, stage_decision (with two last columns eligible and model_id where models are asked for) and stage_dead_letter (temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
+comment on function cohort.ingest_prepare(boolean, boolean, boolean) is
+    'Makes this connection''s staging tables stage_exposure (with a last column segments where that is asked for), stage_outcome, stage_decision (with two last columns eligible and model_id where models are asked for) and stage_dead_letter (with a last column environment where that is asked for; temporary, emptied by each commit). Call it once a connection, outside the transactions that ship';
 
 create or replace function cohort.spool_watermark(spool uuid, node text) returns bigint
     language plpgsql set search_path = cohort, pg_temp as $$

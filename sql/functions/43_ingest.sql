@@ -4,6 +4,21 @@
 -- they would read a whole table for a batch; sequential scans, since a plan made while a table was small is kept by the
 -- connection when it is large. "offset 0" makes the batch the outer side of a join whatever the planner thinks of sizes.
 
+-- What the database refuses names its experiment or flag by number; an outcome names neither.
+create or replace function cohort.dead_letter_place() returns trigger
+    language plpgsql set search_path = cohort, pg_temp as $$
+begin
+    if new.environment is null and jsonb_typeof(new.body) = 'object' then
+        new.environment := coalesce(
+            (select e.environment from cohort.experiment e where e.id::text = new.body ->> 'experiment_id'),
+            (select f.environment from cohort.flag f where f.id::text = new.body ->> 'flag_id'));
+    end if;
+    return new;
+end $$;
+comment on function cohort.dead_letter_place() is 'Trigger: finds the environment of a dead letter by its experiment or flag';
+create or replace trigger dead_letter_place before insert on cohort.dead_letter
+    for each row execute function cohort.dead_letter_place();
+
 -- Rows that can't be stored as they are (a missing key, an infinite time) go to the dead letters, so that one
 -- bad record doesn't stop the queue.
 drop function if exists cohort.ingest_poison(bigint);
@@ -378,10 +393,11 @@ create or replace function cohort.ingest_dead_letters(batch bigint, spool uuid) 
 declare
     n int;
 begin
-    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id)
+    insert into cohort.dead_letter (received_at, kind, reason, detail, event_id, body, body_hash, body_length, batch_id, spool_id,
+                                    environment)
     select coalesce(received_at, now()), coalesce(kind, 'unknown'), coalesce(reason, 'unknown'), detail, event_id, body,
-           body_hash, body_length, batch, spool
-      from pg_temp.stage_dead_letter order by received_at;
+           body_hash, body_length, batch, spool, to_jsonb(s) ->> 'environment' -- an older server's has no such column
+      from pg_temp.stage_dead_letter s order by received_at;
     get diagnostics n = row_count;
     return n;
 end $$;

@@ -9,6 +9,12 @@ insert into cohort.error_message (constraint_name, code, http_status, title, hin
 on conflict (constraint_name) do update set code = excluded.code, http_status = excluded.http_status,
     title = excluded.title, hint = excluded.hint, field = excluded.field, area = excluded.area;
 
+create or replace function cohort.dead_letter_seen(l cohort.dead_letter) returns boolean
+    language sql stable
+    as $$ select l.environment is null or l.environment = cohort.current_environment() $$;
+comment on function cohort.dead_letter_seen(cohort.dead_letter) is
+    'Whether a dead letter is of the current environment, or of none that is known: others are not listed, replayed or dropped from here';
+
 -- What the bodies say. A letter of the web has {"name", "units": {"user": its hash} …}, one of ingest() the row.
 create or replace function cohort.is_uuid(word text) returns boolean
     language sql immutable parallel safe
@@ -123,13 +129,13 @@ create or replace function cohort.dead_letters(reason text default null, lim int
     select l.id, l.received_at, l.kind, l.reason, l.detail, l.event_id, s.node, l.body, l.body_length,
            cohort.dead_letter_hindrance(l)
       from (select d.* from cohort.dead_letter d
-             where d.resolved_at is null and ($1 is null or d.reason = $1) and ($3 is null or d.id < $3)
+             where d.resolved_at is null and cohort.dead_letter_seen(d) and ($1 is null or d.reason = $1) and ($3 is null or d.id < $3)
              order by d.id desc limit $2) l
       left join cohort.spool s on s.spool_id = l.spool_id
      order by l.id desc
 $$;
 comment on function cohort.dead_letters(text, int, bigint) is
-    'Dead letters that wait, the newest first, of one reason where given; after: the last id of the page before. hindrance: why it can''t be replayed as things are; null: it can be';
+    'Dead letters of the current environment that wait, the newest first, of one reason where given; after: the last id of the page before. hindrance: why it can''t be replayed as things are; null: it can be';
 
 -- Which letters are meant; locked, so that two people don't resolve the same ones.
 create or replace function cohort.dead_letters_meant(ids bigint[], reason text, everything boolean, lim int)
@@ -140,7 +146,7 @@ begin
         perform cohort.fail('dead_letters_which', 'Which dead letters: these ids, those of a reason, or all of them?');
     end if;
     return query select d.* from cohort.dead_letter d
-                  where (d.resolved_at is null or ids is not null) and (ids is null or d.id = any (ids))
+                  where (d.resolved_at is null or ids is not null) and cohort.dead_letter_seen(d) and (ids is null or d.id = any (ids))
                     and ($2 is null or d.reason = $2)
                   order by d.id limit lim for update;
 end $$;
@@ -193,7 +199,7 @@ begin
                    trusted, 1, segments from cohort.dead_letter_exposures(l);
         end if;
     end loop;
-    for id in select x from unnest($1) x where not exists (select from cohort.dead_letter d where d.id = x) loop
+    for id in select x from unnest($1) x where not exists (select from cohort.dead_letter d where d.id = x and cohort.dead_letter_seen(d)) loop
         result := 'refused';
         why := format('There is no dead letter %s.', id);
         return next;

@@ -10,10 +10,10 @@ enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
 #define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
 
 /* The newest of each kind: version 2 of a decision added its holdout and version 3 its model and what was
- * eligible, version 2 of an exposure its segments. */
+ * eligible, version 2 of an exposure its segments, version 2 of a dead letter its environment. */
 static unsigned newest_version(unsigned kind)
 {
-    return kind == RECORD_DECISION ? 3 : kind == RECORD_EXPOSURE ? 2 : 1;
+    return kind == RECORD_DECISION ? 3 : kind == RECORD_OUTCOME ? 1 : 2;
 }
 
 /* The oldest that can say it. */
@@ -21,6 +21,8 @@ static unsigned version_of(const struct record *r)
 {
     const struct record_decision *d = &r->u.decision;
     if (r->kind == RECORD_EXPOSURE && r->u.exposure.segments.len == 0)
+        return 1;
+    if (r->kind == RECORD_DEAD_LETTER && r->u.dead_letter.environment.len == 0)
         return 1;
     if (r->kind == RECORD_DECISION && d->model_id == 0 && d->eligible.len == 0)
         return 2;
@@ -128,6 +130,8 @@ static void put_dead_letter(struct writer *w, const struct record_dead_letter *l
     put_i32(w, l->body_length);
     if (l->has_event_id)
         put_bytes(w, l->event_id, 16);
+    if (l->environment.len > 0)
+        put_text(w, l->environment);
 }
 
 static unsigned flags_of(const struct record *r)
@@ -160,7 +164,7 @@ size_t record_most(const struct record *r)
         break;
     }
     return FIXED_MOST + r->u.dead_letter.kind.len + r->u.dead_letter.reason.len +
-           r->u.dead_letter.detail.len + r->u.dead_letter.body.len;
+           r->u.dead_letter.detail.len + r->u.dead_letter.body.len + r->u.dead_letter.environment.len;
 }
 
 static void put_record(struct writer *w, const struct record *r, size_t size)
@@ -319,7 +323,7 @@ static void get_decision(struct reader *r, unsigned version, struct record_decis
     d->eligible = version >= 3 ? get_text(r) : (struct record_text){"", 0};
 }
 
-static void get_dead_letter(struct reader *r, unsigned flags, struct record_dead_letter *l)
+static void get_dead_letter(struct reader *r, unsigned version, unsigned flags, struct record_dead_letter *l)
 {
     l->received_us = get_i64(r);
     l->kind = get_text(r);
@@ -331,6 +335,7 @@ static void get_dead_letter(struct reader *r, unsigned flags, struct record_dead
     l->has_event_id = (flags & FLAG_EVENT_ID) != 0;
     if (l->has_event_id)
         get_id(r, l->event_id, 16);
+    l->environment = version >= 2 ? get_text(r) : (struct record_text){"", 0};
 }
 
 static unsigned flags_allowed(unsigned kind)
@@ -360,7 +365,7 @@ static void get_fields(struct reader *r, unsigned version, unsigned flags, struc
         get_decision(r, version, &out->u.decision);
         break;
     case RECORD_DEAD_LETTER:
-        get_dead_letter(r, flags, &out->u.dead_letter);
+        get_dead_letter(r, version, flags, &out->u.dead_letter);
         break;
     }
 }

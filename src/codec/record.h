@@ -77,6 +77,7 @@ struct record_dead_letter {
         body;              /* the item as JSON with its units hashed, or empty when it could not be parsed */
     uint8_t body_hash[32]; /* SHA-256 of the item as sent */
     int32_t body_length;   /* bytes of the item as sent */
+    struct record_text environment; /* to which it was sent; empty: not told */
 };
 
 struct record {

@@ -165,8 +165,8 @@ static int connect_it(struct shipper *s, struct pg_error *e)
     shipper_set_connection(s, pg);
     code = pg_ask_within(pg, "set synchronous_commit = on", 0, NULL, shipper_wait_of(s), NULL, e);
     if (code == ERR_OK)
-        code = pg_ask_within(pg, "select cohort.ingest_prepare(true, true)", 0, NULL, shipper_wait_of(s),
-                             NULL, e);
+        code = pg_ask_within(pg, "select cohort.ingest_prepare(true, true, true)", 0, NULL,
+                             shipper_wait_of(s), NULL, e);
     return code == ERR_OK ? ask_mark(s, pg, e) : code;
 }
 

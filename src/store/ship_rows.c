@@ -131,6 +131,10 @@ static void put_dead_letter(struct copy_binary *c, const struct record *r)
     put_json(c, l->body);
     copy_bytes(c, l->body_hash, sizeof l->body_hash);
     copy_int4(c, l->body_length);
+    if (l->environment.len > 0)
+        copy_text(c, l->environment.s, l->environment.len);
+    else
+        copy_null(c);
 }
 
 /* Rows go in the order of their table's key: neighbours fall on the same pages of its index. Every key begins
@@ -205,7 +209,7 @@ static const struct kind {
     {RECORD_OUTCOME, 8, "copy pg_temp.stage_outcome from stdin (format binary)", put_outcome, by_outcome},
     {RECORD_DECISION, 17, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,
      by_decision},
-    {RECORD_DEAD_LETTER, 8, "copy pg_temp.stage_dead_letter from stdin (format binary)", put_dead_letter,
+    {RECORD_DEAD_LETTER, 9, "copy pg_temp.stage_dead_letter from stdin (format binary)", put_dead_letter,
      NULL},
 };
 

@@ -265,6 +265,8 @@ static int append_letter(struct buffer *out, struct record *rec, const char *sen
     d->reason = (struct record_text){why->code, strlen(why->code)};
     d->detail = (struct record_text){why->text, strlen(why->text)};
     d->body_length = (int32_t)len;
+    d->environment =
+        (struct record_text){plan_environment(rules->plan), strlen(plan_environment(rules->plan))};
     crypto_hash_sha256(d->body_hash, (const unsigned char *)sent, len);
     return event_append(out, rec);
 }

@@ -12,7 +12,7 @@ ROLE_NAMES = ("admin", "product", "analyst", "events", "client")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 MARK = "prodmark"  # in every name and text of production, so that it is seen where it must not be
 # Reached by an admin key of any environment: they are the server's.
-SHARED = ("/v1/environments", "/v1/dead-letters")
+SHARED = ("/v1/environments",)
 
 
 def malformed(s):
@@ -152,6 +152,13 @@ def another_environment(s, c, routes):
                 if a.status >= 500 or (MARK in said and a.status < 400) or (named and a.status < 400):
                     wrong.append((route, role, name, a))
     c.equal(f"keys of another environment see nothing of this one ({cells} requests)", wrong, [])
+    letter = s.get("/v1/dead-letters").json["items"][0]["id"]
+    c.equal("nor its dead letters", s.get("/v1/dead-letters", "staging admin").json["items"], [])
+    a = s.post("/v1/dead-letters/replay", {"ids": [letter]}, "staging admin")
+    c.check("which it can't replay", a.status == 200 and f"There is no dead letter {letter}." in a.body.decode(), a)
+    c.equal("or drop", [s.post("/v1/dead-letters/drop", doc, "staging admin").json for doc in ({"ids": [letter]}, {"all": True})],
+            [s.post("/v1/dead-letters/drop", {"ids": []}, "staging admin").json] * 2)
+    c.equal("so it waits", s.get("/v1/dead-letters").json["items"][0]["id"], letter)
     c.equal("and change nothing", [(x, y) for x, y in zip(before, state(s)) if x != y], [])
 
 

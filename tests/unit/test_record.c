@@ -81,6 +81,7 @@ static struct record dead_letter(void)
     r.u.dead_letter.body_length = 77;
     r.u.dead_letter.has_event_id = true;
     fill(r.u.dead_letter.event_id, 16, 80);
+    r.u.dead_letter.environment = text("staging");
     return r;
 }
 
@@ -156,6 +157,7 @@ static void check_dead_letter(const struct record_dead_letter *a, const struct r
     ck_assert_int_eq(a->body_length, b->body_length);
     ck_assert(a->has_event_id == b->has_event_id);
     ck_assert_mem_eq(a->event_id, b->event_id, 16);
+    check_text(a->environment, b->environment);
 }
 
 static void check_exposure(const struct record_exposure *a, const struct record_exposure *b)
@@ -218,6 +220,24 @@ START_TEST(an_exposure_of_an_older_version_is_read)
     again[5] = 1; /* says it is older and has more */
     p = again;
     ck_assert_int_eq(record_read(&p, again + longer, &r), ERR_DAMAGED);
+}
+END_TEST
+
+/* As a cohortd wrote it that told no environment. */
+START_TEST(a_dead_letter_of_an_older_version_is_read)
+{
+    uint8_t bytes[512], again[512];
+    struct record l = dead_letter(), got;
+    size_t longer = record_write(&l, again, sizeof again);
+    l.u.dead_letter.environment = text("");
+    size_t n = record_write(&l, bytes, sizeof bytes);
+    ck_assert_uint_eq(bytes[5], 1);
+    ck_assert_uint_eq(again[5], 2);
+    ck_assert_uint_eq(longer, n + 4 + strlen("staging"));
+    ck_assert_mem_eq(again + 6, bytes + 6, n - 6);
+    const uint8_t *p = bytes;
+    ck_assert_int_eq(record_read(&p, bytes + n, &got), 1);
+    check_dead_letter(&got.u.dead_letter, &l.u.dead_letter);
 }
 END_TEST
 
@@ -327,6 +347,7 @@ int main(void)
     tcase_add_test(c, every_kind_comes_back_as_written);
     tcase_add_test(c, the_format_does_not_move);
     tcase_add_test(c, an_exposure_of_an_older_version_is_read);
+    tcase_add_test(c, a_dead_letter_of_an_older_version_is_read);
     tcase_add_test(c, a_decision_of_version_2_is_read);
     tcase_add_test(c, a_decision_of_version_1_is_read);
     tcase_add_test(c, every_truncation_is_refused);

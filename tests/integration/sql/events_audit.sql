@@ -40,6 +40,8 @@ select t.ok('so is an exposure that contradicts itself', (select (stored, duplic
 commit;
 select t.ok('which is no switch', not exists (select from cohort.switches where experiment = 'au1'));
 
+select t.ok('it is of its experiment''s environment', (select array_agg(distinct d.environment) = array[e.environment] from cohort.dead_letter d
+    join cohort.experiment e on e.id::text = d.body ->> 'experiment_id' where d.reason = 'conflict' and d.kind = 'exposure' group by e.environment));
 select t.ok('the books balance', (select (accepted, stored, duplicates, conflicts, dead_letters, spooled, balance) = (14, 5, 4, 5, 5, 0, 0) from t.queue));
 select cohort.report_spool(t.uuid(64, 1), 'n1', 20), cohort.report_spool(t.uuid(64, 1), 'n1', 19) \g /dev/null
 select t.ok('what the server still has is spooled', (select (accepted, spooled, balance) = (20, 6, 0) from t.queue));
