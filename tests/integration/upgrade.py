@@ -82,6 +82,8 @@ def upgrade(pg, old, c, nodes):
     c.equal("each table has the rows it had, to the byte", {t: after[t] for t in tables if after[t] != before[t]}, {})
     c.equal("the audit's chain holds, across the upgrade", pg.psql("select * from cohort.audit_verify()"), "")
     for n in nodes:
+        # The old database was last watched long ago: until a monitor is heard again, guarded experiments give their fallback.
+        until(lambda: n.get("/readyz").json["status"] == "ready", "the monitor is heard")
         got = answers(n)
         wrong = {k: (v, old["answers"][k]) for k, v in got.items() if v != old["answers"][k]}
         c.check(f"{n.name}: each of {len(got)} decisions is what the old server said, for the same keys", not wrong, list(wrong.items())[:3])
