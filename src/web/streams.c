@@ -209,7 +209,7 @@ static void tell_slice(struct streams *s)
     struct timeval soon = {.tv_usec = SLICE_US};
     int64_t now = clock_monotonic_us(), worked = clock_thread_us();
     bool going = s->slice_us != 0, more = false, busy = going && worked - s->worked_us > BUSY_US,
-         late = going && now - s->slice_us >= 2 * SLICE_US;
+         late = going && now - s->slice_us >= INT64_C(2) * SLICE_US;
     for (size_t i = 0; i < s->n_sources; i++)
         if (s->sources[i]->tell_us <= now)
             more = tell(s->sources[i], share(s->sources[i], busy, late)) || more;

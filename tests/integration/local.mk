@@ -50,7 +50,8 @@ TESTS += $(server_tests)
 EXTRA_DIST += $(server_tests) tests/integration/server_lib.sh
 
 # Options that change while it runs; as a service of systemd.
-api_tests += tests/integration/reload.py tests/integration/systemd.py tests/integration/tls.py
+api_tests += tests/integration/reload.py tests/integration/systemd.py tests/integration/systemd_real.py tests/integration/tls.py
+EXTRA_DIST += tests/integration/systemd_boot.sh
 
 # The monitor against the roll-up.
 check_PROGRAMS += tests/integration/monitor_check
