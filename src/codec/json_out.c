@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/json_in.h"
 #include "core/unit.h"
 
 void json_out_init(struct json_out *o, char *buf, size_t cap)
@@ -244,19 +245,17 @@ void json_out_raw(struct json_out *o, const char *json)
     put(o, json, strlen(json));
 }
 
+void json_out_behind(struct json_out *o, const char *text, size_t n)
+{
+    put(o, text, n);
+}
+
 void json_out_uuid(struct json_out *o, const uint8_t b[16])
 {
-    static const char hex[] = "0123456789abcdef";
     char text[38];
-    size_t n = 0;
-    text[n++] = '"';
-    for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            text[n++] = '-';
-        text[n++] = hex[b[i] >> 4];
-        text[n++] = hex[b[i] & 15];
-    }
-    text[n++] = '"';
+    text[0] = '"';
+    uuid_format(b, text + 1);
+    text[37] = '"';
     before_value(o);
-    put(o, text, n);
+    put(o, text, sizeof text);
 }

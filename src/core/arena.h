@@ -11,6 +11,8 @@ void arena_free(struct arena *a);
 
 /* n bytes aligned for any object, zeroed; NULL when out of memory. Lives until arena_free or arena_reset. */
 void *arena_alloc(struct arena *a, size_t n);
+/* The same with whatever is there. */
+void *arena_room(struct arena *a, size_t n);
 
 /* A NUL-terminated copy of n bytes. */
 char *arena_copy(struct arena *a, const char *s, size_t n);

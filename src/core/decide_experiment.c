@@ -271,16 +271,16 @@ static bool enrolled(enum reason r)
 static enum reason enrol(const struct question *q, const struct plan_rule *r, struct answer *out)
 {
     const struct plan_experiment *x = r->experiment;
-    struct asked asked = {.inclusion_ppm = SLOTS};
+    if (x->n_holdouts == 0)
+        return eligible(q, r, SLOTS, out);
+    /* Untargeted units are the many, and the cheap ones: nothing of theirs is drawn. */
+    if (x->n_prerequisites == 0 && !q->subject->trace && !targeted(q, r))
+        return REASON_TARGETING;
+    struct asked asked;
     struct question as_if = *q;
-    if (x->n_holdouts > 0) {
-        /* Untargeted units are the many, and the cheap ones: nothing of theirs is drawn. */
-        if (x->n_prerequisites == 0 && !q->subject->trace && !targeted(q, r))
-            return REASON_TARGETING;
-        holdouts_ask(q, x, &asked);
-        if (asked.held)
-            as_if.ignored = asked.list[asked.n - 1].holdout;
-    }
+    holdouts_ask(q, x, &asked);
+    if (asked.held)
+        as_if.ignored = asked.list[asked.n - 1].holdout;
     enum reason reason = eligible(&as_if, r, asked.inclusion_ppm, out);
     if (!enrolled(reason))
         return reason;

@@ -28,6 +28,8 @@ static bool is_met(const struct question *q, const struct plan_prerequisite *r)
 
 bool prerequisites_met(const struct question *q, const struct plan_experiment *x)
 {
+    if (x->n_prerequisites == 0)
+        return true;
     struct question deeper = *q;
     deeper.depth++;
     deeper.exposed = NULL;

@@ -28,6 +28,19 @@ void sha256(const void *bytes, size_t n, uint8_t out[SHA256_BYTES])
     sha256_final(&s, out);
 }
 
+void sha256_short(const void *bytes, size_t n, uint32_t out[8])
+{
+    SHA256_CTX state;
+    uint8_t block[64] = {0};
+    memcpy(block, bytes, n);
+    block[n] = 0x80;
+    block[62] = (uint8_t)(n >> 5);
+    block[63] = (uint8_t)(n << 3);
+    SHA256_Init(&state);
+    SHA256_Transform(&state, block);
+    memcpy(out, state.h, sizeof state.h);
+}
+
 void hmac_init(struct hmac *h, const uint8_t *key, size_t len)
 {
     uint8_t pad[64] = {0};

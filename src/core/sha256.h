@@ -20,6 +20,11 @@ void sha256_update(struct sha256 *s, const void *bytes, size_t n);
 void sha256_final(struct sha256 *s, uint8_t out[SHA256_BYTES]);
 void sha256(const void *bytes, size_t n, uint8_t out[SHA256_BYTES]);
 
+#define SHA256_SHORT 55 /* bytes that are one block with their padding */
+
+/* The hash of a short text as eight big-endian numbers. */
+void sha256_short(const void *bytes, size_t n, uint32_t out[8]);
+
 /* After hmac_init it is a key made ready: copy it for each text. Holds what is as good as the key. */
 struct hmac {
     struct sha256 inner, outer;

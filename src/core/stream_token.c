@@ -3,6 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
+#include "core/base64.h"
 #include "core/plan_private.h"
 #include "core/token_private.h"
 
@@ -49,7 +50,7 @@ bool stream_token_make(const struct plan *p, const struct stream_token *t, char 
     put32(bytes + 1, (uint32_t)t->key_id);
     put32(bytes + 5, (uint32_t)(t->expires_us / SECOND_US));
     sign(p, bytes, bytes + SIGNED_BYTES);
-    sodium_bin2base64(out, STREAM_TOKEN_TEXT + 1, bytes, sizeof bytes, VARIANT);
+    base64_url(bytes, sizeof bytes, out);
     return true;
 }
 
