@@ -34,6 +34,8 @@ void json_out_bool(struct json_out *o, bool v);
 void json_out_null(struct json_out *o);
 /* Text that is JSON already. */
 void json_out_raw(struct json_out *o, const char *json);
+/* Text that goes on behind a value, with its own commas. */
+void json_out_behind(struct json_out *o, const char *text, size_t n);
 /* 16 bytes as a uuid string. */
 void json_out_uuid(struct json_out *o, const uint8_t b[16]);
 

@@ -1,8 +1,6 @@
 #include "web/api_ofrep.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +10,12 @@
 #include "codec/json_out.h"
 #include "core/decide.h"
 #include "core/event_token.h"
+#include "core/sha256.h"
 #include "web/api_worker.h"
 #include "web/auth.h"
 #include "web/decision_json.h"
 #include "web/decision_log.h"
+#include "web/decision_memory.h"
 #include "web/etag.h"
 #include "web/freshness.h"
 #include "web/query.h"
@@ -25,8 +25,8 @@
 #include "web/subject_read.h"
 
 #define JSON "application/json"
-#define DIGEST 16
-#define ETAG_TEXT 64 /* with its NUL */
+#define DIGEST 16 /* bytes of the hash that an ETag has */
+#define ETAG_TEXT 64
 #define RECORD_WAIT_S 5
 #define RECORD_WAIT_FAILING_US 100000 /* a full disk says so by then */
 
@@ -206,13 +206,15 @@ struct single {
     struct pass pass;
     int64_t now_us;
     struct decision decision;
+    const struct decision_known *known;
+    struct decision_end end;
     uint8_t id[16];
 };
 
 static void write_single(struct json_out *o, void *arg)
 {
     const struct single *s = arg;
-    decision_json(o, s->plan, &s->decision, s->id, s->now_us, pass_text(&s->pass));
+    decision_json(o, s->plan, &s->decision, &s->known->shared, &s->end, s->id, s->now_us);
 }
 
 void ofrep_single(struct api_context *c)
@@ -235,13 +237,17 @@ void ofrep_single(struct api_context *c)
         return;
     }
     int64_t now = clock_wall_us();
-    struct single s = {.plan = p, .now_us = now};
+    struct single s;
+    s.plan = p;
+    s.now_us = now;
     uuid7_from(&c->w->random, now,
                s.id); /* before it is known what is decided: it takes part in some draws */
     decide(p, flag, &subject, s.id, now, freshness_blind_us(c->w->services.counters), &s.decision);
     make_pass(c, &subject, now, &s.pass);
+    decision_json_end(p, pass_text(&s.pass), &s.end);
+    s.known = decision_memory_get(c->w->decisions, c->w->arena, &s.decision);
     counter_add(c->w->services.counters, decisions, 1);
-    if (!json_write(&c->w->out, write_single, &s)) {
+    if (!s.known || !json_write(&c->w->out, write_single, &s)) {
         ofrep_error(c, 503, "GENERAL", "Out of memory.");
         return;
     }
@@ -258,17 +264,20 @@ struct bulk {
     int64_t now_us;
     size_t n;
     struct decision *decisions;
+    const struct decision_known **known; /* of each */
     uint8_t (*ids)[16];
 };
 
 static void write_bulk(struct json_out *o, void *arg)
 {
     const struct bulk *b = arg;
+    struct decision_end end;
+    decision_json_end(b->plan, pass_text(&b->pass), &end);
     json_out_begin_object(o);
     JSON_OUT_KEY(o, "flags");
     json_out_begin_array(o);
     for (size_t i = 0; i < b->n; i++)
-        decision_json(o, b->plan, &b->decisions[i], b->ids[i], b->now_us, pass_text(&b->pass));
+        decision_json(o, b->plan, &b->decisions[i], &b->known[i]->shared, &end, b->ids[i], b->now_us);
     json_out_end_array(o);
     JSON_OUT_KEY(o, "metadata");
     json_out_begin_object(o);
@@ -281,40 +290,36 @@ static void write_bulk(struct json_out *o, void *arg)
     json_out_end_object(o);
 }
 
-static void hash_text(crypto_generichash_state *h, const char *s)
-{
-    crypto_generichash_update(h, (const unsigned char *)s, strlen(s) + 1);
-}
-
 /* Depends on what was decided (so on the configuration), on the whole context, on the credential and on when
  * the event token expires, once a day; not on the decisions' ids, which are new every time. */
-static void hash_bulk(const struct api_context *c, const struct bulk *b, unsigned char digest[DIGEST])
+static void hash_bulk(const struct api_context *c, const struct bulk *b, uint8_t digest[SHA256_BYTES])
 {
-    crypto_generichash_state h;
+    struct sha256 h;
     size_t len;
     const char *body = http_body(c->r, &len);
-    crypto_generichash_init(&h, NULL, 0, DIGEST);
-    crypto_generichash_update(&h, (const unsigned char *)&c->key->id, sizeof c->key->id);
-    crypto_generichash_update(&h, (const unsigned char *)body, len);
-    crypto_generichash_update(&h, (const unsigned char *)&b->pass.expires_us, sizeof b->pass.expires_us);
-    for (size_t i = 0; i < b->n; i++) {
-        const struct decision *d = &b->decisions[i];
-        int32_t numbers[4] = {(int32_t)d->reason, d->phase ? plan_phase_id(d->phase) : 0, d->propensity_ppm,
-                              d->inclusion_ppm};
-        hash_text(&h, plan_flag_key(d->flag));
-        hash_text(&h, d->variant_name);
-        hash_text(&h, d->value_json ? d->value_json : "");
-        hash_text(&h, d->experiment ? plan_experiment_key(d->experiment) : "");
-        crypto_generichash_update(&h, (const unsigned char *)numbers, sizeof numbers);
-    }
-    crypto_generichash_final(&h, digest, DIGEST);
+    sha256_init(&h);
+    sha256_update(&h, &c->key->id, sizeof c->key->id);
+    sha256_update(&h, &b->pass.expires_us, sizeof b->pass.expires_us);
+    sha256_update(&h, body, len);
+    for (size_t i = 0; i < b->n; i++)
+        sha256_update(&h, b->known[i]->digest, DECISION_DIGEST);
+    sha256_final(&h, digest);
 }
 
-static void write_etag(const unsigned char digest[DIGEST], int64_t expires_us, char etag[ETAG_TEXT])
+static void write_etag(const uint8_t digest[SHA256_BYTES], int64_t expires_us, char etag[ETAG_TEXT])
 {
-    char hex[2 * DIGEST + 1];
-    sodium_bin2hex(hex, sizeof hex, digest, DIGEST);
-    snprintf(etag, ETAG_TEXT, "\"%s.%" PRIx64 "\"", hex, expires_us / 1000000);
+    static const char digits[] = "0123456789abcdef";
+    uint32_t expires_s = (uint32_t)(expires_us / 1000000);
+    *etag++ = '"';
+    for (size_t i = 0; i < DIGEST; i++) {
+        *etag++ = digits[digest[i] >> 4];
+        *etag++ = digits[digest[i] & 15];
+    }
+    *etag++ = '.';
+    for (int shift = 28; shift >= 0; shift -= 4)
+        *etag++ = digits[expires_s >> shift & 15];
+    *etag++ = '"';
+    *etag = '\0';
 }
 
 /* Behind the hash stands when the offered stream's token expires. A 304 leaves the client with the token it
@@ -322,7 +327,7 @@ static void write_etag(const unsigned char digest[DIGEST], int64_t expires_us, c
  * are answered in full, with a new token. True: 304; etag is the answer's either way. */
 static bool client_has_it(const struct api_context *c, const struct bulk *b, char etag[ETAG_TEXT])
 {
-    unsigned char digest[DIGEST];
+    uint8_t digest[SHA256_BYTES];
     const char *has = http_header(c->r, "if-none-match");
     int64_t expires = b->stream.expires_us;
     hash_bulk(c, b, digest);
@@ -340,15 +345,21 @@ static bool decide_all(struct api_context *c, struct subject *s, int64_t now, st
     const struct plan *p = b->plan;
     int64_t blind_us = freshness_blind_us(c->w->services.counters);
     size_t n = plan_flag_count(p);
-    b->decisions = arena_alloc(c->w->arena, (n + 1) * sizeof *b->decisions);
-    b->ids = arena_alloc(c->w->arena, (n + 1) * sizeof *b->ids);
-    if (!b->decisions || !b->ids)
+    b->decisions = arena_room(c->w->arena, (n + 1) * sizeof *b->decisions);
+    b->known = arena_room(c->w->arena, (n + 1) * sizeof *b->known);
+    b->ids = arena_room(c->w->arena, (n + 1) * sizeof *b->ids);
+    if (!b->decisions || !b->known || !b->ids)
         return false;
     make_pass(c, s, now, &b->pass);
     for (size_t i = 0; i < n; i++) {
+        struct decision *d = &b->decisions[b->n];
         uuid7_from(&c->w->random, now, b->ids[b->n]);
-        decide(p, plan_flag_at(p, i), s, b->ids[b->n], now, blind_us, &b->decisions[b->n]);
-        b->n += !plan_flag_archived(plan_flag_at(p, i));
+        decide(p, plan_flag_at(p, i), s, b->ids[b->n], now, blind_us, d);
+        if (plan_flag_archived(d->flag))
+            continue;
+        b->known[b->n] = decision_memory_get(c->w->decisions, c->w->arena, d);
+        if (!b->known[b->n++])
+            return false;
     }
     counter_add(c->w->services.counters, decisions, (int64_t)b->n);
     return true;

@@ -81,7 +81,7 @@ static void write_preview(struct json_out *o, void *arg)
 {
     const struct preview *v = arg;
     json_out_begin_object(o);
-    decision_json_members(o, v->plan, &v->decision, NULL, v->now_us, NULL);
+    decision_json_preview(o, v->plan, &v->decision, v->now_us);
     json_out_key(o, "environment");
     json_out_string(o, plan_environment(v->plan));
     json_out_key(o, "unit");

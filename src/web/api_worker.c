@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "web/decision_memory.h"
 #include "web/records.h"
 #include "web/refetch.h"
 #include "web/streams.h"
@@ -29,11 +30,12 @@ int api_worker_new(struct api_worker **out, struct event_base *base, const struc
         w->services = *s;
         w->options.sync_records = o->sync_records;
         w->arena = arena_new();
+        w->decisions = decision_memory_new();
         w->records = records_new(base, &w->services, o->sync_records);
         w->streams = streams_new(base, w->services.counters);
         w->refetches = refetches_new(base, w);
     }
-    if (!w || !w->arena || !w->records || !w->streams || !w->refetches ||
+    if (!w || !w->arena || !w->decisions || !w->records || !w->streams || !w->refetches ||
         api_worker_set_options(w, o) != ERR_OK) {
         api_worker_free(w);
         return error_set(e, ERR_NOMEM, "worker", "Out of memory.");
@@ -49,6 +51,7 @@ void api_worker_free(struct api_worker *w)
     refetches_free(w->refetches);
     streams_free(w->streams);
     records_free(w->records);
+    decision_memory_free(w->decisions);
     arena_free(w->arena);
     free((char *)w->options.cors_origins);
     buffer_free(&w->out);
@@ -61,6 +64,7 @@ void api_worker_set_plans(struct api_worker *w, struct plan_set *plans)
 {
     const struct plan_set *old = w->plans;
     auth_forget(&w->keys);
+    decision_memory_forget(w->decisions);
     w->plans = plans;
     streams_set_plans(w->streams, plans);
     plan_set_unref(old);

@@ -8,6 +8,7 @@
 #include "web/api.h"
 #include "web/auth.h"
 
+struct decision_memory;
 struct records;
 struct refetches;
 struct route;
@@ -16,16 +17,17 @@ struct streams;
 struct api_worker {
     struct event_base *base;
     struct api_services services;
-    struct api_options options;   /* cors_origins is the worker's own */
-    const struct plan_set *plans; /* one reference; NULL until the first arrives */
-    struct records *records;      /* decisions' records on their way to the spool */
-    struct streams *streams;      /* who listens for changes */
-    struct refetches *refetches;  /* requests that wait for newer plans */
-    struct arena *arena;          /* memory of the request at hand */
-    struct buffer out;            /* the answer being written */
-    struct random_stock random;   /* for decisions' ids */
-    struct auth_memory keys;      /* of plans */
-    int64_t plan_age_s;           /* what plan_age says */
+    struct api_options options;        /* cors_origins is the worker's own */
+    const struct plan_set *plans;      /* one reference; NULL until the first arrives */
+    struct records *records;           /* decisions' records on their way to the spool */
+    struct streams *streams;           /* who listens for changes */
+    struct refetches *refetches;       /* requests that wait for newer plans */
+    struct arena *arena;               /* memory of the request at hand */
+    struct buffer out;                 /* the answer being written */
+    struct random_stock random;        /* for decisions' ids */
+    struct auth_memory keys;           /* of plans */
+    struct decision_memory *decisions; /* what was written of them, of plans too */
+    int64_t plan_age_s;                /* what plan_age says */
     char plan_age[24];
 };
 

@@ -45,6 +45,7 @@ web_apis = \
 	src/web/cors.c src/web/cors.h \
 	src/web/decision_json.c src/web/decision_json.h \
 	src/web/decision_log.c src/web/decision_log.h \
+	src/web/decision_memory.c src/web/decision_memory.h \
 	src/web/etag.c src/web/etag.h \
 	src/web/freshness.c src/web/freshness.h \
 	src/web/event_batch.c src/web/event_batch.h \

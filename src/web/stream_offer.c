@@ -44,24 +44,24 @@ void stream_offer_write(struct json_out *o, const struct stream_offer *s)
     char target[sizeof PATH + STREAM_TOKEN_TEXT + STREAM_MARK_TEXT + 16], url[512];
     if (!s->expires_us)
         return;
-    snprintf(target, sizeof target, PATH "?token=%s&since=%s", s->token, s->mark);
-    json_out_key(o, "eventStreams");
+    stpcpy(stpcpy(stpcpy(stpcpy(target, PATH "?token="), s->token), "&since="), s->mark);
+    JSON_OUT_KEY(o, "eventStreams");
     json_out_begin_array(o);
     json_out_begin_object(o);
-    json_out_key(o, "type");
+    JSON_OUT_KEY(o, "type");
     json_out_string(o, "sse");
     if (*s->public_url) {
         snprintf(url, sizeof url, "%s%s", s->public_url, target);
-        json_out_key(o, "url");
+        JSON_OUT_KEY(o, "url");
         json_out_string(o, url);
     } else {
-        json_out_key(o, "endpoint");
+        JSON_OUT_KEY(o, "endpoint");
         json_out_begin_object(o);
-        json_out_key(o, "requestUri");
+        JSON_OUT_KEY(o, "requestUri");
         json_out_string(o, target);
         json_out_end_object(o);
     }
-    json_out_key(o, "inactivityDelaySec");
+    JSON_OUT_KEY(o, "inactivityDelaySec");
     json_out_int(o, INACTIVITY_S);
     json_out_end_object(o);
     json_out_end_array(o);

@@ -1,5 +1,6 @@
 /* The body of an evaluation: both readers of it agree; every flag has a decision, the same each time; what an
- * experiment drew is what the contract draws; the answer is JSON; a token keeps what it was made for. */
+ * experiment drew is what the contract draws; the answer is JSON, and what is remembered of it is what would
+ * be written; a token keeps what it was made for. */
 #include <jansson.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "core/token.h"
 #include "fuzz.h"
 #include "unit/json_twins.h"
-#include "web/decision_json.h"
+#include "web/decision_memory.h"
 #include "web/subject_read.h"
 
 #define NOW_US INT64_C(1793620000000000)
@@ -48,19 +49,51 @@ static void check_token(const struct decision *d)
                t.experiment_id == plan_experiment_id(d->experiment));
 }
 
-static void write(struct json_out *o, void *decision)
+struct written {
+    struct decision *decision;
+    struct decision_shared shared;
+    const struct decision_known *known;
+};
+
+static void write_shared(struct json_out *o, void *arg)
 {
-    decision_json(o, fuzz_plan_of_world(), decision, id, NOW_US, NULL);
+    struct written *w = arg;
+    decision_json_shared(o, w->decision, &w->shared);
+}
+
+static void write_answer(struct json_out *o, void *arg)
+{
+    const struct written *w = arg;
+    struct decision_end end;
+    decision_json_end(fuzz_plan_of_world(), NULL, &end);
+    decision_json(o, fuzz_plan_of_world(), w->decision, &w->known->shared, &end, id, NOW_US);
+}
+
+/* What is remembered, perhaps from the decision of an input before, is what would be written now. */
+static void check_memory(struct written *w, struct buffer *text, struct arena *arena)
+{
+    static struct decision_memory *memory;
+    if (!memory)
+        memory = decision_memory_new();
+    w->known = decision_memory_get(memory, arena, w->decision);
+    FUZZ_CHECK(w->known && json_write(text, write_shared, w));
+    const struct decision_shared *s = &w->known->shared;
+    FUZZ_CHECK(s->len == w->shared.len && s->id_at == w->shared.id_at && s->own_at == w->shared.own_at &&
+               memcmp(s->text, text->data, s->len) == 0);
 }
 
 static void check_answer(struct decision *d)
 {
     struct buffer text = {0};
-    FUZZ_CHECK(json_write(&text, write, d));
+    struct arena *arena = arena_new();
+    struct written w = {.decision = d};
+    check_memory(&w, &text, arena);
+    FUZZ_CHECK(json_write(&text, write_answer, &w));
     json_t *doc = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
     FUZZ_CHECK(json_is_string(json_object_get(doc, "key")) &&
-               json_is_object(json_object_get(doc, "metadata")));
+               json_is_string(json_object_get(json_object_get(doc, "metadata"), "decisionId")));
     json_decref(doc);
+    arena_free(arena);
     buffer_free(&text);
 }
 
