@@ -153,8 +153,8 @@ void conn_refuse_body(struct http_conn *c)
 void conn_expired(struct http_conn *c)
 {
     conn_enter(c);
-    /* A peer that has not taken its answers yet is the write timeout's business. */
-    bool behind = c->state == CONN_IDLE ? out_pending(c) > 0 : c->blocked;
+    /* A peer that has not taken its answers yet is the write timeout's business; one in line has asked. */
+    bool behind = c->state == CONN_IDLE ? out_pending(c) > 0 || c->waits_turn : c->blocked;
     if (c->state == CONN_HANDSHAKE || c->state == CONN_LINGER || (c->state == CONN_IDLE && !behind))
         conn_close(c);
     else if (behind)
@@ -376,7 +376,8 @@ void conn_readable(struct http_conn *c)
     c->readable = true;
     if (c->state == CONN_HANDLER)
         in_peek(c, &byte, 1); /* a peer that is gone must not wait for its answer */
-    conn_run(c);
+    if (c->bev && !pace_hold(c))
+        conn_run(c);
     conn_leave(c);
 }
 

@@ -93,10 +93,13 @@ struct http_pace {
     struct timeval turn;       /* the one at work, by libevent's clock */
     int64_t from;              /* when it began, by the monotonic clock */
     int64_t worked_at;         /* when last a connection went on to wait for something */
-    bool late;                 /* turns have become long, and processor time is counted: */
-    int64_t cpu_from, cpu_at;  /* at the turn's begin, and when it was looked at last */
-    int64_t spent[HTTP_WORKS]; /* in this turn */
-    enum http_work work;       /* since cpu_at */
+    bool late;                 /* turns have become long, and are measured: */
+    int64_t cpu_from;          /* processor time at the turn's begin */
+    int64_t spent[HTTP_WORKS]; /* in this turn, until seen_at */
+    int64_t seen_at;
+    enum http_work work; /* since then */
+    bool full;           /* the turn has served and refused as much as it may */
+    bool queued;         /* some wait since a full turn: whoever comes now waits behind them */
 };
 
 struct http_listener {
@@ -184,6 +187,8 @@ void pace_fini(struct http_server *s);
 void pace_turn(struct http_server *s);
 /* The connection has had its request of this turn, and goes on in the next one. */
 void pace_wait(struct http_conn *c);
+/* There is input. True: it is not looked at now, but when its turn comes. */
+bool pace_hold(struct http_conn *c);
 void pace_unwait(struct http_conn *c);
 
 /* http_stream.c */

@@ -72,18 +72,23 @@ def l1(s, rounds, seconds):
     row_of(f"L1, a decision beside {IDLE} idle connections / without", pairs)
 
 
+def overloaded(s, most, obey, seconds):
+    return load(s, decision(s), connections=OBEYING, rate=most * 5, seconds=seconds, queue=0, obey=obey)
+
+
 def l4(s, rounds, seconds):
-    most = [peak(s, seconds) for _ in range(rounds)]
-    rate = statistics.median(most) * 5
-    for obey, who in ((True, "clients that obey Retry-After"), (False, "clients that don't")):
-        got = [load(s, decision(s), connections=OBEYING, rate=rate, seconds=seconds, queue=0, obey=obey) for _ in range(rounds)]
-        share = sorted(g["good_per_s"] / statistics.median(most) for g in got)
-        refused = sorted(g["refused_p99"] / 1000 for g in got)
-        print(f"L4: 5 x {statistics.median(most):.0f}/s, {OBEYING} {who}: goodput {statistics.median(share):.0%} of the most "
-              f"({share[0]:.0%} to {share[-1]:.0%}), p99 {statistics.median(g['p99'] for g in got) / 1000:.1f} ms, "
-              f"refused after p99 {statistics.median(refused):.1f} ms (to {refused[-1]:.1f}), {got[-1]['refused']} refused, "
+    all_most, kinds = [], {"clients that obey Retry-After": [], "clients that don't": []}
+    for _ in range(rounds):
+        all_most.append(peak(s, seconds))
+        for who, got in kinds.items():
+            got.append(overloaded(s, all_most[-1], "obey" in who, seconds))
+    for who, got in kinds.items():
+        p99, refused = ([g[name] / 1000 for g in got] for name in ("p99", "refused_p99"))
+        print(f"L4: 5 x {statistics.median(all_most):.0f}/s, {OBEYING} {who}: goodput "
+              f"{middle(g['good_per_s'] / most for g, most in zip(got, all_most))} of the most, p99 {statistics.median(p99):.0f} ms, "
+              f"refused after p99 {statistics.median(refused):.0f} ms (to {max(refused):.0f}), {got[-1]['refused']} refused, "
               f"{got[-1]['held']} held back, {got[-1]['given_up']} not asked while one was under way, {got[-1]['failed']} lost")
-        row(f"L4, five times what it can do, {who} / the most", "answers/s, more is better", [g["good_per_s"] for g in got], most)
+        row(f"L4, five times what it can do, {who} / the most", "answers/s, more is better", [g["good_per_s"] for g in got], all_most)
 
 
 def l6(s, rounds, seconds):

@@ -6,8 +6,10 @@
  *
  * REQUEST is a file with one whole HTTP request, sent as it is; its answers must have a Content-Length. -i:
  * as many connections more ask once and then stay. -q: how many requests may be due on a connection that
- * waits for its answer (64); what is due beyond is given up. -o: who is told Retry-After obeys; what was due
- * meanwhile is "held". Prints one line of JSON; times are in microseconds. */
+ * waits for its answer (64); what is due beyond is given up. With 0 nothing is kept back here, so a latency
+ * counts from the moment of sending: when this program is late, that is not the server's fault. -o: who is
+ * told Retry-After obeys; what was due meanwhile is "held". Prints one line of JSON; times are in
+ * microseconds. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -152,7 +154,7 @@ static void make_due(struct connection *c, int64_t at)
         given_up += now >= measure_from;
         return;
     }
-    c->due[(c->from + c->n++) % WAITING] = at;
+    c->due[(c->from + c->n++) % WAITING] = o.queue == 0 ? clock_us() : at;
     go_on(c);
 }
 

@@ -63,6 +63,9 @@ def overload(s, c):
             got["good"] > 1000 and got["refused"] > 0 and got["failed"] == got["other"] == 0, got)
     c.check("the refused are told when to come again", got["held"] > 0, got)
     c.check("and counted", metric(s, "cohortd_http_overloaded_total") - before >= got["refused"])
+    got = load(s, decision(s), connections=1500, seconds=2)
+    c.check("clients that come again at once, whatever they are told, are served more often than refused",
+            got["good"] > got["refused"] > 0 and got["failed"] == got["other"] == 0, got)
     a = s.post("/ofrep/v1/evaluate/flags/cta", {"context": {"targetingKey": "u"}}, "client")
     c.equal("then everybody is served", a.status, 200)
 

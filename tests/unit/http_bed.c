@@ -66,14 +66,11 @@ static void handle(struct http_request *r, void *arg)
         http_reply(r, 200, "text/plain", big, b->reply_len);
         free(big);
     } else if (strcmp(path, "/busy") == 0) {
-        if (http_overloaded(r, http_query(r)[0] ? HTTP_WORK_LONG : HTTP_WORK_SHORT)) {
-            http_reply(r, 503, NULL, NULL, 0);
-            return;
-        }
-        int64_t until = clock_thread_us() + b->busy_us;
+        bool no = http_overloaded(r, http_query(r)[0] ? HTTP_WORK_LONG : HTTP_WORK_SHORT);
+        int64_t until = clock_thread_us() + (no ? b->refuse_us : b->busy_us);
         while (clock_thread_us() < until)
             ;
-        http_reply(r, 200, "text/plain", "x", 1);
+        http_reply(r, no ? 503 : 200, "text/plain", "x", 1);
     } else if (strcmp(path, "/nothing") == 0) {
         http_reply(r, 204, NULL, NULL, 0);
     } else if (strcmp(path, "/header") == 0) {

@@ -33,7 +33,7 @@ struct bed {
     struct http_request *waiting[64]; /* of paths under /later, in order */
     unsigned n_waiting;
     size_t reply_len;              /* of paths under /large */
-    int64_t busy_us;               /* processor time that /busy takes, when the server is not overloaded */
+    int64_t busy_us, refuse_us;    /* processor time that /busy takes, and to refuse it in overload */
     struct bed_stream streams[16]; /* of paths under /stream, in order */
     unsigned n_streams;
 };

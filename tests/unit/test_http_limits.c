@@ -302,7 +302,8 @@ static void on_paused(evutil_socket_t fd, short what, void *paused)
 }
 
 /* 40 clients ask for 34 times half a millisecond at once. What one turn takes is served; then the server says
- * that it can't keep up, but not to those with another kind of work, and after a pause to nobody. */
+ * that it can't keep up, but not to those with another kind of work, and after a pause to nobody. It takes as
+ * long to say so, and all of them ask on: still most of the time goes into work, and each gets some of it. */
 static void check_overload(unsigned max_wait_ms, bool refuses)
 {
     enum { N = 40, ASKS = 34 };
@@ -316,7 +317,7 @@ static void check_overload(unsigned max_wait_ms, bool refuses)
     http_options_default(&o);
     o.max_wait_ms = max_wait_ms;
     bed_start(&b, &o);
-    b.busy_us = 500;
+    b.busy_us = b.refuse_us = 500;
     client_open(&other, &b);
     for (unsigned i = 0; i < N; i++) {
         client_open(&c[i], &b);
@@ -329,9 +330,10 @@ static void check_overload(unsigned max_wait_ms, bool refuses)
     }
     for (unsigned i = 0; i < N; i++) {
         BED_UNTIL(&b, count_busy(&c[i], &no) == ASKS);
+        ck_assert_uint_lt(no, ASKS);
         all_no += no;
     }
-    ck_assert_msg(refuses ? all_no > 0 && all_no < N * ASKS : all_no == 0, "%u refused", all_no);
+    ck_assert_msg(refuses ? all_no > 0 && all_no < N * ASKS / 2 : all_no == 0, "%u refused", all_no);
     event_base_once(b.base, -1, EV_TIMEOUT, on_paused, &paused, &pause);
     BED_UNTIL(&b, paused);
     for (unsigned i = 0; i < N; i++)
