@@ -13,6 +13,7 @@ libcodec_a_SOURCES = \
 	src/codec/plan_experiments.c \
 	src/codec/plan_fields.c src/codec/plan_fields.h \
 	src/codec/plan_json.c src/codec/plan_json.h \
-	src/codec/record.c src/codec/record.h \
+	src/codec/record.c src/codec/record.h src/codec/record_bytes.h \
+	src/codec/record_list.c src/codec/record_list.h \
 	src/codec/text.c
 libcodec_a_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)

@@ -2,12 +2,14 @@
 
 #include <string.h>
 
-/* A record: u32 size of the whole, u8 kind, u8 version, u16 flags, then the kind's fields; little-endian, a
- * text is u32 length and its bytes. A new version only adds fields at the end, with a default for older ones:
- * so one reader reads all. */
-enum { HEADER_SIZE = 8, FIXED_MOST = 256 };
+#include "codec/record_bytes.h"
+#include "codec/record_list.h"
+
+/* A record: its header, then the kind's fields; a text is u32 length and its bytes. A new version only adds
+ * fields at the end, with a default for older ones: so one reader reads all. Decisions are written as lists
+ * (record_list.c); as records of their own they are only read, from spools of before. */
+enum { FIXED_MOST = 256 };
 enum { FLAG_TRUSTED = 1, FLAG_DECISION = 2, FLAG_VALUE = 4, FLAG_EVENT_ID = 8 };
-#define RECORD_MAX 0x40000000u /* no honest record comes near: a size beyond is damage */
 
 /* The newest of each kind: version 2 of a decision added its holdout and version 3 its model and what was
  * eligible, version 2 of an exposure its segments, version 2 of a dead letter its environment. */
@@ -19,35 +21,11 @@ static unsigned newest_version(unsigned kind)
 /* The oldest that can say it. */
 static unsigned version_of(const struct record *r)
 {
-    const struct record_decision *d = &r->u.decision;
     if (r->kind == RECORD_EXPOSURE && r->u.exposure.segments.len == 0)
         return 1;
     if (r->kind == RECORD_DEAD_LETTER && r->u.dead_letter.environment.len == 0)
         return 1;
-    if (r->kind == RECORD_DECISION && d->model_id == 0 && d->eligible.len == 0)
-        return 2;
     return newest_version(r->kind);
-}
-
-/* Writes or, without `to`, only counts: so size and bytes can't disagree. */
-struct writer {
-    uint8_t *to;
-    size_t at;
-};
-
-static inline void put_bytes(struct writer *w, const void *p, size_t n)
-{
-    if (w->to && n > 0)
-        memcpy(w->to + w->at, p, n);
-    w->at += n;
-}
-
-static inline void put_uint(struct writer *w, uint64_t v, size_t n)
-{
-    uint8_t b[8];
-    for (size_t i = 0; i < n; i++)
-        b[i] = (uint8_t)(v >> (8 * i));
-    put_bytes(w, b, n);
 }
 
 static void put_i32(struct writer *w, int32_t v)
@@ -94,29 +72,6 @@ static void put_outcome(struct writer *w, const struct record_outcome *o)
         put_i64(w, o->value_micro);
     if (o->has_decision)
         put_bytes(w, o->decision_id, 16);
-}
-
-static void put_decision(struct writer *w, const struct record_decision *d)
-{
-    put_bytes(w, d->unit.bytes, 16);
-    put_bytes(w, d->decision_id, 16);
-    put_i64(w, d->ts_us);
-    put_i32(w, d->flag_id);
-    put_i32(w, d->experiment_id);
-    put_i32(w, d->variant_id);
-    put_i32(w, d->phase_id);
-    put_i32(w, d->counterfactual_id);
-    put_text(w, d->reason);
-    put_i32(w, d->propensity_ppm);
-    put_i32(w, d->inclusion_ppm);
-    put_uint(w, d->mode, 1);
-    put_i64(w, d->plan_version);
-    put_text(w, d->inputs);
-    put_i32(w, d->holdout_id);
-    if (d->model_id == 0 && d->eligible.len == 0)
-        return;
-    put_i32(w, d->model_id);
-    put_text(w, d->eligible);
 }
 
 static void put_dead_letter(struct writer *w, const struct record_dead_letter *l)
@@ -167,12 +122,13 @@ size_t record_most(const struct record *r)
            r->u.dead_letter.detail.len + r->u.dead_letter.body.len + r->u.dead_letter.environment.len;
 }
 
-static void put_record(struct writer *w, const struct record *r, size_t size)
+static void put_record(struct writer *w, const struct record *r)
 {
-    put_uint(w, size, 4);
-    put_uint(w, r->kind, 1);
-    put_uint(w, version_of(r), 1);
-    put_uint(w, flags_of(r), 2);
+    if (r->kind == RECORD_DECISION) {
+        w->at += record_list_of_one(&r->u.decision, w->to ? w->to + w->at : NULL);
+        return;
+    }
+    put_header(w, 0, r->kind, version_of(r), flags_of(r));
     switch (r->kind) {
     case RECORD_EXPOSURE:
         put_exposure(w, &r->u.exposure);
@@ -181,7 +137,6 @@ static void put_record(struct writer *w, const struct record *r, size_t size)
         put_outcome(w, &r->u.outcome);
         break;
     case RECORD_DECISION:
-        put_decision(w, &r->u.decision);
         break;
     case RECORD_DEAD_LETTER:
         put_dead_letter(w, &r->u.dead_letter);
@@ -192,7 +147,7 @@ static void put_record(struct writer *w, const struct record *r, size_t size)
 size_t record_size(const struct record *r)
 {
     struct writer w = {NULL, 0};
-    put_record(&w, r, 0);
+    put_record(&w, r);
     return w.at;
 }
 
@@ -202,40 +157,13 @@ size_t record_write(const struct record *r, uint8_t *out, size_t cap)
     if (size > cap || size > RECORD_MAX)
         return 0;
     struct writer w = {out, 0};
-    put_record(&w, r, size);
+    put_record(&w, r);
     size = w.at;
     if (size > RECORD_MAX)
         return 0;
     w.at = 0;
     put_uint(&w, size, 4);
     return size;
-}
-
-/* The first field that does not fit sticks: read all, check once. */
-struct reader {
-    const uint8_t *p, *end;
-    bool failed;
-};
-
-static const uint8_t *get_bytes(struct reader *r, size_t n)
-{
-    static const uint8_t nothing[32];
-    if (r->failed || n > (size_t)(r->end - r->p)) {
-        r->failed = true;
-        return n <= sizeof nothing ? nothing : NULL;
-    }
-    const uint8_t *p = r->p;
-    r->p += n;
-    return p;
-}
-
-static uint64_t get_uint(struct reader *r, size_t n)
-{
-    const uint8_t *p = get_bytes(r, n);
-    uint64_t v = 0;
-    for (size_t i = 0; i < n; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
 }
 
 static int32_t get_i32(struct reader *r)
@@ -248,24 +176,11 @@ static int64_t get_i64(struct reader *r)
     return (int64_t)get_uint(r, 8);
 }
 
-static void get_id(struct reader *r, uint8_t *out, size_t n)
-{
-    memcpy(out, get_bytes(r, n), n);
-}
-
 static struct record_text get_text(struct reader *r)
 {
     size_t n = (size_t)get_uint(r, 4);
     const uint8_t *p = get_bytes(r, n);
     return r->failed ? (struct record_text){"", 0} : (struct record_text){(const char *)p, n};
-}
-
-static unsigned get_enum(struct reader *r, unsigned max)
-{
-    unsigned v = (unsigned)get_uint(r, 1);
-    if (v > max)
-        r->failed = true;
-    return v;
 }
 
 static void get_exposure(struct reader *r, unsigned version, unsigned flags, struct record_exposure *x)
@@ -370,26 +285,72 @@ static void get_fields(struct reader *r, unsigned version, unsigned flags, struc
     }
 }
 
-int record_read(const uint8_t **p, const uint8_t *end, struct record *out)
+void record_reader_init(struct record_reader *r, const uint8_t *bytes, size_t len)
 {
-    if (*p == end)
+    static const uint8_t none[1];
+    r->record = bytes ? bytes : none;
+    r->end = r->record + len;
+    r->next = NULL;
+}
+
+static int next_of_list(struct record_reader *r, struct record *out)
+{
+    if (record_list_next(&r->next, r->list_end, &r->last) != ERR_OK) {
+        r->next = r->list_end; /* where nothing can be read */
+        return ERR_DAMAGED;
+    }
+    out->kind = RECORD_DECISION;
+    out->u.decision = r->last;
+    if (r->next == r->list_end) {
+        r->record = r->list_end;
+        r->next = NULL;
+    }
+    return 1;
+}
+
+static int begin_list(struct record_reader *r, struct reader *from, struct record *out)
+{
+    memset(&r->last, 0, sizeof r->last);
+    r->last.reason = r->last.inputs = r->last.eligible = (struct record_text){"", 0};
+    r->next = from->p;
+    r->list_end = from->end;
+    return next_of_list(r, out);
+}
+
+static bool is_known(unsigned kind, unsigned version, unsigned flags)
+{
+    if (kind == RECORD_KIND_LIST)
+        return version == 1 && flags == 0;
+    return kind >= RECORD_EXPOSURE && kind <= RECORD_DEAD_LETTER && version >= 1 &&
+           version <= newest_version(kind) && !(flags & ~flags_allowed(kind));
+}
+
+int record_next(struct record_reader *reader, struct record *out)
+{
+    if (reader->next)
+        return next_of_list(reader, out);
+    if (reader->record == reader->end)
         return 0;
-    struct reader r = {*p, end, false};
-    size_t size = (size_t)get_uint(&r, 4);
+    struct reader r = {reader->record, reader->end, false};
+    size_t size = (size_t)get_uint(&r, 4), left = record_unread(reader);
     unsigned kind = (unsigned)get_uint(&r, 1), version = (unsigned)get_uint(&r, 1);
     unsigned flags = (unsigned)get_uint(&r, 2);
-    if (r.failed || size < HEADER_SIZE || size > RECORD_MAX || size > (size_t)(end - *p))
+    if (r.failed || size < RECORD_HEADER || size > RECORD_MAX || size > left ||
+        !is_known(kind, version, flags))
         return ERR_DAMAGED;
-    if (kind < RECORD_EXPOSURE || kind > RECORD_DEAD_LETTER || version < 1 || version > newest_version(kind))
-        return ERR_DAMAGED;
-    if (flags & ~flags_allowed(kind))
-        return ERR_DAMAGED;
-    r.end = *p + size;
+    r.end = reader->record + size;
+    if (kind == RECORD_KIND_LIST)
+        return begin_list(reader, &r, out);
     memset(out, 0, sizeof *out);
     out->kind = (enum record_kind)kind;
     get_fields(&r, version, flags, out);
     if (r.failed || r.p != r.end)
         return ERR_DAMAGED;
-    *p = r.end;
+    reader->record = r.end;
     return 1;
+}
+
+size_t record_unread(const struct record_reader *r)
+{
+    return (size_t)(r->end - r->record);
 }

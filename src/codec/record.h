@@ -97,8 +97,21 @@ size_t record_most(const struct record *r);
 /* Writes it; returns its size, or 0 when cap is too small. */
 size_t record_write(const struct record *r, uint8_t *out, size_t cap);
 
-/* Reads the record at *p and moves *p behind it; texts point into the bytes. 1: read, 0: at the end,
- * ERR_DAMAGED: not a record. Never reads behind end. */
-int record_read(const uint8_t **p, const uint8_t *end, struct record *out);
+/* Reads records, one after the other, and decisions that were written as one record one by one. */
+struct record_reader {
+    const uint8_t *record, *end;    /* the record that is being read, or comes next */
+    const uint8_t *next, *list_end; /* the next decision of its list; NULL: in none */
+    struct record_decision last;    /* the one before it */
+};
+
+/* bytes may be NULL when there are none. They must outlive the reader and what it read. */
+void record_reader_init(struct record_reader *r, const uint8_t *bytes, size_t len);
+
+/* 1: read, texts point into the bytes; 0: at the end; ERR_DAMAGED: not a record, now and ever. Never reads
+ * behind the end. */
+int record_next(struct record_reader *r, struct record *out);
+
+/* How many bytes are left, from the beginning of the record that is not read to its end. */
+size_t record_unread(const struct record_reader *r);
 
 #endif

@@ -5,9 +5,10 @@
 
 #include "core/error.h"
 
-/* Format 2: "cspl", u16 format, u16 the high bits of accepted, u32 records, u32 its low bits, then 16 bytes
- * of BLAKE2b over the number, those 16 bytes and the records. Little-endian. Format 1 had zero for the high
- * bits and the length for the low ones. */
+/* Format 3: "cspl", u16 format, u16 the high bits of accepted, u32 records, u32 its low bits, then 16 bytes
+ * of BLAKE2b over the number, those 16 bytes and the records. Little-endian. Format 2 is the same and had no
+ * records that are lists, which who wrote it can't read. Format 1 had zero for the high bits and the length
+ * for the low ones. */
 enum { AT_FORMAT = 4, AT_HIGH = 6, AT_RECORDS = 8, AT_LOW = 12, AT_CHECKSUM = 16, CHECKSUM = 16 };
 
 static void put_u32(uint8_t *to, uint32_t v)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define GROUP_HEADER 32 /* bytes before the records */
-#define GROUP_FORMAT 2
+#define GROUP_FORMAT 3  /* what is sealed now; older ones are read */
 
 /* Fills the header in front of the len bytes of records that follow it at header + GROUP_HEADER. accepted:
  * the records of all groups up to and with this one, below 2^48. The number is part of the checksum, so that

@@ -8,7 +8,9 @@
 
 /* The bytes of records, without the headers; a damaged group may be shorter than one. */
 #define SQL_BYTES "coalesce(sum(max(length(data) - 32, 0)), 0)"
-_Static_assert(GROUP_HEADER == 32 && GROUP_FORMAT == 2, "the SQL here says so too");
+_Static_assert(GROUP_HEADER == 32, "the SQL here says so too");
+
+enum { FILE_FORMAT = 2 }; /* of its tables */
 
 /* Passive checkpoints start at 4 MB of log; at 64 MB, because some reader was always in the way, the writer
  * waits for it, so that the log can't grow for ever. */
@@ -159,12 +161,12 @@ static int make_tables(struct spool_file *f, struct error *e)
     if (tables > 0 && app != 1668509804)
         return error_set(e, ERR_DAMAGED, f->path,
                          "%s: this is an SQLite file, but not a spool; name another path", f->path);
-    if (version > GROUP_FORMAT)
+    if (version > FILE_FORMAT)
         return error_set(
             e, ERR_STATE, f->path,
             "%s: the spool has format %d and this cohortd reads up to %d; start the newer cohortd", f->path,
-            version, GROUP_FORMAT);
-    if (version == GROUP_FORMAT)
+            version, FILE_FORMAT);
+    if (version == FILE_FORMAT)
         return ERR_OK;
     f->upgraded = version == 1;
     code = f->upgraded ? upgrade(f, e) : spool_file_run(f, schema, "its tables can't be made", e);

@@ -38,7 +38,8 @@ static struct ship_entry *add_entry(struct ship_batch *b)
 int ship_batch_decode(struct ship_batch *b, uint64_t first, uint64_t last, const uint8_t *bytes, size_t len,
                       size_t *lost)
 {
-    const uint8_t *p = bytes, *end = bytes + len;
+    struct record_reader reader;
+    record_reader_init(&reader, bytes, len);
     batch_clear(b);
     b->first = first;
     b->last = last;
@@ -47,15 +48,13 @@ int ship_batch_decode(struct ship_batch *b, uint64_t first, uint64_t last, const
         struct ship_entry *entry = add_entry(b);
         if (!entry)
             return ERR_NOMEM;
-        entry->raw = p;
-        int got = record_read(&p, end, &entry->record);
+        int got = record_next(&reader, &entry->record);
         if (got == 0)
             return ERR_OK;
         if (got < 0) {
-            *lost = (size_t)(end - p);
+            *lost = record_unread(&reader);
             return ERR_DAMAGED;
         }
-        entry->raw_len = (size_t)(p - entry->raw);
         b->n++;
     }
 }
@@ -104,6 +103,19 @@ static int make_letter(struct record_dead_letter *l, char **memory, const char *
     return ERR_OK;
 }
 
+/* The record by itself, without its neighbours, as hex in the letter's body. */
+static int make_letter_of(struct record_dead_letter *l, char **memory, const char *detail,
+                          const struct record *r)
+{
+    size_t n = record_size(r);
+    uint8_t *bytes = malloc(n);
+    int code = ERR_NOMEM;
+    if (bytes && record_write(r, bytes, n) == n)
+        code = make_letter(l, memory, detail, bytes, n);
+    free(bytes);
+    return code;
+}
+
 int ship_batch_refuse(struct ship_batch *b, size_t i, const char *words, int64_t now_us)
 {
     struct ship_entry *entry = &b->entries[i];
@@ -120,7 +132,7 @@ int ship_batch_refuse(struct ship_batch *b, size_t i, const char *words, int64_t
     l->has_event_id = id != NULL;
     if (id)
         memcpy(l->event_id, id, 16);
-    int code = make_letter(l, &entry->replaced, words, entry->raw, entry->raw_len);
+    int code = make_letter_of(l, &entry->replaced, words, &entry->record);
     if (code == ERR_OK)
         entry->record = letter;
     return code;
@@ -132,8 +144,6 @@ static int add_letter(struct ship_batch *b, const char *reason, const char *deta
     struct ship_entry *entry = add_entry(b);
     if (!entry)
         return ERR_NOMEM;
-    entry->raw = bytes;
-    entry->raw_len = len;
     entry->record = (struct record){.kind = RECORD_DEAD_LETTER};
     struct record_dead_letter *l = &entry->record.u.dead_letter;
     l->received_us = now_us;

@@ -7,8 +7,6 @@
 
 struct ship_entry {
     struct record record;
-    const uint8_t *raw; /* the bytes it was read from */
-    size_t raw_len;
     char *replaced; /* memory of the dead letter that took its place, or NULL */
 };
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/record_list.h"
+
 #define FLUSH_US 1000
 #define FLUSH_BYTES 65536
 #define LEAST_KEYS 64
@@ -18,10 +20,12 @@ struct seen_key {
 struct records {
     struct event *timer;
     const struct api_services *services;
-    struct buffer bytes, keys; /* keys: one seen_key for each exposure in bytes */
-    unsigned n;
-    bool wait; /* no timer: records_wait pushes */
-    bool lost; /* one of those since the last push found no memory */
+    struct buffer decisions, exposures; /* apart, so that decisions are neighbours; pushed in this order */
+    struct record_list list;            /* of the decisions */
+    struct buffer keys;                 /* one seen_key for each exposure */
+    unsigned n;                         /* records in both */
+    bool wait;                          /* no timer: records_wait pushes */
+    bool lost;                          /* one of those since the last push found no memory */
     bool scheduled;
     struct in_flight *spare; /* the last push's memory, for the next */
     struct seen_key seen[SEEN_SLOTS];
@@ -74,7 +78,8 @@ void records_free(struct records *r)
     records_flush(r);
     event_free(r->timer);
     free(r->spare);
-    buffer_free(&r->bytes);
+    buffer_free(&r->decisions);
+    buffer_free(&r->exposures);
     buffer_free(&r->keys);
     free(r);
 }
@@ -126,7 +131,7 @@ static void schedule(struct records *r)
 {
     if (r->wait)
         return;
-    if (r->bytes.len >= FLUSH_BYTES) {
+    if (r->decisions.len + r->exposures.len >= FLUSH_BYTES) {
         records_flush(r);
     } else if (!r->scheduled) {
         struct timeval soon = {0, FLUSH_US};
@@ -134,26 +139,27 @@ static void schedule(struct records *r)
     }
 }
 
-static bool append(struct records *r, const struct record *rec)
+/* Room in one of the buffers for a record. NULL: it is lost, and those before it are whole. */
+static uint8_t *room_for(struct records *r, struct buffer *b, const struct record *rec)
 {
-    size_t need = record_most(rec);
-    uint8_t *to = buffer_reserve(&r->bytes, need);
+    uint8_t *to = buffer_reserve(b, record_most(rec));
     if (!to) {
-        r->bytes.failed = false; /* this one is lost; those before it are whole */
+        b->failed = false;
         r->lost = true;
         counter_add(r->services->counters, records_lost, 1);
-        return false;
     }
-    r->bytes.len += record_write(rec, to, need);
-    r->n++;
-    return true;
+    return to;
 }
 
 void records_decision(struct records *r, const struct record_decision *d)
 {
+    struct buffer *b = &r->decisions;
     struct record rec = {.kind = RECORD_DECISION, .u.decision = *d};
-    if (append(r, &rec))
-        schedule(r);
+    if (!room_for(r, b, &rec))
+        return;
+    b->len = record_list_add(&r->list, d, b->data, b->len, b->cap);
+    r->n++;
+    schedule(r);
 }
 
 void records_exposure(struct records *r, const struct record_exposure *x)
@@ -161,9 +167,13 @@ void records_exposure(struct records *r, const struct record_exposure *x)
     struct seen_key k = {x->unit, x->experiment_id, x->variant_id, x->phase_id};
     if (memcmp(seen_place(r, &k), &k, sizeof k) == 0)
         return;
+    struct buffer *b = &r->exposures;
     struct record rec = {.kind = RECORD_EXPOSURE, .u.exposure = *x};
-    if (!append(r, &rec))
+    uint8_t *to = room_for(r, b, &rec);
+    if (!to)
         return;
+    b->len += record_write(&rec, to, b->cap - b->len);
+    r->n++;
     buffer_add(&r->keys, &k, sizeof k);
     counter_add(r->services->counters, exposures, 1);
     schedule(r);
@@ -174,19 +184,22 @@ static int push(struct records *r, records_done_fn *done, void *arg)
     size_t keys_len = r->keys.failed ? 0 : r->keys.len, n_keys = keys_len / sizeof(struct seen_key);
     struct in_flight *f = take_spare(r, n_keys);
     int rc = ERR_NOMEM;
-    if (f) {
+    buffer_add(&r->decisions, r->exposures.data, r->exposures.len);
+    if (f && !r->decisions.failed) {
         *f = (struct in_flight){r, done, arg, r->n, n_keys, f->cap};
         if (keys_len)
             memcpy(f->keys, r->keys.data, keys_len);
-        rc = r->services->push(r->services->arg, r->bytes.data, r->bytes.len, r->n, on_pushed, f);
+        rc = r->services->push(r->services->arg, r->decisions.data, r->decisions.len, r->n, on_pushed, f);
     }
     if (rc != ERR_OK) {
         counter_add(r->services->counters, records_lost, r->n);
         if (f)
             give_back(f);
     }
-    buffer_clear(&r->bytes);
+    buffer_clear(&r->decisions);
+    buffer_clear(&r->exposures);
     buffer_clear(&r->keys);
+    r->list = (struct record_list){0};
     r->n = 0;
     r->lost = false;
     return rc;

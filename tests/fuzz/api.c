@@ -227,11 +227,13 @@ static void change(struct world *w, struct fuzz_input *in)
 
 static void check_records(const struct api_bed *b)
 {
-    const uint8_t *p = b->pushed.data, *end = b->pushed.len > 0 ? p + b->pushed.len : p;
+    struct record_reader reader;
     struct record r;
     unsigned n = 0;
-    for (; p != end; n++)
-        FUZZ_CHECK(record_read(&p, end, &r) == 1);
+    int rc;
+    record_reader_init(&reader, b->pushed.data, b->pushed.len);
+    for (; (rc = record_next(&reader, &r)) != 0; n++)
+        FUZZ_CHECK(rc == 1);
     FUZZ_CHECK(n == b->n_records);
 }
 

@@ -43,11 +43,12 @@ static unsigned check_results(const char *text, size_t len)
 
 static unsigned count_records(const struct buffer *pushed)
 {
-    const uint8_t *p = pushed->data, *end = pushed->len > 0 ? p + pushed->len : p;
+    struct record_reader reader;
     struct record r;
     unsigned n = 0;
     int rc;
-    while (p != end && (rc = record_read(&p, end, &r)) != 0) {
+    record_reader_init(&reader, pushed->data, pushed->len);
+    while ((rc = record_next(&reader, &r)) != 0) {
         FUZZ_CHECK(rc == 1 &&
                    (r.kind == RECORD_OUTCOME || r.kind == RECORD_EXPOSURE || r.kind == RECORD_DEAD_LETTER));
         n++;

@@ -1,34 +1,83 @@
-/* Bytes as records of the spool: what is read is written again as the same bytes, and nothing behind the end
- * is looked at. */
+/* Bytes as records of the spool: what is read, written again and read once more is the same, by itself and in
+ * a list with its neighbours; and nothing behind the end is looked at. */
 #include <string.h>
 
-#include "codec/record.h"
+#include "codec/record_list.h"
 #include "core/error.h"
 #include "fuzz.h"
 
+enum { ROOM = 65536, ONE = 8192 };
+
+/* Of what was read, in one list. */
+struct lists {
+    uint8_t bytes[ROOM];
+    size_t len;
+    unsigned n;
+    struct record_list list;
+};
+
+static bool same(const struct record *a, const struct record *b)
+{
+    uint8_t x[ONE], y[ONE];
+    size_t n = record_write(a, x, sizeof x);
+    return n > 0 && n == record_size(a) && record_write(b, y, sizeof y) == n && memcmp(x, y, n) == 0;
+}
+
+static void check_alone(const struct record *r)
+{
+    struct record_reader reader;
+    struct record again, none;
+    uint8_t bytes[ONE];
+    size_t n = record_write(r, bytes, sizeof bytes);
+    FUZZ_CHECK(n > 0 && n <= record_most(r));
+    record_reader_init(&reader, bytes, n);
+    FUZZ_CHECK(record_next(&reader, &again) == 1 && again.kind == r->kind && same(r, &again));
+    FUZZ_CHECK(record_next(&reader, &none) == 0);
+}
+
+static void add(struct lists *l, const struct record *r)
+{
+    size_t len = record_list_add(&l->list, &r->u.decision, l->bytes, l->len, sizeof l->bytes);
+    if (len == 0)
+        return;
+    l->len = len;
+    l->n++;
+}
+
+/* The same decisions again, as far as there was room. */
+static void check_lists(const struct lists *l, struct record_reader from)
+{
+    struct record_reader reader;
+    struct record a, b;
+    record_reader_init(&reader, l->bytes, l->len);
+    for (unsigned i = 0; i < l->n;) {
+        FUZZ_CHECK(record_next(&from, &a) == 1);
+        if (a.kind != RECORD_DECISION)
+            continue;
+        FUZZ_CHECK(record_next(&reader, &b) == 1 && b.kind == RECORD_DECISION && same(&a, &b));
+        i++;
+    }
+    FUZZ_CHECK(record_next(&reader, &b) == 0);
+}
+
 void fuzz_record(const uint8_t *data, size_t len)
 {
-    const uint8_t *p = data, *end = data + len;
-    uint8_t again[4096];
+    struct record_reader reader, from;
     struct record r;
-    for (;;) {
-        const uint8_t *from = p;
-        int rc = record_read(&p, end, &r);
-        FUZZ_CHECK(rc == 1 || rc == 0 || rc == ERR_DAMAGED);
-        if (rc != 1) {
-            FUZZ_CHECK(rc != 0 || p == end);
-            return;
-        }
-        FUZZ_CHECK(p > from && p <= end);
-        size_t n = record_size(&r), written = record_write(&r, again, sizeof again);
-        FUZZ_CHECK(written == n);
-        /* An older format is written as the newest: read once more, it must say the same. */
-        if (n != (size_t)(p - from) || memcmp(again, from, n) != 0) {
-            struct record second;
-            uint8_t third[4096];
-            const uint8_t *q = again;
-            FUZZ_CHECK(record_read(&q, again + n, &second) == 1 && q == again + n);
-            FUZZ_CHECK(record_write(&second, third, sizeof third) == n && memcmp(again, third, n) == 0);
+    struct lists lists = {.len = 0};
+    bool room = true;
+    int rc;
+    record_reader_init(&reader, data, len);
+    from = reader;
+    while ((rc = record_next(&reader, &r)) == 1) {
+        FUZZ_CHECK(record_unread(&reader) <= len);
+        check_alone(&r);
+        unsigned before = lists.n;
+        if (room && r.kind == RECORD_DECISION) {
+            add(&lists, &r);
+            room = lists.n > before;
         }
     }
+    FUZZ_CHECK(rc == 0 ? record_unread(&reader) == 0 : rc == ERR_DAMAGED && record_unread(&reader) > 0);
+    check_lists(&lists, from);
 }

@@ -128,6 +128,13 @@ def records():
         for version in range(1, 4):
             for size in range(8, 260):
                 yield struct.pack("<IBBH", size, kind, version, 0) + bytes(size - 8)
+    for new in [1 << bit for bit in range(16)] + [0, 0x7fff, 0xffff]:
+        for filling in (0, 1, 5, 0x80, 0xff):
+            one = struct.pack("<H", new) + bytes([filling]) * (10 + 6 * (new & 1) + 16 * (new >> 1 & 1) + bin(new >> 2).count("1"))
+            for n in (1, 2, 20):
+                for more in (0, 1):
+                    body = one * n + bytes(more)
+                    yield struct.pack("<IBBH", 8 + len(body), 5, 1, 0) + body
 
 
 def keys():

@@ -31,7 +31,8 @@ api_tests += tests/integration/uplift.py tests/integration/decision_bandits.py
 api_tests += tests/integration/behind_proxy.py tests/integration/upgrade.py tests/integration/backup.py
 api_tests += tests/integration/behind_proxy.py
 api_tests += tests/integration/behind_proxy.py tests/integration/upgrade.py tests/integration/backup.py tests/integration/monitoring.py
-EXTRA_DIST += tests/integration/data/old_database.py tests/integration/data/schema_0035.sql.xz tests/integration/data/schema_0035.json
+EXTRA_DIST += tests/integration/data/old_database.py tests/integration/data/schema_0035.sql.xz tests/integration/data/schema_0035.json \
+	tests/integration/data/spool_single.db.xz
 TESTS += $(api_tests)
 EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py tests/integration/proxies.py
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codec/record.h"
+#include "codec/record_list.h"
 
 enum { PUSH_UNITS = 10 };
 
@@ -87,19 +87,26 @@ static struct record decision(unsigned long seed, unsigned long i, int64_t ts)
     return r;
 }
 
-/* Records on their way into one push. */
+/* Records on their way into one push; decisions apart, so that they are lists as a server's. */
 struct pile {
-    uint8_t bytes[8 << 20];
-    size_t len;
+    uint8_t bytes[8 << 20], decisions[1 << 20];
+    size_t len, decisions_len;
+    struct record_list list;
     unsigned n;
 };
 
 static void pile_add(struct pile *p, const struct record *r)
 {
-    size_t n = record_write(r, p->bytes + p->len, sizeof p->bytes - p->len);
+    size_t room = sizeof p->bytes - sizeof p->decisions - p->len;
+    size_t n = r->kind != RECORD_DECISION ? record_write(r, p->bytes + p->len, room)
+                                          : record_list_add(&p->list, &r->u.decision, p->decisions,
+                                                            p->decisions_len, sizeof p->decisions);
     if (n == 0)
-        die("record_write", "no room");
-    p->len += n;
+        die("a record", "no room");
+    if (r->kind == RECORD_DECISION)
+        p->decisions_len = n;
+    else
+        p->len += n;
     p->n++;
 }
 
@@ -112,9 +119,11 @@ static void on_done(void *arg, int code, const struct error *e)
 
 static void pile_push(struct pile *p, struct spool *s)
 {
-    if (p->n > 0 && spool_push(s, p->bytes, p->len, p->n, on_done, NULL) != ERR_OK)
+    memcpy(p->bytes + p->len, p->decisions, p->decisions_len);
+    if (p->n > 0 && spool_push(s, p->bytes, p->len + p->decisions_len, p->n, on_done, NULL) != ERR_OK)
         die("spool_push", "refused");
-    p->len = 0;
+    p->len = p->decisions_len = 0;
+    p->list = (struct record_list){0};
     p->n = 0;
 }
 

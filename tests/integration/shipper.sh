@@ -181,6 +181,19 @@ is "the loss" "select kind || ' ' || reason || ': ' || detail || ' ' || (body_le
     from cohort.dead_letter where reason = 'damaged'" \
     "group damaged: group 1: after 3 records come $(sql "select body_length from cohort.dead_letter where reason = 'damaged'") bytes that are no record true"
 
+# data/spool_single.db.xz is what the last cohortd left that wrote each decision as a record of its own: two groups of 20
+# decisions, of all that a decision can hold, an exposure and an outcome, of one day in 2026.
+echo "# a spool that an older cohortd wrote, before there were lists of decisions, is shipped by this one, and goes on"
+python3 -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' \
+    "${srcdir:-$(dirname "$0")/../..}/tests/integration/data/spool_single.db.xz" >"$dir/old.db"
+"$tool" push "$dir/old.db" 30 10 "$ts"
+line=$(ship "$dir/old.db" node-old 1048576)
+says "all rows" "$line" rows=52
+is "rows" "$counts" "21611 21621 21630 4"
+is "what they say" "select md5(string_agg(concat_ws(' ', unit_id, decision_id, ts at time zone 'UTC', flag_id, experiment_id, variant_id, phase_id,
+    counterfactual_variant_id, reason, propensity, inclusion, mode, plan_version, inputs, holdout_id, eligible, model_id), ' ' order by unit_id, decision_id))
+    from cohort.decision where plan_version = 77" f359f0748332a21d013d017e80db99d7
+
 echo "# one log line a state change"
 is_down=$(grep -c 'events stay in the spool' "$dir/log")
 [ "$is_down" -le 16 ] || fail "$is_down lines about failures"

@@ -65,13 +65,14 @@ struct ask {
 /* All records are whole. */
 static bool records_are_whole(const struct api_bed *b)
 {
-    const uint8_t *p = b->pushed.data, *end = p + b->pushed.len;
+    struct record_reader reader;
     struct record r;
     unsigned n = 0;
-    for (; p < end; n++)
-        if (record_read(&p, end, &r) != 1)
-            return false;
-    return n == b->n_records;
+    int got;
+    record_reader_init(&reader, b->pushed.data, b->pushed.len);
+    while ((got = record_next(&reader, &r)) == 1)
+        n++;
+    return got == 0 && n == b->n_records;
 }
 
 static bool read_outcome(const struct ask *a, const struct api_bed *b, const struct buffer *got,
