@@ -114,7 +114,7 @@ size_t record_most(const struct record *r)
     case RECORD_OUTCOME:
         return FIXED_MOST + r->u.outcome.name.len + r->u.outcome.attributes.len;
     case RECORD_DECISION:
-        return FIXED_MOST + r->u.decision.reason.len + r->u.decision.inputs.len + r->u.decision.eligible.len;
+        return record_list_most(&r->u.decision);
     case RECORD_DEAD_LETTER:
         break;
     }

@@ -124,6 +124,12 @@ static void put_decision(struct writer *w, const struct record_decision *d, cons
     }
 }
 
+/* A header, ids, numbers and the lengths of texts take less than 140 bytes. */
+size_t record_list_most(const struct record_decision *d)
+{
+    return 160 + d->reason.len + d->inputs.len + d->eligible.len;
+}
+
 size_t record_list_of_one(const struct record_decision *d, uint8_t *to)
 {
     struct writer w = {to, 0};
@@ -145,7 +151,7 @@ static void find_texts(struct record_list *l, const uint8_t *bytes)
 size_t record_list_add(struct record_list *l, const struct record_decision *d, uint8_t *bytes, size_t len,
                        size_t cap)
 {
-    size_t most = record_most(&(struct record){.kind = RECORD_DECISION, .u.decision = *d});
+    size_t most = record_list_most(d);
     if (most > cap - len || most > RECORD_MAX - LIST_MOST)
         return 0;
     struct writer w = {bytes, len};

@@ -14,9 +14,13 @@ struct record_list {
     size_t reason, inputs, eligible; /* where its texts are, whatever `last` says */
 };
 
+/* Bytes that d never takes more of. */
+size_t record_list_most(const struct record_decision *d);
+
 /* Writes d behind the len bytes that are there: into the record that the list knows, where that is the last
  * one, and into a new one otherwise. Returns the new length; or 0, with nothing written, when cap could be
- * too small: record_most more than len never are. Zero the list when the bytes are no more what they were. */
+ * too small: record_list_most more than len never are. Zero the list when the bytes are no more what they
+ * were. */
 size_t record_list_add(struct record_list *l, const struct record_decision *d, uint8_t *bytes, size_t len,
                        size_t cap);
 

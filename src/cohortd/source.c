@@ -105,7 +105,7 @@ static int source_read(void *arg, uint64_t after, size_t max_bytes, unsigned wai
     struct spool_groups g;
     int code = spool_read(s->spool, after, max_bytes, wait_ms, &g, e);
     if (code == ERR_OK) /* the bytes are released by source_release */
-        *out = (struct source_groups){g.first, g.last, g.accepted, g.n_records, g.bytes, g.len};
+        *out = (struct source_groups){g.first, g.last, g.accepted, g.n_records, g.bytes, g.len, g.weight};
     return code;
 }
 

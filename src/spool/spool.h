@@ -61,13 +61,17 @@ struct spool_groups {
     uint64_t first, last; /* group numbers; 0, 0: nothing there */
     uint8_t *bytes;       /* the groups' records, one after the other; freed by spool_groups_free */
     size_t len;
+    size_t weight; /* what max_bytes bounds: their bytes, and no less than SPOOL_RECORD for each record */
     unsigned n_records;
     uint64_t accepted; /* records in all groups up to and with `last` since the identity began, deleted and
                         * damaged ones included */
 };
 
-/* One consumer thread. Groups after number `after`, in order, up to about max_bytes (at least one). Waits at
- * most wait_ms for something to come. */
+/* However few bytes a record takes here, it is work for who reads it. */
+enum { SPOOL_RECORD = 128 };
+
+/* One consumer thread. Groups after number `after`, in order, up to a weight of about max_bytes (at least one
+ * group). Waits at most wait_ms for something to come. */
 int spool_read(struct spool *s, uint64_t after, size_t max_bytes, unsigned wait_ms, struct spool_groups *out,
                struct error *e);
 void spool_groups_free(struct spool_groups *g);

@@ -36,6 +36,8 @@ static int add_group(struct spool *s, struct collecting *c, uint64_t number, con
         memcpy(out->bytes + out->len, g->bytes, g->len);
     out->len += g->len;
     out->n_records += g->n_records;
+    out->weight =
+        out->len > (size_t)SPOOL_RECORD * out->n_records ? out->len : (size_t)SPOOL_RECORD * out->n_records;
     if (out->first == 0)
         out->first = number;
     out->last = number;
@@ -137,7 +139,7 @@ static int collect(struct spool *s, struct collecting *c, size_t max_bytes, uint
     *damaged = 0;
     *why = NULL;
     sqlite3_bind_int64(st, 1, (sqlite3_int64)c->after);
-    while (code == ERR_OK && (c->out->first == 0 || c->out->len < max_bytes) &&
+    while (code == ERR_OK && (c->out->first == 0 || c->out->weight < max_bytes) &&
            (rc = sqlite3_step(st)) == SQLITE_ROW)
         code = take_row(s, c, st, why, e);
     if (code == ERR_DAMAGED && *why)

@@ -14,6 +14,7 @@ libstore_a_SOURCES = \
 	src/store/ship_connect.c src/store/ship_private.h \
 	src/store/ship_mark.c src/store/ship_mark.h \
 	src/store/ship_refused.c src/store/ship_refused.h \
+	src/store/ship_order.c src/store/ship_order.h \
 	src/store/ship_rows.c src/store/ship_rows.h \
 	src/store/shipper.c src/store/shipper.h \
 	src/store/sql_files.h \

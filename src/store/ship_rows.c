@@ -6,17 +6,11 @@
 #include <string.h>
 
 #include "store/pg_wait.h"
-
-/* The first bytes of its key tell nearly any two rows apart, without a look at their records. */
-struct place {
-    uint64_t first;
-    const struct record *record;
-};
+#include "store/ship_order.h"
 
 struct ship_rows {
     struct copy_binary copy;
-    struct place *sorted;
-    size_t cap;
+    struct ship_order order;
 };
 
 struct ship_rows *ship_rows_new(void)
@@ -29,7 +23,7 @@ void ship_rows_free(struct ship_rows *r)
     if (!r)
         return;
     copy_free(&r->copy);
-    free(r->sorted);
+    ship_order_free(&r->order);
     free(r);
 }
 
@@ -137,98 +131,28 @@ static void put_dead_letter(struct copy_binary *c, const struct record *r)
         copy_null(c);
 }
 
-/* Rows go in the order of their table's key: neighbours fall on the same pages of its index. Every key begins
- * with the unit. */
-static int by_unit(const struct place *a, const struct place *b, const struct unit *x, const struct unit *y)
-{
-    if (a->first != b->first)
-        return a->first < b->first ? -1 : 1;
-    return memcmp(x->bytes, y->bytes, sizeof x->bytes);
-}
-
-static int by_exposure(const void *a, const void *b)
-{
-    const struct place *p = a, *q = b;
-    const struct record_exposure *x = &p->record->u.exposure, *y = &q->record->u.exposure;
-    int order = by_unit(p, q, &x->unit, &y->unit);
-    return order ? order : (x->experiment_id > y->experiment_id) - (x->experiment_id < y->experiment_id);
-}
-
-static int by_outcome(const void *a, const void *b)
-{
-    const struct place *p = a, *q = b;
-    const struct record_outcome *x = &p->record->u.outcome, *y = &q->record->u.outcome;
-    int order = by_unit(p, q, &x->unit, &y->unit);
-    if (order == 0)
-        order = memcmp(x->event_id, y->event_id, 16);
-    return order ? order : (x->ts_us > y->ts_us) - (x->ts_us < y->ts_us);
-}
-
-static int by_decision(const void *a, const void *b)
-{
-    const struct place *p = a, *q = b;
-    const struct record_decision *x = &p->record->u.decision, *y = &q->record->u.decision;
-    int order = by_unit(p, q, &x->unit, &y->unit);
-    return order ? order : memcmp(x->decision_id, y->decision_id, 16);
-}
-
-static const struct unit *unit_of(const struct record *r)
-{
-    static const struct unit none;
-    switch (r->kind) {
-    case RECORD_EXPOSURE:
-        return &r->u.exposure.unit;
-    case RECORD_OUTCOME:
-        return &r->u.outcome.unit;
-    case RECORD_DECISION:
-        return &r->u.decision.unit;
-    case RECORD_DEAD_LETTER:
-        break;
-    }
-    return &none;
-}
-
-static struct place place_of(const struct record *r)
-{
-    const uint8_t *unit = unit_of(r)->bytes;
-    struct place p = {.record = r};
-    for (int i = 0; i < 8; i++)
-        p.first = p.first << 8 | unit[i];
-    return p;
-}
-
 static const struct kind {
     enum record_kind kind;
     int columns;
     const char *sql;
     void (*put)(struct copy_binary *c, const struct record *r);
-    int (*order)(const void *a, const void *b);
 } kinds[] = {
-    {RECORD_EXPOSURE, 12, "copy pg_temp.stage_exposure from stdin (format binary)", put_exposure,
-     by_exposure},
-    {RECORD_OUTCOME, 8, "copy pg_temp.stage_outcome from stdin (format binary)", put_outcome, by_outcome},
-    {RECORD_DECISION, 17, "copy pg_temp.stage_decision from stdin (format binary)", put_decision,
-     by_decision},
-    {RECORD_DEAD_LETTER, 9, "copy pg_temp.stage_dead_letter from stdin (format binary)", put_dead_letter,
-     NULL},
+    {RECORD_EXPOSURE, 12, "copy pg_temp.stage_exposure from stdin (format binary)", put_exposure},
+    {RECORD_OUTCOME, 8, "copy pg_temp.stage_outcome from stdin (format binary)", put_outcome},
+    {RECORD_DECISION, 17, "copy pg_temp.stage_decision from stdin (format binary)", put_decision},
+    {RECORD_DEAD_LETTER, 9, "copy pg_temp.stage_dead_letter from stdin (format binary)", put_dead_letter},
 };
 
 static int send_kind(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b, size_t n,
                      const struct kind *k, struct pg_error *e)
 {
-    size_t rows = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (b->entries[i].record.kind == k->kind)
-            r->sorted[rows++] = place_of(&b->entries[i].record);
-    }
+    size_t rows = ship_order(&r->order, b, n, k->kind);
     if (rows == 0)
         return ERR_OK;
-    if (k->order)
-        qsort(r->sorted, rows, sizeof *r->sorted, k->order);
     copy_begin(&r->copy, k->columns);
     for (size_t i = 0; i < rows; i++) {
         copy_row(&r->copy);
-        k->put(&r->copy, r->sorted[i].record);
+        k->put(&r->copy, r->order.sorted[i].record);
     }
     int code = copy_end(&r->copy, &e->error);
     return code == ERR_OK ? copy_send(t->pg, k->sql, &r->copy, t->wait_ms, e) : code;
@@ -237,13 +161,8 @@ static int send_kind(struct ship_rows *r, const struct ship_target *t, const str
 static int send_rows(struct ship_rows *r, const struct ship_target *t, const struct ship_batch *b, size_t n,
                      struct pg_error *e)
 {
-    if (n > r->cap) {
-        struct place *sorted = realloc(r->sorted, n * sizeof *sorted);
-        if (!sorted)
-            return error_set(&e->error, ERR_NOMEM, NULL, "out of memory for a batch of %zu records", n);
-        r->sorted = sorted;
-        r->cap = n;
-    }
+    if (ship_order_reserve(&r->order, n) != ERR_OK)
+        return error_set(&e->error, ERR_NOMEM, NULL, "out of memory for a batch of %zu records", n);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         int code = send_kind(r, t, b, n, &kinds[i], e);
         if (code != ERR_OK)

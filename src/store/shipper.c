@@ -70,29 +70,29 @@ static void count(struct shipper *s, const struct ship_result *r, size_t refused
 }
 
 /* A database that is slow gets less at a time. */
-static void adapt(struct shipper *s, size_t len, int64_t started_us)
+static void adapt(struct shipper *s, size_t weight, int64_t started_us)
 {
     int64_t ms = (clock_monotonic_us() - started_us) / 1000;
     size_t max = s->options.batch_bytes;
-    if (ms > SLOW_MS && len > BATCH_MIN)
-        s->batch_bytes = len / 2 > BATCH_MIN ? len / 2 : BATCH_MIN;
-    else if (ms < FAST_MS && len >= s->batch_bytes && s->batch_bytes < max)
+    if (ms > SLOW_MS && weight > BATCH_MIN)
+        s->batch_bytes = weight / 2 > BATCH_MIN ? weight / 2 : BATCH_MIN;
+    else if (ms < FAST_MS && weight >= s->batch_bytes && s->batch_bytes < max)
         s->batch_bytes = 2 * s->batch_bytes < max ? 2 * s->batch_bytes : max;
     s->statement_ms = STATEMENT_MS;
 }
 
 /* The statement's time was up (or the server hung): less at a time, and a group that can't be divided gets
  * more time, so that it can't be tried for ever. */
-static void out_of_time(struct shipper *s, size_t len)
+static void out_of_time(struct shipper *s, size_t weight)
 {
-    s->batch_bytes = len / 2 > BATCH_MIN ? len / 2 : BATCH_MIN;
+    s->batch_bytes = weight / 2 > BATCH_MIN ? weight / 2 : BATCH_MIN;
     if (s->batch.first == s->batch.last && 2 * s->statement_ms <= STATEMENT_MAX_MS)
         s->statement_ms *= 2;
 }
 
 /* Sends the decoded batch. A refused one of several groups is sent again group by group, then record by
  * record: ERR_OK without progress. */
-static int ship(struct shipper *s, size_t len, struct pg_error *e)
+static int ship(struct shipper *s, size_t weight, struct pg_error *e)
 {
     const struct ship_target target = {s->pg, s->spool, s->options.node, shipper_wait_of(s)};
     struct ship_result result = {0};
@@ -109,7 +109,7 @@ static int ship(struct shipper *s, size_t len, struct pg_error *e)
     }
     if (code != ERR_OK) {
         if (clock_monotonic_us() - started >= (int64_t)s->statement_ms * 1000)
-            out_of_time(s, len);
+            out_of_time(s, weight);
         return code;
     }
     if (result.batch_id == 0) /* not by us: the watermark was asked for before we sent */
@@ -117,7 +117,7 @@ static int ship(struct shipper *s, size_t len, struct pg_error *e)
     ship_books_add(&s->books, &s->batch, &result);
     count(s, &result, refused);
     shipper_succeeded(s);
-    adapt(s, len, started);
+    adapt(s, weight, started);
     return ERR_OK;
 }
 
@@ -159,34 +159,34 @@ static int ship_groups(struct shipper *s, const struct source_groups *g, struct 
         code = add_lost(s, missing);
     if (code != ERR_OK)
         return error_set(&e->error, code, NULL, "out of memory for a batch of %zu bytes", g->len);
-    return ship(s, g->len, e);
+    return ship(s, g->weight, e);
 }
 
-/* Reads what comes after the watermark and ships it. *len: how much there was. */
-static int ship_next(struct shipper *s, unsigned wait, size_t *len, struct pg_error *e)
+/* Reads what comes after the watermark and ships it. *weight: how much there was. */
+static int ship_next(struct shipper *s, unsigned wait, size_t *weight, struct pg_error *e)
 {
     const struct group_source *source = &s->options.source;
     struct source_groups g = {0};
     uint64_t after = s->books.mark.watermark;
     memset(e, 0, sizeof *e);
-    *len = 0;
+    *weight = 0;
     int code =
         source->read(source->arg, after, after < s->single_until ? 1 : s->batch_bytes, wait, &g, &e->error);
     if (code != ERR_OK)
         return code;
     if (g.first != 0) {
         code = ship_groups(s, &g, e);
-        *len = g.len > 0 ? g.len : 1; /* groups without records are progress too */
+        *weight = g.weight > 0 ? g.weight : 1; /* groups without records are progress too */
     }
     source->release(source->arg, g.bytes);
     return code;
 }
 
 /* A small batch is followed by a pause, so that the next finds company; a large one is not: it is behind. */
-static void pace(struct shipper *s, size_t len, int64_t started_us)
+static void pace(struct shipper *s, size_t weight, int64_t started_us)
 {
     int64_t spent_ms = (clock_monotonic_us() - started_us) / 1000;
-    if (len < s->batch_bytes / 2 && s->books.mark.watermark >= s->single_until &&
+    if (weight < s->batch_bytes / 2 && s->books.mark.watermark >= s->single_until &&
         spent_ms < s->options.interval_ms)
         shipper_wait(s, (unsigned)(s->options.interval_ms - spent_ms));
 }
@@ -195,22 +195,22 @@ static void pace(struct shipper *s, size_t len, int64_t started_us)
 static bool run_round(struct shipper *s, bool stopping)
 {
     struct pg_error e;
-    size_t len = 0;
+    size_t weight = 0;
     int64_t started = clock_monotonic_us();
     if (shipper_ready(s, &e) != ERR_OK) {
         shipper_failed(s, &e);
         return !stopping;
     }
-    if (ship_next(s, stopping ? 0 : s->options.interval_ms, &len, &e) != ERR_OK ||
-        tick(s, len == 0, &e) != ERR_OK) {
+    if (ship_next(s, stopping ? 0 : s->options.interval_ms, &weight, &e) != ERR_OK ||
+        tick(s, weight == 0, &e) != ERR_OK) {
         shipper_failed(s, &e);
         return true;
     }
-    if (len > 0 && !stopping)
-        pace(s, len, started);
-    if (len == 0)
+    if (weight > 0 && !stopping)
+        pace(s, weight, started);
+    if (weight == 0)
         shipper_succeeded(s);
-    return len > 0;
+    return weight > 0;
 }
 
 static void *shipper_main(void *arg)

@@ -15,6 +15,7 @@ struct source_groups {
     unsigned n_records;   /* in these groups */
     uint8_t *bytes;       /* to be freed with release */
     size_t len;
+    size_t weight; /* what a batch's size is measured by: their bytes, or more when their records are small */
 };
 
 /* What the queue counts, read in one piece. */
@@ -29,7 +30,7 @@ struct source_counts {
 struct group_source {
     void *arg;
     void (*id)(void *arg, uint8_t out[16]);
-    /* groups after `after`, up to about max_bytes, at least one when there is one */
+    /* groups after `after`, up to a weight of about max_bytes, at least one when there is one */
     int (*read)(void *arg, uint64_t after, size_t max_bytes, unsigned wait_ms, struct source_groups *out,
                 struct error *e);
     void (*release)(void *arg, uint8_t *bytes);
@@ -46,7 +47,7 @@ struct group_source {
 struct shipper_options {
     const char *conninfo;
     const char *node;     /* this node's name in cohort.spool */
-    size_t batch_bytes;   /* a batch when far behind: about 4 MB; less while the database is slow */
+    size_t batch_bytes;   /* a batch's weight when far behind: about 4 MB; less while the database is slow */
     unsigned interval_ms; /* 150: how long a small batch waits for company */
     struct group_source source;
     struct counters *counters;

@@ -140,9 +140,9 @@ static void schedule(struct records *r)
 }
 
 /* Room in one of the buffers for a record. NULL: it is lost, and those before it are whole. */
-static uint8_t *room_for(struct records *r, struct buffer *b, const struct record *rec)
+static uint8_t *room_for(struct records *r, struct buffer *b, size_t most)
 {
-    uint8_t *to = buffer_reserve(b, record_most(rec));
+    uint8_t *to = buffer_reserve(b, most);
     if (!to) {
         b->failed = false;
         r->lost = true;
@@ -154,8 +154,7 @@ static uint8_t *room_for(struct records *r, struct buffer *b, const struct recor
 void records_decision(struct records *r, const struct record_decision *d)
 {
     struct buffer *b = &r->decisions;
-    struct record rec = {.kind = RECORD_DECISION, .u.decision = *d};
-    if (!room_for(r, b, &rec))
+    if (!room_for(r, b, record_list_most(d)))
         return;
     b->len = record_list_add(&r->list, d, b->data, b->len, b->cap);
     r->n++;
@@ -169,7 +168,7 @@ void records_exposure(struct records *r, const struct record_exposure *x)
         return;
     struct buffer *b = &r->exposures;
     struct record rec = {.kind = RECORD_EXPOSURE, .u.exposure = *x};
-    uint8_t *to = room_for(r, b, &rec);
+    uint8_t *to = room_for(r, b, record_most(&rec));
     if (!to)
         return;
     b->len += record_write(&rec, to, b->cap - b->len);
