@@ -158,6 +158,10 @@ START_TEST(groups_come_back_in_order)
     ck_assert_uint_eq(g.first, 3);
     ck_assert_uint_eq(g.last, 3);
     spool_groups_free(&g);
+    ck_assert_int_eq(spool_read(s, 0, 300, 0, &g, &e), ERR_OK); /* a small record weighs 128 bytes */
+    ck_assert_uint_eq(g.last, 3);
+    ck_assert_uint_eq(g.weight, 3 * SPOOL_RECORD);
+    spool_groups_free(&g);
     g = read_all(s, 5);
     ck_assert_uint_eq(g.first, 0);
     struct spool_stats st;
