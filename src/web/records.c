@@ -183,13 +183,14 @@ static int push(struct records *r, records_done_fn *done, void *arg)
     size_t keys_len = r->keys.failed ? 0 : r->keys.len, n_keys = keys_len / sizeof(struct seen_key);
     struct in_flight *f = take_spare(r, n_keys);
     int rc = ERR_NOMEM;
-    buffer_add(&r->decisions, r->exposures.data, r->exposures.len);
-    if (f && !r->decisions.failed) {
+    if (f) {
         *f = (struct in_flight){r, done, arg, r->n, n_keys, f->cap};
         if (keys_len)
             memcpy(f->keys, r->keys.data, keys_len);
-        rc = r->services->push(r->services->arg, r->decisions.data, r->decisions.len, r->n, on_pushed, f);
     }
+    buffer_add(&r->decisions, r->exposures.data, r->exposures.len);
+    if (f && !r->decisions.failed)
+        rc = r->services->push(r->services->arg, r->decisions.data, r->decisions.len, r->n, on_pushed, f);
     if (rc != ERR_OK) {
         counter_add(r->services->counters, records_lost, r->n);
         if (f)
