@@ -208,3 +208,11 @@ size_t decide_inputs(const struct plan_flag *f, const char **names, size_t max)
         names[i] = f->inputs[i];
     return f->n_inputs;
 }
+
+bool decide_same_inputs(const struct plan_flag *a, const struct plan_flag *b)
+{
+    bool same = a->n_inputs == b->n_inputs;
+    for (size_t i = 0; same && i < a->n_inputs; i++)
+        same = strcmp(a->inputs[i], b->inputs[i]) == 0;
+    return same;
+}

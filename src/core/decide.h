@@ -153,5 +153,7 @@ void decide(const struct plan *p, const struct plan_flag *f, struct subject *s, 
 /* The attributes the flag's rules look at, as top-level names; at most max are written. Returns how many
  * there are. For the log of inputs used. */
 size_t decide_inputs(const struct plan_flag *f, const char **names, size_t max);
+/* Whether they are the same of two flags, in the same order. */
+bool decide_same_inputs(const struct plan_flag *a, const struct plan_flag *b);
 
 #endif

@@ -253,7 +253,7 @@ void ofrep_single(struct api_context *c)
     }
     if (!prepare_held(c, &held))
         return;
-    decision_log(c, &s.decision, s.id, now, enroll ? MODE_SINGLE : MODE_READ, context);
+    decision_log(c, &s.decision, s.id, now, enroll, context);
     answer(c, held);
 }
 
@@ -394,7 +394,6 @@ void ofrep_bulk(struct api_context *c)
     }
     if (!prepare_held(c, &held))
         return;
-    for (size_t i = 0; i < b.n; i++)
-        decision_log(c, &b.decisions[i], b.ids[i], now, MODE_BULK, context);
+    decision_log_bulk(c, b.decisions, (const uint8_t(*)[16])b.ids, b.n, now, context);
     answer(c, held);
 }

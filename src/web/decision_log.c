@@ -15,11 +15,16 @@
 #define INPUTS_BYTES 2048 /* with what rules look at */
 #define ELIGIBLE_BYTES (DECISION_ARMS * 24 + 8)
 
+static const char *unit_type_of(const struct decision *d)
+{
+    return d->experiment ? plan_experiment_unit_type(d->experiment) : "user";
+}
+
 /* Ids of people are never stored: neither the targeting key nor an attribute that names a unit. */
 static bool names_a_person(const struct decision *d, const char *name)
 {
     return strcmp(name, "targetingKey") == 0 || strcmp(name, "user") == 0 ||
-           (d->experiment && strcmp(name, plan_experiment_unit_type(d->experiment)) == 0);
+           strcmp(name, unit_type_of(d)) == 0;
 }
 
 /* --- inputs --- */
@@ -115,6 +120,15 @@ static struct record_text inputs_used(const struct api_context *c, const struct 
     return inputs_text(c->w->arena, &in, SIZE_MAX);
 }
 
+/* Whether inputs_used says the same of two decisions on one context. */
+static bool same_inputs(const struct decision *a, const struct decision *b)
+{
+    const char *const *features;
+    return !(a->experiment && plan_experiment_features(a->experiment, &features) > 0) &&
+           !(b->experiment && plan_experiment_features(b->experiment, &features) > 0) &&
+           strcmp(unit_type_of(a), unit_type_of(b)) == 0 && decide_same_inputs(a->flag, b->flag);
+}
+
 /* The probabilities a model drew from: {"17": 300000, "18": 700000}. */
 static struct record_text eligible_text(const struct decision *d, char text[ELIGIBLE_BYTES])
 {
@@ -177,11 +191,9 @@ static void log_exposures(const struct api_context *c, const struct decision *d,
     }
 }
 
-void decision_log(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
-                  int64_t now_us, enum decision_mode mode, const struct attr *attributes)
+static void log_decision(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
+                         int64_t now_us, enum decision_mode mode, struct record_text inputs)
 {
-    if (mode == MODE_BULK && !d->experiment && d->reason == REASON_DEFAULT)
-        return;
     char eligible[ELIGIBLE_BYTES];
     const char *reason = decide_reason_name(d->reason);
     struct record_decision rec = {
@@ -197,13 +209,35 @@ void decision_log(const struct api_context *c, const struct decision *d, const u
         .inclusion_ppm = d->inclusion_ppm,
         .mode = mode,
         .plan_version = plan_version(c->plan),
-        .inputs = inputs_used(c, d, attributes),
+        .inputs = inputs,
         .holdout_id = d->holdout ? plan_experiment_id(d->holdout) : 0,
         .model_id = d->model ? plan_model_id(d->model) : 0,
         .eligible = eligible_text(d, eligible),
     };
     memcpy(rec.decision_id, decision_id, 16);
     records_decision(c->w->records, &rec);
-    if (mode == MODE_SINGLE)
+}
+
+void decision_log(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
+                  int64_t now_us, bool exposes, const struct attr *attributes)
+{
+    log_decision(c, d, decision_id, now_us, exposes ? MODE_SINGLE : MODE_READ, inputs_used(c, d, attributes));
+    if (exposes)
         log_exposures(c, d, decision_id, now_us, attributes);
+}
+
+void decision_log_bulk(const struct api_context *c, const struct decision *list, const uint8_t (*ids)[16],
+                       size_t n, int64_t now_us, const struct attr *attributes)
+{
+    const struct decision *before = NULL;
+    struct record_text inputs = {"", 0};
+    for (size_t i = 0; i < n; i++) {
+        const struct decision *d = &list[i];
+        if (!d->experiment && d->reason == REASON_DEFAULT)
+            continue;
+        if (!before || !same_inputs(before, d))
+            inputs = inputs_used(c, d, attributes);
+        log_decision(c, d, ids[i], now_us, MODE_BULK, inputs);
+        before = d;
+    }
 }

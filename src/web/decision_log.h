@@ -8,10 +8,14 @@
 
 struct api_context;
 
-/* Records the decision and, for a single evaluation that drew a variant, the exposure it is; also those to
- * the holdouts that were asked, whatever their arm. A bulk answer is a prefetch: no exposure, and flags
- * without any rule are not worth a row. */
+/* Records the decision of a single evaluation. exposes: with the exposure it is when it drew a variant, and
+ * those to the holdouts that were asked, whatever their arm. */
 void decision_log(const struct api_context *c, const struct decision *d, const uint8_t decision_id[16],
-                  int64_t now_us, enum decision_mode mode, const struct attr *attributes);
+                  int64_t now_us, bool exposes, const struct attr *attributes);
+
+/* Records the n decisions of a bulk answer. That is a prefetch: no exposure, and flags without any rule are
+ * not worth a row. */
+void decision_log_bulk(const struct api_context *c, const struct decision *list, const uint8_t (*ids)[16],
+                       size_t n, int64_t now_us, const struct attr *attributes);
 
 #endif

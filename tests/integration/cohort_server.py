@@ -115,7 +115,7 @@ class Server:
         with open(os.path.join(self.data, "test.log"), errors="replace") as f:
             return f.read()
 
-    def until(self, condition, what="a condition", patience=PATIENCE):
+    def until(self, condition, what="a condition", patience=PATIENCE, every=0.02):
         """Waits until condition() is true; returns what it returned. An assertion that fails in it is "not yet"."""
         end = time.monotonic() + patience
         pause = threading.Event()
@@ -131,7 +131,7 @@ class Server:
                 return got
             if time.monotonic() > end:
                 raise AssertionError(f"waited {patience} s in vain: {what}{why}")
-            pause.wait(0.02)
+            pause.wait(every)
 
     # HTTP
 
