@@ -95,13 +95,15 @@ ssize_t secure_send(struct http_conn *c, const void *bytes, size_t n)
     return (ssize_t)sent;
 }
 
-/* A full socket keeps it from being said; then the end of the connection says it. */
+/* A full socket keeps it from being said; then the end of the connection says it. The buffer of 16 KiB in
+ * which it was said is not given back by itself, and when a server drains thousands wait for their peer. */
 void secure_end(struct http_conn *c)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
     if (c->broken || !SSL_is_init_finished(ssl))
         return;
     SSL_shutdown(ssl);
+    SSL_free_buffers(ssl);
     ERR_clear_error();
 }
 

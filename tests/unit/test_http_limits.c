@@ -561,6 +561,7 @@ int main(void)
     tcase_add_test(tls, lingering_ends);
     tcase_add_test(tls, slow_loris);
     tcase_add_test(tls, connection_caps);
+    tcase_add_test(tls, overload);
     tcase_add_test(tls, out_of_descriptors);
     tcase_add_test(tls, drain);
     tcase_add_test(tls, drain_between_turns);

@@ -1,6 +1,7 @@
 /* TLS: what is spoken and what is not, files that can't be used, handshakes that take too long or fail, ends.
  */
 #include <check.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,44 @@ static void write_key(char path[64], EVP_PKEY *key, const char *phrase)
     EVP_PKEY_free(key);
 }
 
+/* Of sanitizers, which have an allocator of their own. */
+size_t __sanitizer_get_current_allocated_bytes(void)
+    __attribute__((weak)); /* NOLINT(bugprone-reserved-identifier) */
+
+static size_t allocated(void)
+{
+    return __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes()
+                                                   : mallinfo2().uordblks;
+}
+
+/* A server that drains ends all its connections at once, and each waits for its peer's end. */
+START_TEST(ended_ones_hold_no_buffers)
+{
+    enum { N = 20 };
+    struct bed b;
+    static struct client c[N];
+    bed_start(&b, NULL);
+    for (unsigned i = 0; i < N; i++) {
+        client_open(&c[i], &b);
+        for (unsigned n = 0; n < 2; n++) {
+            client_say(&c[i], GET("/"));
+            answer_wait(&c[i], n);
+        }
+    }
+    size_t before = allocated();
+    for (unsigned i = 0; i < N; i++) {
+        client_say(&c[i], "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        client_wait_eof(&c[i]);
+    }
+    size_t after = allocated();
+    ck_assert_uint_eq(http_server_connections(b.server), N);
+    ck_assert_msg(after < before + (size_t)N * 2048, "%zu bytes each", (after - before) / N);
+    for (unsigned i = 0; i < N; i++)
+        client_close(&c[i]);
+    bed_stop(&b);
+}
+END_TEST
+
 START_TEST(files)
 {
     char one[64], two[64], other[64], locked[64], junk[] = "/tmp/cohort-bed-XXXXXX";
@@ -305,6 +344,7 @@ int main(void)
     tcase_add_test(t, key_updates);
     tcase_add_test(t, old_versions);
     tcase_add_test(t, tickets);
+    tcase_add_test(t, ended_ones_hold_no_buffers);
     tcase_add_test(t, files);
     return run_case("http over TLS", t);
 }
