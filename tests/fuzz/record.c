@@ -62,11 +62,13 @@ static void check_lists(const struct lists *l, struct record_reader from)
 
 void fuzz_record(const uint8_t *data, size_t len)
 {
+    static struct lists lists; /* large */
     struct record_reader reader, from;
     struct record r;
-    struct lists lists = {.len = 0};
     bool room = true;
     int rc;
+    lists.len = lists.n = 0;
+    lists.list = (struct record_list){0};
     record_reader_init(&reader, data, len);
     from = reader;
     while ((rc = record_next(&reader, &r)) == 1) {
