@@ -79,12 +79,13 @@ static struct record_text text(const char *s)
     return (struct record_text){s, strlen(s)};
 }
 
-/* One piece of memory: the detail, then the body {"record":"<hex>"}, which PostgreSQL can always store. */
+/* One piece of memory: the detail, then the body {"record":"<hex>"}, which PostgreSQL can always store. place:
+ * more of its members, or empty. */
 static int make_letter(struct record_dead_letter *l, char **memory, const char *detail, const uint8_t *raw,
-                       size_t raw_len)
+                       size_t raw_len, const char *place)
 {
     size_t head = strlen(detail) + 1;
-    char *m = malloc(head + 2 * raw_len + 32);
+    char *m = malloc(head + 2 * raw_len + strlen(place) + 32);
     if (!m)
         return ERR_NOMEM;
     memcpy(m, detail, head);
@@ -96,22 +97,28 @@ static int make_letter(struct record_dead_letter *l, char **memory, const char *
     size_t n = (size_t)sprintf(body, "{\"record\":\"");
     sodium_bin2hex(body + n, 2 * raw_len + 1, raw, raw_len);
     n += 2 * raw_len;
-    n += (size_t)sprintf(body + n, "\"}");
+    n += (size_t)sprintf(body + n, "\"%s}", place);
     l->body = (struct record_text){body, n};
     l->body_length = raw_len > INT32_MAX ? INT32_MAX : (int32_t)raw_len;
     crypto_hash_sha256(l->body_hash, raw, raw_len);
     return ERR_OK;
 }
 
-/* The record by itself, without its neighbours, as hex in the letter's body. */
+/* The record by itself, without its neighbours, as hex in the letter's body; and of which flag or experiment
+ * it is, by which the database finds its environment. */
 static int make_letter_of(struct record_dead_letter *l, char **memory, const char *detail,
                           const struct record *r)
 {
+    char place[40] = "";
+    if (r->kind == RECORD_DECISION)
+        snprintf(place, sizeof place, ",\"flag_id\":%" PRId32, r->u.decision.flag_id);
+    else if (r->kind == RECORD_EXPOSURE)
+        snprintf(place, sizeof place, ",\"experiment_id\":%" PRId32, r->u.exposure.experiment_id);
     size_t n = record_size(r);
     uint8_t *bytes = malloc(n);
     int code = ERR_NOMEM;
     if (bytes && record_write(r, bytes, n) == n)
-        code = make_letter(l, memory, detail, bytes, n);
+        code = make_letter(l, memory, detail, bytes, n, place);
     free(bytes);
     return code;
 }
@@ -149,7 +156,7 @@ static int add_letter(struct ship_batch *b, const char *reason, const char *deta
     l->received_us = now_us;
     l->kind = text("group");
     l->reason = text(reason);
-    int code = make_letter(l, &entry->replaced, detail, bytes, len);
+    int code = make_letter(l, &entry->replaced, detail, bytes, len, "");
     if (code == ERR_OK)
         b->n++;
     return code;

@@ -153,6 +153,8 @@ is "rows" "$counts" "3975 3975 3974 10"
 is "why" "select string_agg(kind || ' ' || n, ', ' order by kind) from (select kind, count(*) as n
     from cohort.dead_letter where reason = 'refused_by_database' group by kind) k" \
     "dead_letter 2, decision 2, exposure 1, outcome 1"
+is "whose they are, as far as they say" "select count(*) from cohort.dead_letter where reason = 'refused_by_database'
+    and (body ? 'flag_id') = (kind = 'decision') and (body ? 'experiment_id') = (kind = 'exposure')" 6
 says "the books" "$line" "books=144=134+0+10+0"
 balances
 
