@@ -79,8 +79,8 @@ static struct record_text text(const char *s)
     return (struct record_text){s, strlen(s)};
 }
 
-/* One piece of memory: the detail, then the body {"record":"<hex>"}, which PostgreSQL can always store. place:
- * more of its members, or empty. */
+/* One piece of memory: the detail, then the body {"record":"<hex>"}, which PostgreSQL can always store.
+ * place: more of its members, or empty. */
 static int make_letter(struct record_dead_letter *l, char **memory, const char *detail, const uint8_t *raw,
                        size_t raw_len, const char *place)
 {
