@@ -22,7 +22,11 @@ DEFINITION = {
 
 def taste(variant, context):
     """The chance of a click: free customers like b, pro ones the control."""
-    return 0.5 if (variant == "control") == (context["plan"] == "pro") else 0.1
+    return 0.5 if likes(variant, context) else 0.1
+
+
+def likes(variant, context):
+    return (variant == "control") == (context["plan"] == "pro")
 
 
 class Market:
@@ -32,7 +36,8 @@ class Market:
         self.s, self.n, self.draw = s, 0, random.Random(7)
 
     def serve(self, customers):
-        clicks = 0
+        """The share of them that got what they like: clicks follow from it, with more noise."""
+        liked = 0
         for _ in range(customers):
             self.n += 1
             user = f"m-{self.n}"
@@ -40,8 +45,8 @@ class Market:
             variant = self.s.evaluate(KEY, user, **context)["variant"]
             if self.draw.random() < taste(variant, context):
                 assert self.s.outcome("click", user)["status"] == "accepted"
-                clicks += 1
-        return clicks / customers
+            liked += likes(variant, context)
+        return liked / customers
 
 
 def defined(s, c):
@@ -66,7 +71,7 @@ def trained(s, c, market):
     c.check("its phase is in the audit", s.value("select count(*) > 0 from cohort.audit where object = 'model'") == "t")
     s.until(lambda: served_by_model(s), "the model decides")
     after = market.serve(500)
-    c.check(f"customers like it better: {before:.3f} before, {after:.3f} after", after > before + 0.05)
+    c.check(f"more get what they like: {before:.3f} before, {after:.3f} after", after > before + 0.08)
 
 
 def served_by_model(s):
@@ -83,12 +88,12 @@ def logged(s, c):
     c.equal("what was seen is in the log", s.value("select count(*) from cohort.decision where model_id is not null and not inputs ?& '{age,plan,new}'"
                                                    " and reason <> 'ATTRIBUTE_MISSING'"), "0")
     # Over all decisions the mean of 1 / p of those that got an arm is 1: the propensities are what they say. By what
-    # each decision's vector says of the arm, its standard error is known.
+    # each decision's vector says of the arm, its standard error is known; five, as small p are seldom drawn and weigh much.
     inverse = [[float(v) for v in x] for x in s.sql(
         "select sum(case when d.variant_id = v.id then 1e6 / d.propensity else 0 end) / count(*),"
         " sqrt(sum(1e6 / (d.eligible ->> v.id::text)::int - 1)) / count(*) from cohort.decision d"
         f" join cohort.variant v on v.experiment = '{KEY}' where d.model_id is not null and d.reason = 'VARIANT' group by v.id")]
-    c.check("the mean of 1/p of each arm is 1", len(inverse) == 2 and all(abs(x - 1) < 4 * e for x, e in inverse), inverse)
+    c.check("the mean of 1/p of each arm is 1", len(inverse) == 2 and all(abs(x - 1) < 5 * e for x, e in inverse), inverse)
 
 
 def safe(s, c):
