@@ -194,6 +194,14 @@ bool pg_alive(struct pg *p)
     return PQstatus(p->conn) == CONNECTION_OK && !atomic_load(&p->interrupted);
 }
 
+bool pg_alive_idle(struct pg *p)
+{
+    struct pollfd fd = {.fd = PQsocket(p->conn), .events = POLLIN};
+    if (fd.fd >= 0 && poll(&fd, 1, 0) > 0)
+        PQconsumeInput(p->conn); /* its farewell first, the end with the next look */
+    return pg_alive(p);
+}
+
 static bool succeeded(const PGresult *res)
 {
     switch (PQresultStatus(res)) {

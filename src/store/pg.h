@@ -30,6 +30,8 @@ void pg_close(struct pg *p);
 PGconn *pg_conn(struct pg *p);
 /* False once the connection is lost; close it and open another. */
 bool pg_alive(struct pg *p);
+/* The same of one that nothing is asked on: looks whether its server has closed it. */
+bool pg_alive_idle(struct pg *p);
 
 /* One statement with text parameters (NULL: SQL null). *out may be NULL; otherwise PQclear it. */
 int pg_exec(struct pg *p, const char *sql, int n_params, const char *const *params, PGresult **out,

@@ -54,7 +54,12 @@ static int tick(struct shipper *s, bool idle, struct pg_error *e)
     if (!due)
         return ERR_OK;
     s->ticked_us = now;
-    return report(s, e);
+    int code = report(s, e);
+    /* Nothing may be left to send, and yet much to send again: a database that was restored says so when it
+     * is asked anew. */
+    if (code == ERR_OK && !pg_alive_idle(s->pg))
+        code = pg_error_from(e, pg_conn(s->pg), NULL);
+    return code;
 }
 
 static void count(struct shipper *s, const struct ship_result *r, size_t refused)

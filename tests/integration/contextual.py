@@ -157,10 +157,13 @@ def by_units(s, c):
     a = s.put("/v1/experiments/half/challengers", [{"key": "b", "policy": {"kind": "variant", "variant": "b"}}])
     c.check("an A/B test has challengers, too", a.status == 200, a)
     s.until(lambda: s.evaluate("half", "h-0")["reason"] == "SPLIT", "the A/B test is served")
-    served = {f"h-{i}": s.evaluate("half", f"h-{i}")["variant"] for i in range(400)}
-    clicks = [u for i, u in enumerate(served) if served[u] == "b" and i % 2]
-    for u in clicks:
-        s.outcome("click", u)
+    served, clicks = {}, []
+    for i in range(400):  # a click at once: the metric's window is short
+        user = f"h-{i}"
+        served[user] = s.evaluate("half", user)["variant"]
+        if served[user] == "b" and i % 2:
+            clicks.append(user)
+            s.outcome("click", user)
     got = sum(1 for v in served.values() if v == "b")
 
     def value():

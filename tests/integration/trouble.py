@@ -60,6 +60,13 @@ def ages(c, s, pg):
     c.check("a web page may read it", "Cohort-Plan-Age" in cors.headers.get("access-control-expose-headers", ""), cors.headers)
     c.equal("ready", s.until(lambda: (lambda r: r if r["status"] == "ready" else None)(ready(s)), "ready")["reasons"], [])
 
+    s.until(s.drained, "stored")
+    shipper = "select pid from pg_stat_activity where application_name = 'cohortd shipper'"
+    pid = s.value(shipper)
+    s.psql(f"select pg_terminate_backend({pid})")
+    s.until(lambda: s.value(shipper) not in ("", pid), "another connection")
+    c.check("a shipper with nothing to send notices that its connection was ended", True)
+
     pg.stop()
     s.until(lambda: age(s.post(SINGLE, CONTEXT, "client")) >= 2, "the age grows while the database is away")
     again = s.post(BULK, CONTEXT, "client", headers={"If-None-Match": bulk.headers["etag"]})
