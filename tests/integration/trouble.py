@@ -60,7 +60,7 @@ def ages(c, s, pg):
     c.check("a web page may read it", "Cohort-Plan-Age" in cors.headers.get("access-control-expose-headers", ""), cors.headers)
     c.equal("ready", s.until(lambda: (lambda r: r if r["status"] == "ready" else None)(ready(s)), "ready")["reasons"], [])
 
-    s.until(s.drained, "stored")
+    s.until(lambda: s.drained() and s.value("select bool_and(reported_accepted = accepted) from cohort.spool") == "t", "stored, and told so")
     shipper = "select pid from pg_stat_activity where application_name = 'cohortd shipper'"
     pid = s.value(shipper)
     s.psql(f"select pg_terminate_backend({pid})")
