@@ -28,8 +28,6 @@ api_tests += tests/integration/webhooks.py tests/integration/segments.py
 api_tests += tests/integration/rest.py tests/integration/previews.py tests/integration/openapi.py
 api_tests += tests/integration/results.py tests/integration/results_more.py tests/integration/holdout_lift.py
 api_tests += tests/integration/uplift.py tests/integration/decision_bandits.py
-api_tests += tests/integration/behind_proxy.py tests/integration/upgrade.py tests/integration/backup.py
-api_tests += tests/integration/behind_proxy.py
 api_tests += tests/integration/behind_proxy.py tests/integration/upgrade.py tests/integration/backup.py tests/integration/monitoring.py
 EXTRA_DIST += tests/integration/data/old_database.py tests/integration/data/schema_0035.sql.xz tests/integration/data/schema_0035.json \
 	tests/integration/data/spool_single.db.xz

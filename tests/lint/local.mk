@@ -1,13 +1,10 @@
 # Checks of the source itself.
-TESTS += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh
-EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh
+lint_tests = tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py tests/lint/packages.sh
+TESTS += $(lint_tests)
+EXTRA_DIST += $(lint_tests)
 # The long ones, and what other tools find: ./run-tests --lint, --tsan, --valgrind.
 EXTRA_DIST += .clang-tidy tests/lint/tidy.sh tests/lint/analyze.sh tests/lint/analyzer.txt tests/sanitize/tsan.sh \
-	tests/sanitize/tsan.supp tests/sanitize/valgrind.sh tests/sanitize/valgrind.supp tests/lint/dist.sh
-TESTS += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py
-EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py
-TESTS += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py tests/lint/packages.sh
-EXTRA_DIST += tests/lint/includes.sh tests/lint/format.sh tests/lint/dist.sh tests/lint/docs.py tests/lint/packages.sh
+	tests/sanitize/tsan.supp tests/sanitize/valgrind.sh tests/sanitize/valgrind.supp
 
 print-distfiles:
 	@printf '%s\n' $(DISTFILES)
