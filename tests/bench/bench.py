@@ -4,6 +4,7 @@ A benchmark prints a row for each thing it measures, on a line of its own with t
 runs it by hand. It ends with 77 and a sentence on the last line when it can't run here.
 
     name|unit|ours|neighbour|ratio|lowest ratio|highest ratio        medians of the rounds, and the range of the ratio
+    name|skipped: why                                                where one row of several can't be had here
 """
 import os
 import re
@@ -24,6 +25,10 @@ def row(name, unit, ours, theirs):
     ratios = [a / b for a, b in zip(ours, theirs)]
     fields = [statistics.median(ours), statistics.median(theirs), statistics.median(ratios), min(ratios), max(ratios)]
     print("|".join([name, unit] + ["%.4g" % x for x in fields]), flush=True)
+
+
+def skip_row(name, why):
+    print(f"{name}|skipped: {why}", flush=True)
 
 
 def skip(why):

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Outcomes from 202 over HTTP to rows in PostgreSQL, beside raw COPY BINARY of the same rows, in the same run.
+"""Outcomes from 202 over HTTP to rows in PostgreSQL, beside raw COPY BINARY of the same rows and pgbench, in the same run.
 
     COHORT_BUILD=build tests/bench/ingest.py [events] [rounds]
 
-Each round: one node takes and ships the events, two nodes do (half each, one database), and COPY reads the same rows into a
-table without an index, all at once and 5,000 at once. Then the answer to a batch of 100, one at a time, beside a bare
+Each round: one node takes and ships the events, two nodes do (half each, one database), COPY reads the same rows into a
+table without an index, all at once and 5,000 at once, and pgbench inserts as many by as many connections, a transaction for
+each batch, into a table with the same key: what a service would do that writes each batch before it answers. Then the answer to a batch of 100, one at a time, beside a bare
 fdatasync of the same bytes, in turns. CPU is user + system time from /proc by part: cohortd's threads, PostgreSQL's
 processes, the clients. Prints medians and ranges. Build without sanitizers; everything is durable (fsync on).
 """
 import multiprocessing
 import os
+import re
 import socket
 import statistics
 import subprocess
@@ -19,13 +21,14 @@ import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "integration"))
-from bench import row  # noqa: E402
+from bench import find, row, skip_row  # noqa: E402
 from cohort_server import Server, now  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
 BATCH = 100
 RAW_BATCH = 5000
 CLIENTS = 8  # connections in all: as many batches wait for a commit together
+PGBENCH_ROW = f"outcomes, 202 to stored / pgbench INSERT of {BATCH}"
 
 # Threads of cohortd and connections of PostgreSQL by what they do; all else is "else".
 PARTS = {"worker": "workers", "spool": "spool", "shipper": "shipper", "monitor": "monitor"}
@@ -181,6 +184,23 @@ def raw_copy(server, session, events, at_once):
     return events / spent, used["postgres bench"]
 
 
+def inserted(server, session, events):
+    """Rows a second of pgbench, prepared, into a table with the key of outcomes; None where there is no pgbench."""
+    if not find("pgbench"):
+        return None
+    session.rows("set client_min_messages = warning; drop table if exists public.inserted; "
+                 "create table public.inserted (like cohort.outcome including indexes)")
+    path, transactions = os.path.join(server.data, "insert.sql"), events // BATCH // CLIENTS
+    with open(path, "w", encoding="utf-8") as f:
+        each = "(gen_random_uuid(), gen_random_uuid(), now(), 'unsubscribe', true, 1)"
+        f.write("insert into public.inserted (unit_id, event_id, ts, name, trusted, batch_id) values "
+                + ", ".join([each] * BATCH) + " on conflict do nothing;\n")
+    out = subprocess.run([find("pgbench"), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-t", str(transactions), "-f", path,
+                          server.info["database"]], check=True, capture_output=True, text=True).stdout
+    assert session.rows("select count(*) from public.inserted") == [[str(transactions * CLIENTS * BATCH)]], out
+    return float(re.search(r"^tps = ([0-9.]+) ", out, re.MULTILINE).group(1)) * BATCH
+
+
 def answers(server, n):
     """Milliseconds of n batches of 100, and of n writes with fdatasync of the same bytes, in turns."""
     host, port = server.address.rsplit(":", 1)
@@ -215,7 +235,7 @@ def show_parts(runs):
 def main():
     events = int(sys.argv[1]) if len(sys.argv) > 1 else 80000
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    one, two, raw, batched = [], [], [], []
+    one, two, raw, batched, bench = [], [], [], [], []
     with Server() as a, Server("--database", a.info["database"]) as b:
         session = Session(a.info["database"])
         session.rows("select cohort.ensure_partitions(current_date - 1, current_date + 1)")
@@ -224,12 +244,15 @@ def main():
             two.append(run([a, b], session, events))
             raw.append(raw_copy(a, session, events, events))
             batched.append(raw_copy(a, session, events, min(RAW_BATCH, events)))
+            bench.append(inserted(a, session, events))
         session.close()
         batch, bare = answers(a, 300)
     print(f"{rounds} rounds of {events} outcomes in batches of {BATCH}; median (range)")
     for name, runs in (("all at once", raw), (f"{RAW_BATCH} at once", batched)):
         show(f"raw COPY BINARY, {name}, rows/s", [r[0] for r in runs], "%.0f")
         show("  CPU of PostgreSQL, us a row", [r[1] for r in runs], "%.2f")
+    if None not in bench:
+        show(f"pgbench, INSERT of {BATCH} rows, {CLIENTS} clients, rows/s", bench, "%.0f")
     for name, runs in (("one node", one), ("two nodes", two)):
         show(f"{name}: 202 to stored, events/s", [r[1] for r in runs], "%.0f")
         show("  of raw COPY, all at once", [r[1] / w[0] for r, w in zip(runs, raw)], "%.3f")
@@ -237,6 +260,10 @@ def main():
         show("  answered 202, events/s", [r[0] for r in runs], "%.0f")
         show_parts(runs)
     row("outcomes, 202 to stored / COPY, 5,000 at once", "rows/s, more is better", [r[1] for r in one], [w[0] for w in batched])
+    if None in bench:
+        skip_row(PGBENCH_ROW, "pgbench is not installed")
+    else:
+        row(PGBENCH_ROW, "rows/s, more is better", [r[1] for r in one], bench)
     for name, ms in (("batch of 100 answered 202", batch), ("bare fdatasync of the same bytes", bare)):
         print(f"{name:<34} ms: p50 {ms[len(ms) // 2]:.2f}  p99 {ms[len(ms) * 99 // 100]:.2f}  max {ms[-1]:.2f}")
 

@@ -32,6 +32,9 @@ tests_bench_plan_LDADD = libcodec.a libcore.a $(JANSSON_LIBS) $(SODIUM_LIBS) -lm
 # The roll-up beside counting everything again.
 EXTRA_DIST += tests/bench/rollup.sh tests/bench/rollup.sql
 
+# Assignments computed again in SQL, beside the hashes they are made of.
+EXTRA_DIST += tests/bench/recompute.sh tests/bench/recompute.sql
+
 # Local decisions beside HTTP and beside another SDK: make tests/bench/local_decisions, in a build with -O2.
 EXTRA_PROGRAMS += tests/bench/local_decisions
 EXTRA_DIST += tests/bench/local_decisions.py tests/bench/local_decisions.mjs

@@ -29,6 +29,7 @@ BENCHES = {
     "spool": ["/spool", "/var/tmp", "3"],
     "ingest": ["ingest.py", "40000", "3"],
     "roll-up": ["rollup.sh", "100000"],
+    "recompute": ["recompute.sh", "200000", "5"],
     "local-decisions": ["local_decisions.py", "3"],
 }
 
@@ -49,7 +50,7 @@ def run(name):
     for line in p.stdout:
         last = line.rstrip("\n")
         print(f"  {last}", flush=True)
-        if last.count("|") == 6:
+        if last.count("|") == 6 or "|skipped: " in last:
             rows.append(last.split("|"))
     status = p.wait()
     print(f"  {name}: {time.monotonic() - begin:.0f} s", flush=True)
