@@ -73,10 +73,13 @@ static int read_rate(const char *word, json_t **out, struct error *e)
     *out = NULL;
     if (!word)
         return 0;
-    int rc = strcmp(word, "none") == 0 ? 0 : value_count("--rate", word, 1, 1000000, &rate, e);
-    if (rc == 0)
-        *out = rate > 0 ? json_integer(rate) : json_null();
-    return rc;
+    if (strcmp(word, "none") != 0 && value_count("--rate", word, 1, 1000000, &rate, e) != 0)
+        return error_set(e, ERR_INVALID, "--rate",
+                         "takes a whole number from 1 to 1000000, or none for as many as the server's "
+                         "rate_per_key says, not '%.60s'",
+                         word);
+    *out = rate > 0 ? json_integer(rate) : json_null();
+    return 0;
 }
 
 static int create_key(struct ctl *c, const struct keys *k, char **args, struct error *e)

@@ -120,6 +120,8 @@ ID=$(ctl psql -XAtc "select id from api_key where name = 'the shop'")
 says "$ID: changed" ctl keys change "$ID" --rate 50 --priority low
 [ "$(ctl psql -XAtc "select priority, rate_limit from api_key where id = $ID")" = "low|50" ] || fail "a changed key"
 says "$ID: changed" ctl keys change "$ID" --rate none
+[ "$(ctl psql -XAtc "select rate_limit is null from api_key where id = $ID")" = t ] || fail "a key without its own rate"
+refuses 2 "--rate: takes a whole number from 1 to 1000000, or none for" ctl keys change "$ID" --rate 0
 refuses 2 "say what to change" ctl keys change "$ID"
 refuses 2 "team can't be changed" ctl keys change "$ID" --team x --rate 5
 NEXT=$(ctl keys rotate "$ID" 2>/dev/null)
