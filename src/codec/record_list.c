@@ -76,21 +76,16 @@ static unsigned changes(const struct record_decision *d, const struct record_dec
            (d->model_id != b->model_id || !same_text(d->eligible, b->eligible) ? NEW_MODEL : 0u);
 }
 
-static void put_numbers(struct writer *w, unsigned new, const struct record_decision *d,
-                        const struct record_decision *b)
+static inline void put_new(struct writer *w, unsigned is_new, int64_t v, int64_t before)
 {
-    if (new &NEW_TIME)
-        put_change(w, d->ts_us, b->ts_us);
-    if (new &NEW_FLAG)
-        put_change(w, d->flag_id, b->flag_id);
-    if (new &NEW_EXPERIMENT)
-        put_change(w, d->experiment_id, b->experiment_id);
-    if (new &NEW_VARIANT)
-        put_change(w, d->variant_id, b->variant_id);
-    if (new &NEW_PHASE)
-        put_change(w, d->phase_id, b->phase_id);
-    if (new &NEW_COUNTERFACTUAL)
-        put_change(w, d->counterfactual_id, b->counterfactual_id);
+    if (is_new)
+        put_change(w, v, before);
+}
+
+static inline void put_new_text(struct writer *w, unsigned is_new, struct record_text t, size_t *at)
+{
+    if (is_new)
+        *at = put_text(w, t);
 }
 
 /* Where its texts went is left in the list, as places from the writer's beginning. */
@@ -103,25 +98,22 @@ static void put_decision(struct writer *w, const struct record_decision *d, cons
     put_bytes(w, d->decision_id + known, 16 - known);
     if (new &NEW_UNIT)
         put_bytes(w, d->unit.bytes, 16);
-    put_numbers(w, new, d, b);
-    if (new &NEW_REASON)
-        l->reason = put_text(w, d->reason);
-    if (new &NEW_PROPENSITY)
-        put_change(w, d->propensity_ppm, b->propensity_ppm);
-    if (new &NEW_INCLUSION)
-        put_change(w, d->inclusion_ppm, b->inclusion_ppm);
-    if (new &NEW_REQUEST) {
+    put_new(w, new &NEW_TIME, d->ts_us, b->ts_us);
+    put_new(w, new &NEW_FLAG, d->flag_id, b->flag_id);
+    put_new(w, new &NEW_EXPERIMENT, d->experiment_id, b->experiment_id);
+    put_new(w, new &NEW_VARIANT, d->variant_id, b->variant_id);
+    put_new(w, new &NEW_PHASE, d->phase_id, b->phase_id);
+    put_new(w, new &NEW_COUNTERFACTUAL, d->counterfactual_id, b->counterfactual_id);
+    put_new_text(w, new &NEW_REASON, d->reason, &l->reason);
+    put_new(w, new &NEW_PROPENSITY, d->propensity_ppm, b->propensity_ppm);
+    put_new(w, new &NEW_INCLUSION, d->inclusion_ppm, b->inclusion_ppm);
+    if (new &NEW_REQUEST)
         put_uint(w, d->mode, 1);
-        put_change(w, d->plan_version, b->plan_version);
-    }
-    if (new &NEW_INPUTS)
-        l->inputs = put_text(w, d->inputs);
-    if (new &NEW_HOLDOUT)
-        put_change(w, d->holdout_id, b->holdout_id);
-    if (new &NEW_MODEL) {
-        put_change(w, d->model_id, b->model_id);
-        l->eligible = put_text(w, d->eligible);
-    }
+    put_new(w, new &NEW_REQUEST, d->plan_version, b->plan_version);
+    put_new_text(w, new &NEW_INPUTS, d->inputs, &l->inputs);
+    put_new(w, new &NEW_HOLDOUT, d->holdout_id, b->holdout_id);
+    put_new(w, new &NEW_MODEL, d->model_id, b->model_id);
+    put_new_text(w, new &NEW_MODEL, d->eligible, &l->eligible);
 }
 
 /* A header, ids, numbers and the lengths of texts take less than 140 bytes. */
@@ -187,35 +179,30 @@ static int64_t get_change(struct reader *r, int64_t before)
     return (int64_t)((uint64_t)before + change);
 }
 
-static int32_t get_change_32(struct reader *r, int32_t before)
+/* Over what is there. */
+static inline void get_new(struct reader *r, unsigned is_new, int64_t *v)
 {
-    int64_t v = get_change(r, before);
-    if (v < INT32_MIN || v > INT32_MAX)
-        r->failed = true;
-    return (int32_t)v;
+    if (is_new)
+        *v = get_change(r, *v);
 }
 
-static struct record_text get_text(struct reader *r)
+static inline void get_new_32(struct reader *r, unsigned is_new, int32_t *v)
 {
+    if (!is_new)
+        return;
+    int64_t now = get_change(r, *v);
+    if (now < INT32_MIN || now > INT32_MAX)
+        r->failed = true;
+    *v = (int32_t)now;
+}
+
+static void get_new_text(struct reader *r, unsigned is_new, struct record_text *t)
+{
+    if (!is_new)
+        return;
     size_t n = get_varint(r);
     const uint8_t *p = get_bytes(r, n);
-    return r->failed ? (struct record_text){"", 0} : (struct record_text){(const char *)p, n};
-}
-
-static void get_numbers(struct reader *r, unsigned new, struct record_decision *d)
-{
-    if (new &NEW_TIME)
-        d->ts_us = get_change(r, d->ts_us);
-    if (new &NEW_FLAG)
-        d->flag_id = get_change_32(r, d->flag_id);
-    if (new &NEW_EXPERIMENT)
-        d->experiment_id = get_change_32(r, d->experiment_id);
-    if (new &NEW_VARIANT)
-        d->variant_id = get_change_32(r, d->variant_id);
-    if (new &NEW_PHASE)
-        d->phase_id = get_change_32(r, d->phase_id);
-    if (new &NEW_COUNTERFACTUAL)
-        d->counterfactual_id = get_change_32(r, d->counterfactual_id);
+    *t = r->failed ? (struct record_text){"", 0} : (struct record_text){(const char *)p, n};
 }
 
 int record_list_next(const uint8_t **p, const uint8_t *end, struct record_decision *d)
@@ -226,25 +213,22 @@ int record_list_next(const uint8_t **p, const uint8_t *end, struct record_decisi
     get_id(&r, d->decision_id + known, 16 - known);
     if (new &NEW_UNIT)
         get_id(&r, d->unit.bytes, 16);
-    get_numbers(&r, new, d);
-    if (new &NEW_REASON)
-        d->reason = get_text(&r);
-    if (new &NEW_PROPENSITY)
-        d->propensity_ppm = get_change_32(&r, d->propensity_ppm);
-    if (new &NEW_INCLUSION)
-        d->inclusion_ppm = get_change_32(&r, d->inclusion_ppm);
-    if (new &NEW_REQUEST) {
+    get_new(&r, new &NEW_TIME, &d->ts_us);
+    get_new_32(&r, new &NEW_FLAG, &d->flag_id);
+    get_new_32(&r, new &NEW_EXPERIMENT, &d->experiment_id);
+    get_new_32(&r, new &NEW_VARIANT, &d->variant_id);
+    get_new_32(&r, new &NEW_PHASE, &d->phase_id);
+    get_new_32(&r, new &NEW_COUNTERFACTUAL, &d->counterfactual_id);
+    get_new_text(&r, new &NEW_REASON, &d->reason);
+    get_new_32(&r, new &NEW_PROPENSITY, &d->propensity_ppm);
+    get_new_32(&r, new &NEW_INCLUSION, &d->inclusion_ppm);
+    if (new &NEW_REQUEST)
         d->mode = (enum decision_mode)get_enum(&r, MODE_READ);
-        d->plan_version = get_change(&r, d->plan_version);
-    }
-    if (new &NEW_INPUTS)
-        d->inputs = get_text(&r);
-    if (new &NEW_HOLDOUT)
-        d->holdout_id = get_change_32(&r, d->holdout_id);
-    if (new &NEW_MODEL) {
-        d->model_id = get_change_32(&r, d->model_id);
-        d->eligible = get_text(&r);
-    }
+    get_new(&r, new &NEW_REQUEST, &d->plan_version);
+    get_new_text(&r, new &NEW_INPUTS, &d->inputs);
+    get_new_32(&r, new &NEW_HOLDOUT, &d->holdout_id);
+    get_new_32(&r, new &NEW_MODEL, &d->model_id);
+    get_new_text(&r, new &NEW_MODEL, &d->eligible);
     if (r.failed || new & ~(unsigned)NEW_ALL)
         return ERR_DAMAGED;
     *p = r.p;

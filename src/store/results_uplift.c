@@ -303,6 +303,13 @@ static void put_missing(struct json_out *o, enum stat_missing missing, double ha
     put_text(o, "words", text);
 }
 
+/* What the numbers say. */
+static void put_finding(struct json_out *o, const struct uplift *u, const char *nothing, const char *up,
+                        const char *down)
+{
+    put_text(o, "words", !u->rejected ? nothing : u->effect > 0 ? up : down);
+}
+
 /* unit: what the numbers are divided by. */
 static void put_numbers(struct json_out *o, const struct uplift *u, double unit)
 {
@@ -338,10 +345,8 @@ static void put_segment(struct json_out *o, const struct result_metric *m, const
     if (!u->answered)
         put_missing(o, u->missing, u->have, u->needed);
     else
-        put_text(o, "words",
-                 !u->rejected    ? "no effect shown here"
-                 : u->effect > 0 ? "higher here with the treatment"
-                                 : "lower here with the treatment");
+        put_finding(o, u, "no effect shown here", "higher here with the treatment",
+                    "lower here with the treatment");
     json_out_end_object(o);
 }
 
@@ -360,10 +365,8 @@ static void put_slope(struct json_out *o, const struct asked_slope *s, const str
     else if (!u->answered)
         put_missing(o, u->missing, 0, 0);
     else
-        put_text(o, "words",
-                 !u->rejected    ? "no change of the effect along it shown"
-                 : u->effect > 0 ? "the effect rises with it"
-                                 : "the effect falls with it");
+        put_finding(o, u, "no change of the effect along it shown", "the effect rises with it",
+                    "the effect falls with it");
     json_out_end_object(o);
 }
 
