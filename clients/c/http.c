@@ -8,10 +8,10 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "clients/c/backoff.h"
 
 #define SLICE_MS 50 /* how soon an end is noticed */
 #define BODY_MAX ((size_t)256 << 20)
-#define RETRY_AFTER_MAX 86400
 
 struct http {
     CURLM *multi;
@@ -52,18 +52,10 @@ static size_t take_body(char *data, size_t size, size_t n, void *arg)
     return a->body.failed ? 0 : size * n;
 }
 
-/* Whole seconds; -1: anything else, such as a date. */
-static long whole_seconds(const char *text)
-{
-    char *end;
-    long n = isdigit((unsigned char)text[0]) ? strtol(text, &end, 10) : -1;
-    return n >= 0 && *end == '\0' ? (n < RETRY_AFTER_MAX ? n : RETRY_AFTER_MAX) : -1;
-}
-
 static void note_header(struct http_answer *a, const char *name, const char *value)
 {
     if (strcasecmp(name, "retry-after") == 0) {
-        long n = whole_seconds(value);
+        long n = backoff_told_s(value);
         a->retry_after_s = n < 0 ? HTTP_NOT_SAID : n;
     } else if (strcasecmp(name, "date") == 0) {
         time_t t = curl_getdate(value, NULL);

@@ -30,7 +30,7 @@ struct http_answer {
     bool tls;    /* … because of the certificate */
     char why[256];
     struct buffer body;    /* kept from call to call for its memory */
-    long retry_after_s;    /* whole seconds, or HTTP_NOT_SAID */
+    long retry_after_s;    /* backoff_told_s, or HTTP_NOT_SAID */
     int64_t date_s;        /* of the server's clock, since 1970; 0: not said */
     int64_t monitor_age_s; /* HTTP_NEVER, HTTP_NOT_SAID */
     char etag[80];         /* "" not said */

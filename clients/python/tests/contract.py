@@ -17,7 +17,7 @@ from cohort_server import Checks
 from trouble_server import TroubleServer
 
 from cohort_client import Client
-from cohort_client._backoff import Backoff
+from cohort_client._backoff import Backoff, retry_after
 from cohort_client._ids import uuid7
 from cohort_client.hashing import Assignment, Phase, assigned, draw, ranges, slot, unit
 
@@ -119,6 +119,17 @@ def types(c):
     c.check("mypy --strict finds nothing wrong with the types", "checked" in r.stdout + r.stderr and not wrong, wrong or r.stdout + r.stderr)
 
 
+def waits(c, doc):
+    """What a Retry-After counts for, and how long a wait is."""
+    for header, want in doc["retry_after"].items():
+        c.equal(f"Retry-After '{header}'", retry_after({"retry-after": header}), want)
+    for case in doc["waits"]["cases"]:
+        for chance in (0.0, 0.25, 0.5, 0.999999):
+            b = Backoff(doc["waits"]["min_ms"] / 1000, doc["waits"]["max_ms"] / 1000, lambda chance=chance: chance)
+            b.failures = case["failures"]
+            c.check(f"{case}, chance {chance}", case["least_ms"] <= b.next(case["retry_after"]) * 1000 <= case["most_ms"])
+
+
 def main():
     bed.Log()
     c = Checks()
@@ -127,6 +138,7 @@ def main():
     doc = vectors("event_retries.json")
     for case in doc["cases"]:
         retries(c, case, doc["client"])
+    waits(c, doc)
     old_python(c)
     types(c)
     c.done()

@@ -218,7 +218,7 @@ def too_many(c):
 
 def retry_after_read(c):
     for text, want in (("7", 7), (" 7 ", 7), ("0", 0), ("2026-01-01", None), ("-3", None), ("1.5", None), ("", None),
-                       ("Sun, 06 Nov 1994 08:49:57 GMT", None), ("999999999999999", None), ("٣", None)):
+                       ("Sun, 06 Nov 1994 08:49:57 GMT", None), ("9" * 400, 3600), ("٣", None)):
         c.equal(f"Retry-After {text!r}", retry_after({"retry-after": text}), want)
     b = Backoff(1, 60, lambda: 0.0)
     c.equal("waits double up to a minute", [b.next() for _ in range(8)], [1, 2, 4, 8, 16, 32, 60, 60])

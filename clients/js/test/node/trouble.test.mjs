@@ -139,6 +139,14 @@ test('429 with Retry-After is waited for; decisions rest too', async (t) => {
   assert.equal(requests.filter((r) => r.path.startsWith('/ofrep')).length, 1, 'the second decision asked nobody');
 });
 
+test('429 that says a day: decisions rest for an hour', async (t) => {
+  const { client } = await start(t);
+  await server.script({ path: '/ofrep', status: 429, headers: { 'Retry-After': '86400' } });
+  const { errorMessage } = await client.getStringDetails('text', 'mine', user);
+  const until = Date.parse(errorMessage.split('try again after ')[1]);
+  assert.ok(Math.abs(until - Date.now() - 3_600_000) < 120_000, errorMessage);
+});
+
 test('away: after three failures in a row nobody waits for it, until it is tried again', async (t) => {
   const slow = await own(t);
   const { client } = await start(t, { baseUrl: slow.url, timeoutMs: 100 });

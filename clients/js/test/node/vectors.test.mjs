@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { backoff, retryAfter, withRetryAfter } from '@cohortd/client-core';
 import { CohortProvider } from '@cohortd/openfeature-server';
 
 import { listener, troubleServer, until } from '../harness.mjs';
@@ -33,6 +34,23 @@ for (const c of vectors.cases)
     await server.script();
     await server.forget();
   });
+
+test('what a Retry-After counts for', () => {
+  for (const [header, seconds] of Object.entries(vectors.retry_after)) {
+    assert.equal(retryAfter(header), seconds === null ? undefined : seconds * 1000, header);
+    const told = withRetryAfter(new Headers({ 'Retry-After': header, Date: 'now' }));
+    assert.deepEqual([told.get('retry-after'), told.get('date')], [seconds === null ? null : String(seconds), 'now'], header);
+  }
+});
+
+test('how long a wait is', () => {
+  const { min_ms: minMs, max_ms: maxMs, cases } = vectors.waits;
+  for (const w of cases)
+    for (const chance of [0, 0.25, 0.5, 0.999999]) {
+      const ms = backoff({ minMs, maxMs }, w.failures + 1, chance, w.retry_after === null ? undefined : w.retry_after * 1000);
+      assert.ok(ms >= w.least_ms && ms <= w.most_ms, `${JSON.stringify(w)}: ${ms}`);
+    }
+});
 
 async function check(c, stats) {
   const requests = await until(async () => {

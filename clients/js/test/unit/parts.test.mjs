@@ -34,12 +34,13 @@ test('pauses double, are spread by chance and end at the cap', () => {
 
 test('Retry-After is waited for in full', () => {
   assert.equal(backoff(PACE, 1, 0, 7_000), 7_000);
-  assert.equal(backoff(PACE, 9, 0.999999, 7_000), 8_750);
+  assert.equal(backoff(PACE, 1, 0.999999, 7_000), 8_750);
+  assert.equal(backoff(PACE, 9, 0, 7_000), 30_000, 'but not less than its own');
 });
 
 test('Retry-After is whole seconds; what is anything else is not believed', () => {
   for (const [header, ms] of [
-    ['3', 3000], [' 12 ', 12_000], ['0', 1000], ['999999', 3_600_000],
+    ['3', 3000], [' 12 ', 12_000], ['0', 0], ['999999', 3_600_000],
     ['Mon, 02 Nov 2026 10:20:50 GMT', undefined], ['2026-11-02T10:20:50Z', undefined], ['-3', undefined], ['1.5', undefined], ['', undefined], [null, undefined],
   ]) assert.equal(retryAfter(header), ms, String(header));
 });

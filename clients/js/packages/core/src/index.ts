@@ -1,4 +1,4 @@
-export { backoff, retryAfter, PACE, type Pace } from './backoff.js';
+export { backoff, retryAfter, withRetryAfter, PACE, type Pace } from './backoff.js';
 export { ServerClock } from './clock.js';
 export { exposureFields, outcomeFields, unitsOf, type Context, type EventFields, type Units } from './events.js';
 export { cohortMetadata, type CohortMetadata, type CohortReason, type Details } from './metadata.js';

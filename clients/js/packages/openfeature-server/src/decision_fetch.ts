@@ -1,4 +1,4 @@
-import type { Say, ServerClock } from '@cohortd/client-core';
+import { withRetryAfter, type Say, type ServerClock } from '@cohortd/client-core';
 import { OFREPApiUnexpectedResponseError } from '@openfeature/ofrep-core';
 import type { FlagMetadata, ResolutionDetails } from '@openfeature/server-sdk';
 
@@ -52,7 +52,7 @@ export class DecisionFetch {
     this.clock.heard(response.headers.get('date'), sentAt);
     const text = await response.text();
     const { status, statusText, headers } = response;
-    const read = new Response(text === '' ? null : text, { status, statusText, headers });
+    const read = new Response(text === '' ? null : text, { status, statusText, headers: withRetryAfter(headers) });
     if (status === 200) this.#note(read, text);
     return read;
   }

@@ -1,4 +1,4 @@
-import { backoff, retryAfter, type Context, type Pace, type ServerClock } from '@cohortd/client-core';
+import { backoff, retryAfter, withRetryAfter, type Context, type Pace, type ServerClock } from '@cohortd/client-core';
 
 import type { EventTokens } from './event_tokens.js';
 
@@ -87,7 +87,8 @@ export class BulkFetch {
     this.#end = { status: response.status, retryAfterMs: after };
     if (response.status !== 200) {
       this.#answered ||= forGood(response.status);
-      return response;
+      if (response.status !== 429) return response;
+      return new Response(response.body, { status: 429, statusText: response.statusText, headers: withRetryAfter(response.headers) });
     }
     const text = await response.text();
     await this.#note(text, asked);
