@@ -36,6 +36,19 @@ const track = (value) => home.evaluate((value) => window.client.track('buy', { v
 const text = () => home.evaluate(() => window.client.getStringDetails('text', 'mine'));
 const said = () => home.evaluate(() => window.said.join('\n'));
 const stored = async () => Object.values((await server.seen()).stored);
+const sent = async () => (await server.seen()).requests.filter((r) => r.path === '/v1/outcomes').flatMap((r) => JSON.parse(r.body).events);
+
+/** What a page hears when it may be about to go. */
+const leave = (page) => page.evaluate(() => {
+  Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+  window.dispatchEvent(new Event('pagehide'));
+});
+
+/** One more provider in the page, `window.second`, of the same queue. */
+const startSecond = () => home.evaluate(async ([options, user]) => {
+  window.second = new window.lib.CohortWebProvider({ flushIntervalMs: 20, backoffMinMs: 200, logger: console, ...options });
+  await window.second.initialize(user);
+}, [options, user]);
 
 test('down at the start: defaults, events kept; when it is there: values, and the events', async (t) => {
   const gone = await troubleServer();
@@ -96,7 +109,7 @@ test('429 with Retry-After is waited for, also when the page is left', async () 
   const began = Date.now();
   await track(1);
   await stats(home, 's.retries === 1');
-  await home.evaluate(() => window.dispatchEvent(new Event('pagehide')));
+  await leave(home);
   await stats(home, 's.accepted === 1');
   assert.ok(Date.now() - began >= 2_000);
 });
@@ -172,6 +185,48 @@ test('a full queue: the oldest are dropped, counted, and it is said once; the re
   await start(home, options, user);
   await stats(home, 's.accepted === 5');
   assert.deepEqual((await stored()).map((e) => e.value), [16, 17, 18, 19, 20]);
+});
+
+test('two providers in a page: what they send goes once, also when the page is left meanwhile', async () => {
+  await start(home, options, user);
+  await startSecond();
+  await server.script({ path: '/v1', delay: 1 });
+  await home.evaluate((user) => {
+    for (let i = 0; i < 10; i++) [window.provider, window.second][i % 2].track('buy', user, { value: i });
+  }, user);
+  await until(async () => (await server.seen()).requests.some((r) => r.path === '/v1/outcomes'), 'some are on their way');
+  await home.evaluate((user) => {
+    for (let i = 10; i < 20; i++) [window.provider, window.second][i % 2].track('buy', user, { value: i });
+  }, user);
+  await leave(home);
+  await stats(home, 's.queued === 0');
+  assert.deepEqual((await sent()).map((e) => e.value).sort((a, b) => a - b), Array.from({ length: 20 }, (_, i) => i));
+  assert.equal((await stored()).length, 20);
+});
+
+test('what a provider that was closed left is sent by another of its page', async () => {
+  await start(home, { ...options, drainMs: 0 }, user);
+  await startSecond();
+  await server.script({ path: '/v1', status: 503, times: null });
+  await track(1);
+  await stats(home, 's.retries > 0');
+  await home.evaluate(() => window.provider.onClose());
+  await server.script();
+  await home.waitForFunction(() => window.second.stats().accepted === 1 && window.second.stats().queued === 0);
+  assert.deepEqual((await stored()).map((e) => e.value), [1]);
+});
+
+test('what a page left is sent by another that is open, though nothing happens there', async () => {
+  await start(home, options, user);
+  const gone = await open(chromium.context, pages.url);
+  await start(gone, options, user);
+  await server.script({ path: '/v1', status: 503, times: null });
+  await gone.evaluate(() => window.client.track('buy', { value: 1 }));
+  await stats(gone, 's.retries > 0');
+  await gone.close();
+  await server.script();
+  await stats(home, 's.accepted === 1 && s.queued === 0');
+  assert.deepEqual((await stored()).map((e) => e.value), [1]);
 });
 
 test('no storage: events wait in memory, and it is said', async () => {

@@ -60,7 +60,6 @@ type Timer = ReturnType<typeof setTimeout>;
  */
 export class EventQueue {
   readonly #overflow = new MemoryStore();
-  readonly #flying = new Set<string>();
   #timer: unknown;
   #pumping: Promise<void> | undefined;
   #attempt = 0;
@@ -68,6 +67,7 @@ export class EventQueue {
   #askedToWaitUntil = 0;
   /** By how much the clock was corrected when an event was made; only for those whose time may still be mended. */
   readonly #skews = new Map<string, number>();
+  readonly #unfollow: () => void;
   #closed = false;
   #accepted = 0;
   #rejected = 0;
@@ -76,6 +76,7 @@ export class EventQueue {
 
   constructor(private readonly options: QueueOptions) {
     if (options.store.size > 0) this.#schedule(options.intervalMs);
+    this.#unfollow = options.store.follow(() => this.#schedule(options.intervalMs));
   }
 
   get stats(): EventStats {
@@ -136,6 +137,7 @@ export class EventQueue {
     this.#closed = true;
     const left = await this.flush(ms);
     this.#stopTimer();
+    this.#unfollow();
     return left;
   }
 
@@ -145,12 +147,16 @@ export class EventQueue {
     void this.#pump();
   }
 
-  /** The page may be about to go: sends what fits into a request that outlives it. What is not answered stays in the store. */
+  /**
+   * The page may be about to go: sends what fits into a request that outlives it, of the events that were made here; every other page
+   * does so with its own. What is not answered stays in the store.
+   */
   sendNow(maxBytes: number): void {
     if (!this.#mayGo()) return;
     let room = maxBytes;
     for (const kind of ['exposures', 'outcomes'] as const) {
-      const events = this.#fitting(this.#take(kind, this.options.maxBatch), room);
+      const own = this.#take(kind, Infinity).filter((e) => this.#skews.has(e.id));
+      const events = this.#fitting(own.slice(0, this.options.maxBatch), room);
       if (events.length === 0) continue;
       room -= bytesOf(events);
       void this.#attemptBatch(kind, events);
@@ -167,7 +173,7 @@ export class EventQueue {
     let over = this.#queued - this.options.maxQueued + 1;
     for (const store of [this.options.store, this.#overflow]) {
       if (over <= 0) return;
-      const oldest = store.oldest(over, this.#flying).map((e) => e.id);
+      const oldest = store.oldest(over).map((e) => e.id);
       this.#remove(oldest);
       over -= oldest.length;
       this.#dropped += oldest.length;
@@ -221,7 +227,7 @@ export class EventQueue {
   }
 
   #take(kind: EventKind, limit: number): QueuedEvent[] {
-    const all = [this.options.store, this.#overflow].flatMap((s) => s.oldest(Infinity, this.#flying));
+    const all = [this.options.store, this.#overflow].flatMap((s) => s.oldest(Infinity));
     return all.filter((e) => e.kind === kind).slice(0, limit);
   }
 
@@ -235,10 +241,11 @@ export class EventQueue {
 
   /** True when it may go on with the next. */
   async #attemptBatch(kind: EventKind, events: QueuedEvent[]): Promise<boolean> {
-    for (const e of events) this.#flying.add(e.id);
+    const stores = [this.options.store, this.#overflow];
+    for (const s of stores) for (const e of events) s.flying.add(e.id);
     const keepalive = this.options.keepalive && bytesOf(events) <= this.options.maxBytes;
     const verdict = await this.options.sender.send(kind, events, keepalive);
-    for (const e of events) this.#flying.delete(e.id);
+    for (const s of stores) for (const e of events) s.flying.delete(e.id);
     switch (verdict.kind) {
       case 'answered':
         this.#answered(events, verdict.refused);

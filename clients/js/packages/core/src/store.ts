@@ -14,16 +14,21 @@ export interface EventStore {
   /** True when what was added survives a restart of the program or page. */
   readonly durable: boolean;
   readonly size: number;
+  /** Ids of events that are on their way to the server at this moment, whichever queue on this store sends them. */
+  readonly flying: Set<string>;
   /** False when there was no room for it (a browser's quota); nothing was kept then. */
   add(event: QueuedEvent): boolean;
-  /** The oldest events, at most `limit`, without those in `except`. */
-  oldest(limit: number, except: ReadonlySet<string>): QueuedEvent[];
+  /** The oldest events, at most `limit`, without those that fly. */
+  oldest(limit: number): QueuedEvent[];
   remove(ids: Iterable<string>): void;
+  /** Calls `heard` when there is an event that another queue, or another page, added. Returns what ends that. */
+  follow(heard: () => void): () => void;
 }
 
 /** Events in memory, gone with the program. */
 export class MemoryStore implements EventStore {
   readonly durable = false;
+  readonly flying = new Set<string>();
   readonly #events = new Map<string, QueuedEvent>();
 
   get size(): number {
@@ -35,16 +40,21 @@ export class MemoryStore implements EventStore {
     return true;
   }
 
-  oldest(limit: number, except: ReadonlySet<string>): QueuedEvent[] {
+  oldest(limit: number): QueuedEvent[] {
     const found: QueuedEvent[] = [];
     for (const event of this.#events.values()) {
       if (found.length >= limit) break;
-      if (!except.has(event.id)) found.push(event);
+      if (!this.flying.has(event.id)) found.push(event);
     }
     return found;
   }
 
   remove(ids: Iterable<string>): void {
     for (const id of ids) this.#events.delete(id);
+  }
+
+  /** One queue's alone. */
+  follow(): () => void {
+    return () => undefined;
   }
 }

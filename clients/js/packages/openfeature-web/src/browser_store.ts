@@ -4,26 +4,46 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
  * Events in the browser's localStorage, one key each: what was added outlives the page, and tabs that add and remove at the same
- * time can't overwrite each other's.
+ * time can't overwrite each other's. Queues of one name in one page share one of these, for the browser tells a page of the changes
+ * of other pages alone.
  */
 export class BrowserStore implements EventStore {
+  static readonly #open = new Map<string, BrowserStore>();
+
   readonly durable = true;
+  readonly flying = new Set<string>();
   readonly #ids = new Set<string>();
   readonly #prefix: string;
-  readonly #onStorage = (e: StorageEvent) => this.#follow(e);
+  readonly #onStorage = (e: StorageEvent) => this.#hear(e);
+  readonly #followers = new Set<() => void>();
 
-  constructor(
+  /** The page's store of this name; each follower ends by itself. */
+  static open(storage: Storage, name: string): BrowserStore {
+    const store = this.#open.get(name) ?? new BrowserStore(storage, name);
+    this.#open.set(name, store);
+    return store;
+  }
+
+  private constructor(
     private readonly storage: Storage,
-    name: string,
+    private readonly name: string,
   ) {
     this.#prefix = `cohortd:${name}:`;
     this.#scan();
     window.addEventListener('storage', this.#onStorage);
   }
 
-  /** Stops following other tabs. */
-  close(): void {
+  follow(heard: () => void): () => void {
+    this.#followers.add(heard);
+    return () => {
+      if (this.#followers.delete(heard) && this.#followers.size === 0) this.#close();
+    };
+  }
+
+  /** Stops listening to other pages. */
+  #close(): void {
     window.removeEventListener('storage', this.#onStorage);
+    BrowserStore.#open.delete(this.name);
   }
 
   get size(): number {
@@ -37,14 +57,15 @@ export class BrowserStore implements EventStore {
       return false;
     }
     this.#ids.add(event.id);
+    this.#tell();
     return true;
   }
 
-  oldest(limit: number, except: ReadonlySet<string>): QueuedEvent[] {
+  oldest(limit: number): QueuedEvent[] {
     const found: QueuedEvent[] = [];
     for (const id of [...this.#ids].sort()) {
       if (found.length >= limit) break;
-      const event = except.has(id) ? undefined : this.#read(id);
+      const event = this.flying.has(id) ? undefined : this.#read(id);
       if (event) found.push(event);
     }
     return found;
@@ -77,10 +98,16 @@ export class BrowserStore implements EventStore {
     else this.#ids.delete(id);
   }
 
-  #follow(e: StorageEvent): void {
+  #hear(e: StorageEvent): void {
     if (e.storageArea !== this.storage) return;
+    const before = this.#ids.size;
     if (e.key === null) this.#ids.clear();
     else this.#note(e.key, e.newValue !== null);
+    if (this.#ids.size > before) this.#tell();
+  }
+
+  #tell(): void {
+    for (const heard of this.#followers) heard();
   }
 }
 

@@ -25,7 +25,10 @@ export type CohortWebProviderOptions = Omit<OFREPWebProviderOptions, 'headers'> 
   readonly backoffMaxMs?: number;
   /** How long closing the provider waits for events to be sent; what is left stays in the storage: 2,000 ms. */
   readonly drainMs?: number;
-  /** Names the queue in the browser's storage; providers of equal names share one: the address of the server. */
+  /**
+   * Names the queue in the browser's storage: the address of the server. Providers of equal names share one, and any of them sends
+   * what is in it, with its own key: give those with keys of different environments different names.
+   */
   readonly queueName?: string;
   /** Where trouble is said, once: `console`. */
   readonly logger?: Logger;

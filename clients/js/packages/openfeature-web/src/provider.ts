@@ -50,7 +50,7 @@ export class CohortWebProvider extends OFREPWebProvider implements Provider {
     this.#bulk = bulk;
     this.#say = new Say(options.logger);
     const storage = pageStorage();
-    this.#store = storage ? new BrowserStore(storage, options.queueName) : new MemoryStore();
+    this.#store = storage ? BrowserStore.open(storage, options.queueName) : new MemoryStore();
     this.#tokens = tokens;
     this.#queue = makeQueue(options, clock, bulk, tokens, this.#say, this.#store);
     this.#session = new Session(options.queueName);
@@ -120,7 +120,6 @@ export class CohortWebProvider extends OFREPWebProvider implements Provider {
     this.#listen('remove');
     await super.onClose?.();
     await this.#queue.close(this.#options.drainMs);
-    if (this.#store instanceof BrowserStore) this.#store.close();
   }
 
   /**
