@@ -78,8 +78,17 @@ tests_unit_test_decision_path_LDADD = $(tests_unit_test_event_quick_LDADD)
 check_PROGRAMS += tests/unit/test_api_memory
 TESTS += tests/unit/test_api_memory
 tests_unit_test_api_memory_SOURCES = tests/unit/test_api_memory.c tests/unit/api_bed.c tests/unit/api_bed.h \
-	tests/unit/failing_alloc.c tests/unit/failing_alloc.h tests/unit/model_document.h
+	$(failing_jansson) tests/unit/model_document.h
 tests_unit_test_api_memory_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS)
-tests_unit_test_api_memory_LDFLAGS = $(AM_LDFLAGS) $(failing_alloc_wraps) -Wl,--wrap=json_loadb
+tests_unit_test_api_memory_LDFLAGS = $(AM_LDFLAGS) $(failing_jansson_wraps)
 tests_unit_test_api_memory_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
 failing_alloc_wraps = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+failing_jansson_wraps = $(failing_alloc_wraps),--wrap=json_loadb
+failing_jansson = tests/unit/failing_jansson.c tests/unit/failing_jansson.h tests/unit/failing_alloc.c tests/unit/failing_alloc.h
+check_PROGRAMS += tests/unit/test_webhook_memory
+TESTS += tests/unit/test_webhook_memory
+tests_unit_test_webhook_memory_SOURCES = tests/unit/test_webhook_memory.c tests/unit/failing_alloc.c tests/unit/failing_alloc.h \
+	src/cohortd/webhook_send.c src/cohortd/webhook_send.h
+tests_unit_test_webhook_memory_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(PQ_CFLAGS) $(SODIUM_CFLAGS)
+tests_unit_test_webhook_memory_LDFLAGS = $(AM_LDFLAGS) $(failing_alloc_wraps)
+tests_unit_test_webhook_memory_LDADD = libbase.a libcore.a $(CURL_LIBS) $(SODIUM_LIBS)

@@ -15,6 +15,7 @@
 #include "codec/record.h"
 #include "core/error.h"
 #include "failing_alloc.h"
+#include "failing_jansson.h"
 #include "web/router.h"
 
 #define ANSWER_ROOM (1 << 20)
@@ -22,28 +23,6 @@
 static struct plan_set *plans;
 static const char *only;
 static unsigned long n_requests, n_failed, n_wrong;
-
-/* jansson's parser ends the process (an assertion in its lexer) when memory is short at some places: it fails
- * as a whole here, as it does when it notices. */
-json_t *__real_json_loadb(const char *text, size_t len, size_t flags, json_error_t *e);
-json_t *__wrap_json_loadb(const char *text, size_t len, size_t flags, json_error_t *e);
-
-json_t *__wrap_json_loadb(const char *text, size_t len, size_t flags, json_error_t *e)
-{
-    void *probe = failing_malloc(1);
-    if (!probe) {
-        if (e) {
-            memset(e, 0, sizeof *e);
-            e->text[sizeof e->text - 1] = (char)json_error_out_of_memory;
-        }
-        return NULL;
-    }
-    free(probe);
-    failing_pause(true);
-    json_t *v = __real_json_loadb(text, len, flags, e);
-    failing_pause(false);
-    return v;
-}
 
 /* --- one request --- */
 
@@ -370,7 +349,7 @@ int main(int argc, char **argv)
         return 1;
     log_set_level(LOG_ERROR - 1);
     event_set_mem_functions(failing_malloc, failing_realloc, free);
-    json_set_alloc_funcs(failing_malloc, free);
+    failing_jansson();
     plans = api_bed_plans();
     if (!plans)
         return 1;
