@@ -40,3 +40,12 @@ int model_from_json(struct arena *a, const json_t *v, const struct features *fea
     arena_free(r.scratch);
     return rc;
 }
+
+json_t *model_json_copy(const json_t *v)
+{
+    json_t *copy = json_copy((json_t *)(uintptr_t)v);
+    if (json_object_size(copy) == json_object_size(v))
+        return copy;
+    json_decref(copy);
+    return NULL;
+}

@@ -15,4 +15,8 @@ int features_from_json(struct arena *a, const json_t *obj, const struct features
 int model_from_json(struct arena *a, const json_t *v, const struct features *features,
                     const char *const *keys, size_t n_arms, const struct model **out, struct error *e);
 
+/* A copy of such an object, to be changed; its values are shared. NULL without memory, while jansson's own
+ * copy may then leave out a field and say nothing. */
+json_t *model_json_copy(const json_t *v);
+
 #endif

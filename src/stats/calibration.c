@@ -66,9 +66,11 @@ struct calibration calibration_of(const double *predicted, const double *observe
                                   size_t n)
 {
     struct calibration none = {0};
-    struct placed *order = n > 0 ? malloc(n * sizeof *order) : NULL;
-    if (!order)
+    if (n == 0)
         return none;
+    struct placed *order = malloc(n * sizeof *order);
+    if (!order)
+        return (struct calibration){.no_memory = true};
     bool sane = true;
     for (size_t i = 0; i < n; i++) {
         order[i] = (struct placed){predicted[i], i};

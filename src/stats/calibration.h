@@ -12,7 +12,7 @@ struct calibration_bin {
     double n, weight, predicted, observed; /* rows, Σu, means over weight */
 };
 struct calibration {
-    bool answered;
+    bool answered, no_memory;
     size_t bins; /* fewer than ten when there are fewer rows */
     struct calibration_bin bin[CALIBRATION_BINS];
     double error;               /* expected calibration error: Σ (u_b / u) |observed - predicted| */
@@ -21,7 +21,7 @@ struct calibration {
 };
 
 /* Rows of equal predictions may be cut by a bin's edge, in their order. weight may be NULL. answered = false
- * without rows or weight, with a number that isn't finite, or without memory. */
+ * without rows or weight, with a number that isn't finite, or without memory: then no_memory says so. */
 struct calibration calibration_of(const double *predicted, const double *observed, const double *weight,
                                   size_t n);
 

@@ -170,18 +170,20 @@ static int read_policy(struct asked *a)
 }
 
 /* The model that gave a decision its probabilities: it was fitted before, so that its predictions have not
- * seen the reward. NULL: none did, or it can't be read. */
-static const struct model *decider(struct asked *a, const char *id)
+ * seen the reward. *out NULL: none did, or it can't be read. */
+static int decider(struct asked *a, const char *id, const struct model **out)
 {
     size_t place;
     struct error ignored;
     const json_t *document = *id ? model_by(a, "id", strtoll(id, NULL, 10), &place) : NULL;
+    *out = NULL;
     if (!document || !a->features)
-        return NULL;
+        return ERR_OK;
     if (!a->compiled[place] &&
-        policy_model(a->arena, document, a->features, &a->arms, &a->compiled[place], &ignored) != ERR_OK)
-        return NULL;
-    return a->compiled[place];
+        policy_model(a->arena, document, a->features, &a->arms, &a->compiled[place], &ignored) == ERR_NOMEM)
+        return no_memory(a);
+    *out = a->compiled[place];
+    return ERR_OK;
 }
 
 /* --- decisions --- */
@@ -222,16 +224,18 @@ static struct unit *unit_of(struct asked *a, const char *id)
     return u;
 }
 
-static const struct attr *read_inputs(struct asked *a, const char *text)
+/* *out NULL: they can't be read. */
+static int read_inputs(struct asked *a, const char *text, const struct attr **out)
 {
     json_t *doc = NULL;
     struct error ignored;
     struct attr *attributes = arena_alloc(a->scratch, sizeof *attributes);
-    if (!attributes || json_in_parse(text, strlen(text), &inputs_limits, &doc, &ignored) != ERR_OK)
-        return NULL;
-    int code = json_in_attr(a->scratch, doc, attributes, &ignored);
+    int code = attributes ? json_in_parse(text, strlen(text), &inputs_limits, &doc, &ignored) : ERR_NOMEM;
+    if (code == ERR_OK)
+        code = json_in_attr(a->scratch, doc, attributes, &ignored);
     json_decref(doc);
-    return code == ERR_OK ? attributes : NULL;
+    *out = code == ERR_OK ? attributes : NULL;
+    return code == ERR_NOMEM ? no_memory(a) : ERR_OK;
 }
 
 /* unit_id, variant_id, propensity, model_id, value, vector, inputs */
@@ -248,8 +252,13 @@ static int ask_row(struct asked *a, const PGresult *r, int row)
         arm++;
     if (arm == a->arms.n)
         return ERR_OK;
-    const struct attr *attributes = read_inputs(a, PQgetvalue(r, row, 6));
-    const struct model *m = decider(a, PQgetvalue(r, row, 3));
+    const struct attr *attributes;
+    const struct model *m;
+    int code = read_inputs(a, PQgetvalue(r, row, 6), &attributes);
+    if (code == ERR_OK)
+        code = decider(a, PQgetvalue(r, row, 3), &m);
+    if (code != ERR_OK)
+        return code;
     read_vector(a, PQgetvalue(r, row, 5), logged);
     policy_ask(a->policy, attributes, logged, pi);
     struct off_policy_decision d = {.logged = strtod(PQgetvalue(r, row, 2), NULL) / 1e6,

@@ -73,8 +73,12 @@ static json_t *bins(const struct calibration *c)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < c->bins; i++)
-        json_array_append_new(list, json_pack("{s:f, s:f, s:f}", "n", c->bin[i].n, "predicted",
-                                              c->bin[i].predicted, "observed", c->bin[i].observed));
+        if (json_array_append_new(list, json_pack("{s:f, s:f, s:f}", "n", c->bin[i].n, "predicted",
+                                                  c->bin[i].predicted, "observed", c->bin[i].observed)) !=
+            0) {
+            json_decref(list);
+            return NULL;
+        }
     return list;
 }
 
@@ -85,7 +89,10 @@ static char *calibration_text(const struct train_spec *spec, const struct train_
     const struct calibration *c = &f->calibration;
     json_t *shares = json_object();
     for (size_t a = 0; a < spec->n_arms; a++)
-        json_object_set_new(shares, spec->keys[a], json_real(f->share[a]));
+        if (json_object_set_new(shares, spec->keys[a], json_real(f->share[a])) != 0) {
+            json_decref(shares);
+            return NULL;
+        }
     json_t *doc =
         json_pack("{s:o, s:b, s:f, s:f, s:f, s:f, s:f, s:o, s:I, s:f, s:f}", "shares", shares, "held_out",
                   c->answered, "error", c->error, "predicted", c->predicted, "observed", c->observed,

@@ -62,11 +62,10 @@ static int compile_rules(struct arena *a, const json_t *policy, struct policy *p
 int policy_model(struct arena *a, const json_t *document, const struct features *features,
                  const struct policy_arms *arms, const struct model **out, struct error *e)
 {
-    json_t *whole = json_copy((json_t *)(uintptr_t)document);
-    if (!whole)
-        return error_set(e, ERR_NOMEM, NULL, "out of memory");
-    json_object_set_new(whole, "floor_ppm", json_integer(arms->floor_ppm));
-    int code = model_from_json(a, whole, features, arms->keys, arms->n, out, e);
+    json_t *whole = model_json_copy(document);
+    int code = json_object_set_new(whole, "floor_ppm", json_integer(arms->floor_ppm)) == 0
+                   ? model_from_json(a, whole, features, arms->keys, arms->n, out, e)
+                   : error_set(e, ERR_NOMEM, NULL, "out of memory");
     json_decref(whole);
     return code;
 }

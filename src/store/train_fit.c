@@ -45,7 +45,9 @@ static int fit_arm(const struct train_spec *spec, const struct train_set *s, siz
     if (code == ERR_OK) {
         struct linear_rows rows = {r.x, r.y, r.weight, r.n, s->columns};
         struct linear_fit fit = linear_model_fit(&rows, &rule, weights);
-        if (fit.state != LINEAR_FITTED)
+        if (fit.state == LINEAR_NO_MEMORY)
+            code = ERR_NOMEM;
+        else if (fit.state != LINEAR_FITTED)
             snprintf(out->refused, sizeof out->refused, "the fit of variant %.60s failed: %s",
                      spec->keys[arm], linear_state_words(fit.state));
     }
@@ -97,7 +99,7 @@ static int judge(const struct train_spec *spec, const struct train_set *s, doubl
                  "on %zu decisions held out it predicts %.3g times worse than each variant's mean", n,
                  out->calibration.squared / out->baseline);
     free(predicted);
-    return ERR_OK;
+    return out->calibration.no_memory ? ERR_NOMEM : ERR_OK;
 }
 
 /* Inverse gap weighting with gamma = sqrt(n arms / columns) over the rewards' standard deviation: a gap as
@@ -166,7 +168,10 @@ json_t *train_document(const struct train_spec *spec, const struct train_set *s,
 {
     json_t *weights = json_object();
     for (size_t a = 0; weights && a < spec->n_arms; a++)
-        json_object_set_new(weights, spec->keys[a], numbers(f->weights[a], s->columns));
+        if (json_object_set_new(weights, spec->keys[a], numbers(f->weights[a], s->columns)) != 0) {
+            json_decref(weights);
+            return NULL;
+        }
     return json_pack("{s:s, s:i, s:o, s:o, s:o, s:o, s:o, s:f}", "kind",
                      spec->logistic ? "logistic" : "linear", "columns", (int)s->columns, "centre",
                      numbers(s->centre, s->n_numbers), "scale", numbers(s->scale, s->n_numbers), "low",
@@ -184,16 +189,15 @@ int train_shares(const struct train_spec *spec, const struct train_set *s, const
     const struct model *m = NULL;
     struct model_answer answer;
     uint16_t arms[POLICY_ARMS];
-    json_t *copy = json_copy((json_t *)(uintptr_t)document);
+    json_t *copy = model_json_copy(document);
     size_t n = s->n < SHARE_CONTEXTS ? s->n : SHARE_CONTEXTS;
     for (size_t a = 0; a < spec->n_arms; a++)
         arms[a] = (uint16_t)a;
-    if (!copy)
-        return ERR_NOMEM;
-    json_object_set_new(copy, "id", json_integer(1));
-    json_object_set_new(copy, "version", json_integer(1));
-    json_object_set_new(copy, "floor_ppm", json_integer(spec->floor_ppm));
-    int code = model_from_json(s->arena, copy, s->features, spec->keys, spec->n_arms, &m, &e);
+    int code = ERR_NOMEM;
+    if (json_object_set_new(copy, "id", json_integer(1)) == 0 &&
+        json_object_set_new(copy, "version", json_integer(1)) == 0 &&
+        json_object_set_new(copy, "floor_ppm", json_integer(spec->floor_ppm)) == 0)
+        code = model_from_json(s->arena, copy, s->features, spec->keys, spec->n_arms, &m, &e);
     json_decref(copy);
     if (code == ERR_INVALID) {
         snprintf(f->refused, sizeof f->refused, "%.190s", e.text);

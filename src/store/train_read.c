@@ -82,11 +82,9 @@ static int take_row(const struct train_spec *spec, struct train_set *s, const PG
     struct attr *a = &s->attributes[s->n];
     if (arm == spec->n_arms)
         return ERR_OK;
-    if (json_in_parse(text, strlen(text), &inputs_limits, &inputs, &ignored) != ERR_OK) {
-        s->incomplete++;
-        return ERR_OK;
-    }
-    int code = json_in_attr(s->arena, inputs, a, &ignored);
+    int code = json_in_parse(text, strlen(text), &inputs_limits, &inputs, &ignored);
+    if (code == ERR_OK)
+        code = json_in_attr(s->arena, inputs, a, &ignored);
     json_decref(inputs);
     if (code == ERR_NOMEM)
         return code;

@@ -69,6 +69,16 @@ tests_integration_pg_client_SOURCES = tests/integration/pg_client.c
 tests_integration_pg_client_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS)
 tests_integration_pg_client_LDADD = libstore.a libbase.a libcore.a $(CHECK_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)
 
+# the learner, with each allocation failing in turn
+check_PROGRAMS += tests/integration/learn_memory
+TESTS += tests/integration/learn_memory.sh
+EXTRA_DIST += tests/integration/learn_memory.sh tests/integration/sql/learn_memory.sql
+tests_integration_learn_memory_SOURCES = tests/integration/learn_memory.c $(failing_jansson)
+tests_integration_learn_memory_CFLAGS = $(AM_CFLAGS) $(PQ_CFLAGS) $(JANSSON_CFLAGS) $(SODIUM_CFLAGS) -I$(top_srcdir)/tests/unit
+tests_integration_learn_memory_LDFLAGS = $(AM_LDFLAGS) $(failing_jansson_wraps)
+tests_integration_learn_memory_LDADD = libstore.a libcodec.a libbase.a libcore.a libstats.a $(PQ_LIBS) $(JANSSON_LIBS) $(EVENT_LIBS) \
+	$(SODIUM_LIBS) -lm
+
 # events in SQL
 sql_events_parts = \
 	tests/integration/sql/events_cost.sql tests/integration/sql/events_history.sql \
