@@ -21,7 +21,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "integration"))
-from cohort_server import BUILD, PATIENCE, Checks, Server, experiment, now  # noqa: E402
+from cohort_server import BUILD, PATIENCE, Checks, Server, copy_cluster, experiment, now  # noqa: E402
 
 PG_BINDIR = os.environ.get("PG_BINDIR", "/usr/lib/postgresql/15/bin")
 LONG = os.environ.get("FAULTS") == "long"
@@ -51,11 +51,13 @@ def until(condition, what, patience=PATIENCE):
 
 
 class Postgres:
-    """A cluster under /tmp with a unix socket only, as tests/integration/pg.sh makes it for the shell."""
+    """A cluster under /tmp with a unix socket only, as tests/integration/pg.sh makes it for the shell. Its database "cohort"
+    is migrated already, or, of kind "empty", has nothing in it."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, kind="migrated"):
         if not os.access(os.path.join(PG_BINDIR, "postgres"), os.X_OK):
             skip(f"no PostgreSQL server in {PG_BINDIR} (set PG_BINDIR)")
+        self.kind = kind
         self.dir = tempfile.mkdtemp(prefix="cohort-pg.", dir="/tmp")
         self.data, self.socket = self.dir + "/data", self.dir + "/socket"
         self.options = ["listen_addresses=", "unix_socket_directories=" + self.socket, "fsync=off", *options]
@@ -73,16 +75,16 @@ class Postgres:
 
     def __enter__(self):
         os.chmod(self.dir, 0o711)
-        os.mkdir(self.data, 0o700)
         os.mkdir(self.socket, 0o755)
         if os.geteuid() == 0:
-            for path in (self.dir, self.data, self.socket):
+            for path in (self.dir, self.socket):
                 shutil.chown(path, "postgres", "postgres")
-        self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8", "-E", "UTF8", "--no-sync")
+        copy_cluster(self.kind, self.data)
         with open(self.data + "/postgresql.auto.conf", "a") as f:
             f.writelines(f"{name} = '{value}'\n" for name, value in (o.split("=", 1) for o in self.options))
         self.start()
-        self.psql("create database cohort", "postgres")
+        if self.kind == "empty":
+            self.psql("create database cohort", "postgres")
         return self
 
     def __exit__(self, *exc):

@@ -178,7 +178,7 @@ def main():
     os.chmod(work, 0o777)
     os.environ["PATH"] = PG_BINDIR + ":" + os.environ["PATH"]
     try:
-        with Postgres("wal_level=replica", "archive_mode=on", f"archive_command=cp %p {work}/%f") as pg:
+        with Postgres("wal_level=replica", "archive_mode=on", f"archive_command=cp %p {work}/%f", kind="empty") as pg:
             node, events = move(pg, work, c)
             try:
                 point_in_time(pg, node, events, work, c)

@@ -21,6 +21,7 @@ import time
 import uuid
 from datetime import datetime, timedelta, timezone
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.environ.get("COHORT_BUILD", os.getcwd())
 PATIENCE = 60  # seconds until a condition that should hold at once is called a failure
 
@@ -28,6 +29,11 @@ PATIENCE = 60  # seconds until a condition that should hold at once is called a 
 def now(delta=0.0):
     """A time as events carry it, `delta` seconds from now."""
     return (datetime.now(timezone.utc) + timedelta(seconds=delta)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def copy_cluster(kind, to):
+    """A PostgreSQL cluster of a kind that cluster.sh, beside this file, describes."""
+    subprocess.run([os.path.join(HERE, "cluster.sh"), kind, to], env=dict(os.environ, COHORT_BUILD=BUILD), check=True, timeout=180)
 
 
 class Answer:
@@ -45,9 +51,13 @@ class Answer:
 
 
 class Server:
-    def __init__(self, *options, data=None):
+    """One cohortd. It finds the database that a first start makes, as a copy, unless it is to make it anew, has one
+    elsewhere, was given a data directory, or is another program."""
+
+    def __init__(self, *options, data=None, anew=False):
         self.data = data or tempfile.mkdtemp(prefix="cohort-test.", dir="/tmp")
         self.own_data = data is None
+        self.anew = anew or data is not None
         self.options = options
         self.program = os.environ.get("COHORTD", os.path.join(BUILD, "cohortd"))
         self.environment = {}  # added to the server's
@@ -61,6 +71,8 @@ class Server:
     def __enter__(self):
         if os.geteuid() == 0:
             os.chmod(self.data, 0o755)  # the database's user must reach its directory below
+        if not self.anew and "--database" not in self.options and self.program == os.path.join(BUILD, "cohortd"):
+            copy_cluster("served", os.path.join(self.data, "pg"))
         self.start()
         return self
 

@@ -29,6 +29,7 @@ refuses 2 "takes a URL such as" "$CTL" --server localhost:8440 --key x status
 refuses 1 "is cohortd running there?" "$CTL" --server http://127.0.0.1:1 --key x status
 refuses 2 "'A B' is not a key" "$CTL" --server http://127.0.0.1:1 --key x show 'A B'
 
+server_data "$D"
 server_start "$D"
 
 step "definitions"

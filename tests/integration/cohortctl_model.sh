@@ -3,6 +3,7 @@
 # as files, API keys, the audit.
 . "$(dirname "$0")/cohortctl_lib.sh"
 
+server_data "$D"
 server_start "$D"
 
 step "what files describe"
@@ -102,6 +103,7 @@ says "1 deleted" ctl export --dir "$ALL" --prune
 [ -f "$ALL/layers/more.json" ] && [ ! -f "$ALL/layers/gone.json" ] || fail "the wrong file was deleted"
 server_stop || fail "the server's end"
 SECOND=$WORK/second
+server_data "$SECOND"
 server_start "$SECOND"
 D=$SECOND
 says " created, 0 changed" ctl apply "$ALL"

@@ -7,6 +7,7 @@ TOP=$(cd "$(dirname "$0")/../.." && pwd)
 COHORTCTL=${COHORTCTL:-$(pwd)/cohortctl}
 export COHORTCTL
 D=$WORK/data
+server_data "$D"
 server_start "$D"
 for key in digest_frequency digest_frequency_2; do
     DEMO_RATE=2000 sh "$TOP/docs/demo/demo.sh" "$D" >"$WORK/out" 2>&1 || fail "the demo"

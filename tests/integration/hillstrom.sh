@@ -11,6 +11,7 @@ if [ ! -f "$FILE" ]; then
     exit 77
 fi
 D=$WORK/data
+server_data "$D"
 server_start "$D"
 "$CTL" --data "$D" import "$FILE" --experiment hillstrom --variant segment --control 'No E-Mail' --binary visit \
     --binary conversion --mean spend >"$WORK/import" 2>"$WORK/out" || fail "the import"

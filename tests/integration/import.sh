@@ -29,6 +29,7 @@ has() {
     grep -qF -- "$1" "$WORK/out" || fail "\"$1\" is missing"
 }
 
+server_data "$D"
 server_start "$D"
 
 step "a good file"

@@ -1,6 +1,9 @@
-# tests/integration: each starts a private PostgreSQL of its own (pg.sh) and needs no running server.
+# tests/integration: each starts a private PostgreSQL of its own (cluster.sh, pg.sh) and needs no running server.
 AM_TESTS_ENVIRONMENT = PG_BINDIR='$(PG_BINDIR)'; export PG_BINDIR;
-EXTRA_DIST += tests/integration/pg.sh
+EXTRA_DIST += tests/integration/pg.sh tests/integration/cluster.sh
+# The clusters that cluster.sh keeps for tests to copy.
+clean-local:
+	rm -rf clusters
 TESTS += tests/integration/sql_audit.sh
 EXTRA_DIST += tests/integration/sql_audit.sh
 include tests/integration/cohortctl.mk

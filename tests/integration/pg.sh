@@ -8,7 +8,8 @@
 #   pg_stop             # at exit by itself; harmless to call twice
 #
 # A script with a clean-up of its own defines on_exit(): it runs before the cluster stops. PG_OPTS adds server
-# options ("-c max_connections=20"). As root the server runs as user postgres, as PostgreSQL demands.
+# options ("-c max_connections=20"). PG_KIND=empty: a cluster that has never seen the schema (cluster.sh), which the
+# script loads itself, roles and all. As root the server runs as user postgres, as PostgreSQL demands.
 # shellcheck shell=sh
 
 PG_BINDIR=${PG_BINDIR:-/usr/lib/postgresql/15/bin}
@@ -40,17 +41,14 @@ pg_start() {
     # Not under TMPDIR: a socket's path may have 107 bytes, and user postgres must reach it.
     PG_DIR=$(mktemp -d /tmp/cohort-pg.XXXXXX)
     chmod 711 "$PG_DIR"
-    mkdir "$PG_DIR/data" "$PG_DIR/socket"
-    chmod 700 "$PG_DIR/data"
+    mkdir "$PG_DIR/socket"
     chmod 755 "$PG_DIR/socket"
     if [ "$(id -u)" = 0 ]; then chown -R postgres:postgres "$PG_DIR"; fi
     trap pg_at_exit EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
-    if ! pg_as_user "$PG_BINDIR/initdb" -D "$PG_DIR/data" -U postgres -A trust --locale=C.UTF-8 -E UTF8 \
-        --no-sync >"$PG_DIR/initdb.log" 2>&1; then
-        cat "$PG_DIR/initdb.log"
-        echo "initdb failed"
+    if ! "$TOP_SRCDIR/tests/integration/cluster.sh" "${PG_KIND:-schema}" "$PG_DIR/data"; then
+        echo "there is no cluster to copy"
         exit 1
     fi
     if ! pg_as_user "$PG_BINDIR/pg_ctl" -D "$PG_DIR/data" -l "$PG_DIR/server.log" -w -t 60 -s \
@@ -67,13 +65,18 @@ pg_start() {
     export PGHOST PGUSER PGDATABASE DSN
 }
 
-# pg_load_schema [database]: makes the database, default "cohort", loads the schema in one transaction as the
-# migrator would, and makes it the one PGDATABASE and DSN name.
+# pg_load_schema [database]: makes the database, default "cohort", with the migrations and functions of this tree, loaded
+# in one transaction as the migrator would, and makes it the one PGDATABASE and DSN name.
 pg_load_schema() {
     pg_database=${1:-cohort}
-    psql -Xq -d postgres -c "create database \"$pg_database\"" || exit 1
+    if [ "${PG_KIND:-schema}" = schema ]; then
+        psql -Xq -d postgres -c "create database \"$pg_database\" template schema" || exit 1
+    else
+        psql -Xq -d postgres -c "create database \"$pg_database\"" || exit 1
+    fi
     PGDATABASE=$pg_database
     DSN="host=$PGHOST user=$PGUSER dbname=$PGDATABASE"
+    [ "${PG_KIND:-schema}" != schema ] || return 0
     if ! cat "$TOP_SRCDIR"/sql/migrations/*.sql "$TOP_SRCDIR"/sql/functions/*.sql |
         PGOPTIONS='-c client_min_messages=warning' psql -X -q -1 -v ON_ERROR_STOP=1 -o /dev/null; then
         echo "the schema does not load"

@@ -2,6 +2,7 @@
 #
 #   . "$(dirname "$0")/server_lib.sh"
 #   server_start "$DIR" --workers 2     # waits until it serves; sets SERVER_PID and URL; logs to $LOG
+#   server_data "$DIR"                  # before: the database that the first start would make, copied
 #   server_stop                         # SIGTERM; the exit status is the server's
 #
 # WORK is a fresh directory, removed at exit, when what was started ends too. check COMMAND... fails the test when
@@ -98,6 +99,10 @@ serving() {
 
 serving_or_ended() {
     serving || gone "$SERVER_PID"
+}
+
+server_data() {
+    mkdir "$1" && "$(dirname "$0")/cluster.sh" served "$1/pg" || fail "no database in $1"
 }
 
 server_start() {

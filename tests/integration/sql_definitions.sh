@@ -4,6 +4,7 @@
 # shellcheck source=tests/integration/pg.sh
 . "$(dirname "$0")/pg.sh"
 here=$TOP_SRCDIR/tests/integration
+PG_KIND=empty
 pg_start
 failed=0
 

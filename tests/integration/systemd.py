@@ -240,7 +240,7 @@ def runs_within():
     if not shutil.which("strace"):
         print("skipped: strace is not installed")
         return
-    s = Server("--workers", "2")
+    s = Server("--workers", "2", anew=True)
     trace = s.data + "/calls"
     s.forks = True
     s.before = ["strace", "-f", "-c", "-qq", "-U", "name", "-o", trace]

@@ -150,7 +150,7 @@ def main():
     c = Checks()
     with open(OLD + ".json") as f:
         old = json.load(f)
-    with Postgres() as pg:
+    with Postgres(kind="empty") as pg:
         restore(pg)
         nodes = [Node(pg, name, "--retention-days", "0", data=directory(old["keys"])) for name in ("a", "b")]
         try:

@@ -5,6 +5,7 @@
 step() { echo "ok: $*"; }
 sql() { ctl psql -XAtq -v ON_ERROR_STOP=1 -c "set session_replication_role = replica; $1" || fail "$1"; }
 
+server_data "$D"
 server_start "$D"
 cat >"$WORK/cta.json" <<'END'
 {"key": "cta",
