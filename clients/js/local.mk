@@ -1,7 +1,7 @@
 # The JavaScript client: built and tried by npm in the build directory, which is skipped aloud where npm or its packages are not to be had.
-js_tests = clients/js/test/units.py clients/js/test/node.py clients/js/test/web.py clients/js/test/kills.py
+js_tests = clients/js/test/units.py clients/js/test/node.py clients/js/test/kills.py
 TESTS += $(js_tests)
-EXTRA_DIST += $(js_tests) docs/quickstart-node.md docs/quickstart-web.md clients/js/README.md \
+EXTRA_DIST += $(js_tests) clients/js/test/web.py docs/quickstart-node.md docs/quickstart-web.md clients/js/README.md \
 	clients/js/test/kills/node.mjs clients/js/test/kills/web.mjs clients/js/test/virtual.mjs \
 	clients/js/.npmrc \
 	clients/js/package-lock.json \

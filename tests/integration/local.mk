@@ -23,11 +23,9 @@ api_tests = tests/integration/ofrep.py tests/integration/events.py tests/integra
 	tests/integration/stops.py tests/integration/assignments.py tests/integration/ramps.py
 api_tests += tests/integration/clients.py tests/integration/simulate.py
 api_tests += tests/integration/limits.py tests/integration/access.py tests/integration/injection.py tests/integration/leaks.py
-api_tests += tests/integration/alone.py
 api_tests += tests/integration/bandits.py tests/integration/bandit_draws.py
-api_tests += tests/integration/trouble.py
 api_tests += tests/integration/streams.py
-api_tests += tests/integration/webhooks.py tests/integration/segments.py
+api_tests += tests/integration/segments.py
 api_tests += tests/integration/rest.py tests/integration/previews.py tests/integration/openapi.py
 api_tests += tests/integration/results.py tests/integration/results_more.py tests/integration/holdout_lift.py
 api_tests += tests/integration/uplift.py tests/integration/decision_bandits.py
@@ -35,11 +33,12 @@ api_tests += tests/integration/behind_proxy.py tests/integration/upgrade.py test
 EXTRA_DIST += tests/integration/data/old_database.py tests/integration/data/schema_0035.sql.xz tests/integration/data/schema_0035.json \
 	tests/integration/data/spool_single.db.xz
 TESTS += $(api_tests)
-EXTRA_DIST += $(api_tests) tests/integration/cohort_server.py tests/integration/proxies.py
+EXTRA_DIST += $(api_tests) tests/integration/alone.py tests/integration/trouble.py tests/integration/webhooks.py \
+	tests/integration/cohort_server.py tests/integration/proxies.py
 
 # the shipper
 check_PROGRAMS += tests/integration/ship_tool
-TESTS += tests/integration/shipper.sh tests/integration/shipper_faults.sh
+TESTS += tests/integration/shipper.sh
 EXTRA_DIST += tests/integration/shipper.sh tests/integration/shipper_faults.sh tests/integration/drop_commit.py
 tests_integration_ship_tool_SOURCES = tests/integration/ship_tool.c tests/integration/ship_fill.c \
 	tests/integration/ship_fill.h src/cohortd/source.c src/cohortd/source.h
@@ -89,7 +88,6 @@ sql_events_parts = \
 	tests/integration/sql/events_locks.sh tests/integration/sql/events_results.sql \
 	tests/integration/sql/events_roles.sql tests/integration/sql/events_setup.sql \
 	tests/integration/sql/events_shippers.sql
-TESTS += tests/integration/sql_events.sh
 EXTRA_DIST += tests/integration/sql_events.sh $(sql_events_parts)
 check_PROGRAMS += tests/integration/bucket_grid
 TESTS += tests/integration/sql_buckets.sh
@@ -97,7 +95,6 @@ EXTRA_DIST += tests/integration/sql_buckets.sh
 tests_integration_bucket_grid_SOURCES = tests/integration/bucket_grid.c
 tests_integration_bucket_grid_CFLAGS = $(AM_CFLAGS)
 tests_integration_bucket_grid_LDADD = libstats.a -lm
-TESTS += tests/integration/sql_orders.sh
 EXTRA_DIST += tests/integration/sql_orders.sh tests/integration/sql/events_orders.sql tests/integration/sql/events_retention.sql
 
 # The life of an experiment in SQL.
