@@ -1,5 +1,5 @@
 noinst_LIBRARIES += libspool.a
-SPOOL_SOURCES = \
+libspool_a_SOURCES = \
 	src/spool/group.c \
 	src/spool/group.h \
 	src/spool/salvage.c \
@@ -21,5 +21,4 @@ SPOOL_SOURCES = \
 	src/spool/spool_open.c \
 	src/spool/spool_repair.c \
 	src/spool/spool_read.c
-libspool_a_SOURCES = $(SPOOL_SOURCES)
 libspool_a_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SODIUM_CFLAGS)

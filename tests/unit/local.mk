@@ -55,7 +55,8 @@ tests_unit_test_copy_binary_SOURCES = tests/unit/test_copy_binary.c
 tests_unit_test_copy_binary_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(PQ_CFLAGS)
 tests_unit_test_copy_binary_LDADD = libstore.a libbase.a libcore.a $(CHECK_LIBS) $(PQ_LIBS) $(SODIUM_LIBS)
 
-# Durability, with the mutants the tests must catch: sources of the spool built to acknowledge early, or not to sync.
+# Durability, with the mutants the tests must catch: a source of the spool built to acknowledge early, or not to sync. What
+# a mutant changes stands before the library, which gives the rest.
 check_PROGRAMS += tests/unit/spool_crash tests/unit/spool_crash_early tests/unit/spool_crash_nosync
 TESTS += tests/unit/spool_crash tests/unit/spool_crash_early tests/unit/spool_sync.sh
 EXTRA_DIST += tests/unit/spool_sync.sh
@@ -64,12 +65,12 @@ spool_crash_cflags = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(SODIUM_CFLAGS)
 tests_unit_spool_crash_SOURCES = tests/unit/spool_crash.c
 tests_unit_spool_crash_CFLAGS = $(spool_crash_cflags)
 tests_unit_spool_crash_LDADD = libspool.a $(spool_crash_libs)
-tests_unit_spool_crash_early_SOURCES = tests/unit/spool_crash.c $(SPOOL_SOURCES)
+tests_unit_spool_crash_early_SOURCES = tests/unit/spool_crash.c src/spool/spool.c
 tests_unit_spool_crash_early_CFLAGS = $(spool_crash_cflags) -DSPOOL_MUTANT_ACK_EARLY -DEXPECT_LOSS
-tests_unit_spool_crash_early_LDADD = $(spool_crash_libs)
-tests_unit_spool_crash_nosync_SOURCES = tests/unit/spool_crash.c $(SPOOL_SOURCES)
+tests_unit_spool_crash_early_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_crash_nosync_SOURCES = tests/unit/spool_crash.c src/spool/spool_file.c
 tests_unit_spool_crash_nosync_CFLAGS = $(spool_crash_cflags) -DSPOOL_MUTANT_NO_SYNC
-tests_unit_spool_crash_nosync_LDADD = $(spool_crash_libs)
+tests_unit_spool_crash_nosync_LDADD = libspool.a $(spool_crash_libs)
 
 # Faults of the disk under the spool and the snapshots, and builds that must not get past them.
 check_PROGRAMS += tests/unit/spool_faults tests/unit/spool_faults_early tests/unit/spool_faults_nosync \
@@ -81,21 +82,21 @@ spool_faults_cflags = $(spool_crash_cflags) -D_GNU_SOURCE
 tests_unit_spool_faults_SOURCES = $(spool_faults_sources)
 tests_unit_spool_faults_CFLAGS = $(spool_faults_cflags)
 tests_unit_spool_faults_LDADD = libspool.a $(spool_crash_libs)
-tests_unit_spool_faults_early_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_early_SOURCES = $(spool_faults_sources) src/spool/spool.c
 tests_unit_spool_faults_early_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_ACK_EARLY -DEXPECT_LOSS
-tests_unit_spool_faults_early_LDADD = $(spool_crash_libs)
-tests_unit_spool_faults_nosync_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_early_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_faults_nosync_SOURCES = $(spool_faults_sources) src/spool/spool_file.c
 tests_unit_spool_faults_nosync_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_NO_SYNC -DEXPECT_LOSS
-tests_unit_spool_faults_nosync_LDADD = $(spool_crash_libs)
-tests_unit_spool_faults_keys_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_nosync_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_faults_keys_SOURCES = $(spool_faults_sources) src/spool/spool_file.c src/spool/spool_meta.c
 tests_unit_spool_faults_keys_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_PLAIN_KEYS -DEXPECT_LOSS
-tests_unit_spool_faults_keys_LDADD = $(spool_crash_libs)
-tests_unit_spool_faults_mark_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_keys_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_faults_mark_SOURCES = $(spool_faults_sources) src/spool/spool_open.c
 tests_unit_spool_faults_mark_CFLAGS = $(spool_faults_cflags) -DSPOOL_MUTANT_NO_MARK -DEXPECT_LOSS
-tests_unit_spool_faults_mark_LDADD = $(spool_crash_libs)
-tests_unit_spool_faults_snapshot_SOURCES = $(spool_faults_sources) $(SPOOL_SOURCES)
+tests_unit_spool_faults_mark_LDADD = libspool.a $(spool_crash_libs)
+tests_unit_spool_faults_snapshot_SOURCES = $(spool_faults_sources) src/spool/snapshot_file.c
 tests_unit_spool_faults_snapshot_CFLAGS = $(spool_faults_cflags) -DSNAPSHOT_MUTANT_NO_SYNC -DEXPECT_LOSS
-tests_unit_spool_faults_snapshot_LDADD = $(spool_crash_libs)
+tests_unit_spool_faults_snapshot_LDADD = libspool.a $(spool_crash_libs)
 
 # what a stop says
 check_PROGRAMS += tests/unit/test_bandit_update
