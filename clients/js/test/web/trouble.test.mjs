@@ -187,13 +187,17 @@ test('a full queue: the oldest are dropped, counted, and it is said once; the re
   assert.deepEqual((await stored()).map((e) => e.value), [16, 17, 18, 19, 20]);
 });
 
-test('two providers in a page: what they send goes once, also when the page is left meanwhile', async () => {
+test('two providers in a page: what waited for them and what they send goes once, also when the page is left meanwhile', async () => {
+  await server.script({ path: '/v1', status: 503, times: null });
+  await start(home, options, user);
+  for (let i = 0; i < 10; i++) await track(i);
+  await stats(home, 's.retries > 0');
+  await home.reload();
+  await home.waitForFunction(() => window.lib);
+  await server.forget();
+  await server.script({ path: '/v1', delay: 1 });
   await start(home, options, user);
   await startSecond();
-  await server.script({ path: '/v1', delay: 1 });
-  await home.evaluate((user) => {
-    for (let i = 0; i < 10; i++) [window.provider, window.second][i % 2].track('buy', user, { value: i });
-  }, user);
   await until(async () => (await server.seen()).requests.some((r) => r.path === '/v1/outcomes'), 'some are on their way');
   await home.evaluate((user) => {
     for (let i = 10; i < 20; i++) [window.provider, window.second][i % 2].track('buy', user, { value: i });
