@@ -136,7 +136,9 @@ create or replace function cohort.expected_assignment(experiment text, unit uuid
                      and not coalesce(c.slots @> x.traffic_slot, false) offset 0) p
            cross join lateral
                  (select w.key, pv.share_ppm from cohort.phase_variant pv join cohort.variant w on w.id = pv.variant_id
-                   where pv.phase_id = p.id and pv.slots @> p.variant_slot and w.dropped_at is null offset 0) v $$;
+                   where pv.phase_id = p.id and pv.slots @> p.variant_slot and w.dropped_at is null offset 0) v
+          -- Else a LEFT JOIN of it would compute the inclusion of those who take no part, too.
+          offset 0 $$;
 comment on function cohort.expected_assignment(text, uuid, timestamptz, uuid) is
     'What the contract alone says of a unit in the current iteration: its phase''s number, its variant, and both probabilities in ppm; no row when its layer slot isn''t the experiment''s, its traffic slot isn''t open, or its arm was dropped. Of a bandit, what it draws at that time, and where it draws each decision, for the decision of that id; no row where one is needed and not named, or where a model decides. Targeting and status aside';
 
