@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Options from the file, the environment and the command line, and what SIGHUP does with them while cohortd runs."""
+import fcntl
 import http.client
 import os
 import pty
 import signal
 import subprocess
+import termios
 
 from cohort_server import PATIENCE, Checks, Server
 
@@ -74,14 +76,19 @@ def main():
         terminal(s)
 
 
+def from_a_terminal():
+    """In the child: its input is its terminal; and a nohup that the tests were started with is not its own."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 def terminal(s):
     """Started from a terminal that is closed: SIGHUP is a stop then."""
     def ended(*before):
         master, slave = pty.openpty()
         log = open(os.path.join(s.data, "terminal.log"), "wb+")
         p = subprocess.Popen([*before, s.program, "--data", s.data, "--listen", "127.0.0.1:0"], stdin=slave,
-                             stderr=log, stdout=log, start_new_session=True,
-                             preexec_fn=lambda: __import__("fcntl").ioctl(0, __import__("termios").TIOCSCTTY, 0))
+                             stderr=log, stdout=log, start_new_session=True, preexec_fn=from_a_terminal)
         os.close(slave)
 
         def said(words):
