@@ -93,7 +93,10 @@ struct http_pace {
     struct timeval turn;       /* the one at work, by libevent's clock */
     int64_t from;              /* when it began, by the monotonic clock */
     int64_t worked_at;         /* when last a connection went on to wait for something */
-    bool late;                 /* turns have become long, and are measured: */
+    int64_t share;             /* of a core, that its thread gets while it is busy; in 1024 parts */
+    int64_t for_refusals;      /* processor time they may take by now; below 0 is owed */
+    bool measured;             /* this turn may become long: */
+    int64_t most;              /* processor time after which what comes is refused */
     int64_t cpu_from;          /* processor time at the turn's begin */
     int64_t spent[HTTP_WORKS]; /* in this turn, until seen_at */
     int64_t seen_at;

@@ -1,46 +1,90 @@
 /* Turns: who is looked at when, and whether the server keeps up.
  *
  * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. So a turn
- * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. After a
- * long turn the next one is counted: when it has been as much work as a turn may be, the rest of it is
- * refused (http_overloaded), so that what is served is served in time. Refused is only the kind of work that
- * takes the time: large batches must not cost anybody their decisions.
+ * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. A turn
+ * that can become long is measured: when it has been as much work as it may be, the rest of it is refused
+ * (http_overloaded), so that what is served is served in time. Refused is only the kind of work that takes
+ * the time: large batches must not cost anybody their decisions.
  *
- * A refusal costs more than half of a decision, nearly all of it the kernel's `recv` and `send`. Clients that
- * come again at once would have the server do little else; so it refuses for a part of each turn only, and
- * whoever is left is not even read but waits in line, where it costs nothing. */
+ * A refusal costs nearly as much as a decision: four fifths of both are the kernel's `recv` and `send`.
+ * Clients that stay away when they are told are refused all at once, and then are few. Those that come again
+ * at once would have the server do little else; so refusals have a part of the time only, saved up for a
+ * while, and when it is used up whoever is left is not even read but waits in line, where it costs nothing.
+ */
 #include <event2/event.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "web/http_conn.h"
 
-#define REFUSALS 8 /* a turn is this many parts of work and one of refusals */
+#define REFUSALS 8      /* one part in so many is for refusals */
+#define CROWD 64        /* so many ready connections can make a long turn */
+#define WHOLE_CORE 1024 /* http_pace.share */
+#define SHORT_TURN 2000 /* microseconds; one that is shorter says little of the share */
 
-/* How much work a turn may be: a request may have waited for one whole turn already. */
-static int64_t long_turn_us(const struct http_server *s)
+static int64_t longest_wait_us(const struct http_server *s)
 {
-    return (int64_t)s->o.max_wait_ms * 1000 / 2;
+    return (int64_t)s->o.max_wait_ms * 1000;
 }
 
-/* The turn before was short, or nothing was waiting behind it. On a busy machine a turn takes long without
- * being much work, and refusing some of it helps nobody: what counts is processor time, which is asked for
- * only once turns take long. */
-static bool is_calm(const struct http_pace *p, int64_t now, int64_t most)
+/* Whoever comes in a long turn waits for the rest of it and for the next one, and perhaps for refusals; after
+ * a short turn nobody has waited yet. */
+static int64_t turn_us(const struct http_server *s, bool calm)
 {
-    return most == 0 || now - p->worked_at > most || p->worked_at - p->from < most ||
-           (p->late && clock_thread_us() - p->cpu_from < most);
+    return longest_wait_us(s) * (calm ? 3 : 2) / 5;
+}
+
+/* How much of a core this thread had: on a busy machine a turn takes longer than it is work. One turn that
+ * was held up says little, many in a row are how things are. Never less than half: what it takes to look at
+ * all who are ready must stay a small part of a turn. */
+static void learn_share(struct http_pace *p, int64_t used)
+{
+    int64_t took = p->worked_at - p->from;
+    if (took < SHORT_TURN)
+        return;
+    int64_t share = used < took ? used * WHOLE_CORE / took : WHOLE_CORE;
+    p->share += (share - p->share) / 4;
+    if (p->share < WHOLE_CORE / 2)
+        p->share = WHOLE_CORE / 2;
+}
+
+static void end_turn(struct http_server *s, int64_t now)
+{
+    struct http_pace *p = &s->pace;
+    int64_t used = now - p->from, most_saved = longest_wait_us(s);
+    if (p->measured) {
+        used = clock_thread_us() - p->cpu_from;
+        learn_share(p, used);
+        if (used > p->most)
+            p->for_refusals -= used - p->most;
+    }
+    p->for_refusals += used / REFUSALS;
+    if (p->for_refusals > most_saved)
+        p->for_refusals = most_saved;
+}
+
+/* The turn before was short, or nothing was waiting behind it. */
+static bool is_calm(const struct http_server *s, int64_t now)
+{
+    const struct http_pace *p = &s->pace;
+    return now - p->worked_at > turn_us(s, false) || p->worked_at - p->from < turn_us(s, false);
 }
 
 static void begin_turn(struct http_server *s)
 {
     struct http_pace *p = &s->pace;
     int64_t now = clock_monotonic_us();
-    p->late = !is_calm(p, now, long_turn_us(s));
+    end_turn(s, now);
+    if (now - p->worked_at > longest_wait_us(s))
+        p->share = WHOLE_CORE;
+    bool calm = is_calm(s, now);
     p->from = p->seen_at = now;
     p->full = false;
-    if (!p->late)
+    p->measured = s->o.max_wait_ms > 0 &&
+                  (!calm || event_base_get_num_events(s->base, EVENT_BASE_COUNT_ACTIVE) > CROWD);
+    if (!p->measured)
         return;
+    p->most = turn_us(s, calm) * p->share / WHOLE_CORE;
     p->cpu_from = clock_thread_us();
     memset(p->spent, 0, sizeof p->spent);
 }
@@ -59,19 +103,19 @@ void pace_turn(struct http_server *s)
 bool http_overloaded(struct http_request *r, enum http_work work)
 {
     struct http_server *s = conn_of(r)->server; /* NULL: the peer has gone, and nobody waits behind it */
-    if (!s || !s->pace.late)
+    if (!s || !s->pace.measured)
         return false;
     struct http_pace *p = &s->pace;
-    int64_t now = clock_monotonic_us(), most = long_turn_us(s);
+    int64_t now = clock_monotonic_us();
     p->spent[p->work] += now - p->seen_at;
     p->seen_at = now;
     p->work = work;
-    if (now - p->from <= most || p->spent[work] * 2 < now - p->from)
+    if (now - p->from <= p->most || p->spent[work] * 2 < now - p->from)
         return false;
-    int64_t used = clock_thread_us() - p->cpu_from;
+    int64_t over = clock_thread_us() - p->cpu_from - p->most;
     /* Who waits in line may want something else: only where most is decisions, which are all refused. */
-    p->full = p->full || (work == HTTP_WORK_SHORT && used > most + most / REFUSALS);
-    return used > most;
+    p->full = p->full || (work == HTTP_WORK_SHORT && over > 0 && over > p->for_refusals);
+    return over > 0;
 }
 
 static bool ask_for_turn(struct http_server *s)
@@ -103,6 +147,7 @@ static void on_waiting(evutil_socket_t fd, short what, void *arg)
 int pace_init(struct http_server *s)
 {
     s->pace.from = s->pace.worked_at = clock_monotonic_us();
+    s->pace.share = WHOLE_CORE;
     s->waiting_event = event_new(s->base, -1, 0, on_waiting, s);
     return s->waiting_event ? 0 : ERR_NOMEM;
 }
