@@ -117,5 +117,5 @@ check_PROGRAMS += tests/integration/http_echo
 tests_integration_http_echo_SOURCES = tests/integration/http_echo.c
 tests_integration_http_echo_CFLAGS = $(AM_CFLAGS) $(EVENT_CFLAGS)
 tests_integration_http_echo_LDADD = libweb.a libcodec.a libbase.a libcore.a $(EVENT_LIBS) $(SODIUM_LIBS) $(JANSSON_LIBS) -lm
-TESTS += tests/integration/overload.py tests/integration/wire.py tests/integration/json_bodies.py
-EXTRA_DIST += tests/integration/overload.py tests/integration/json_bodies.py tests/vectors/json_suite.txt tests/integration/wire.py tests/integration/http_corpus.py
+TESTS += tests/integration/overload.py tests/integration/wire.py tests/integration/wire_cohortd.py tests/integration/json_bodies.py
+EXTRA_DIST += tests/integration/overload.py tests/integration/json_bodies.py tests/vectors/json_suite.txt tests/integration/wire.py tests/integration/wire_cohortd.py tests/integration/http_corpus.py

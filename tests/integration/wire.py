@@ -35,6 +35,7 @@ server {
         proxy_set_header Connection "";
         proxy_set_header Host $http_host;
         proxy_set_header X-Case $remote_port;
+        proxy_set_header X-Request-Id $remote_port;
         proxy_request_buffering @BUFFERING@;
     }
 }
@@ -55,6 +56,7 @@ defaults
 frontend clients
     bind @LISTEN@
     http-request set-header X-Case %[src_port]
+    http-request set-header X-Request-Id %[src_port]
     http-response set-var(txn.upstream) status
     log-format "%cp %HM %HU %[var(txn.upstream)]"
     default_backend cohortd
@@ -117,20 +119,27 @@ def echoed(answers):
     return [tuple(e.decode("latin-1").split(" ", 3)) for e in ECHO.findall(answers)]
 
 
-def forwarded(log):
-    """By client's port, (method, target) of what the proxy sent on and a handler answered. HAProxy writes # as #23."""
-    seen = defaultdict(list)
+def logged(log):
+    """What the proxy sent on and was answered: (client's port, method, target, status). HAProxy writes # as #23."""
     for line in log.splitlines():
         fields = re.sub("#([0-9A-F]{2})", lambda m: chr(int(m[1], 16)), line).split(" ")
-        if len(fields) >= 4 and fields[0].isdigit() and fields[-1] == "200":
-            seen[fields[0]].append((fields[1], " ".join(fields[2:-1]).removesuffix("?")))
+        if len(fields) >= 4 and fields[0].isdigit() and fields[-1].isdigit():
+            yield fields[0], fields[1], " ".join(fields[2:-1]).removesuffix("?"), int(fields[-1])
+
+
+def forwarded(log):
+    """By client's port, (method, target) of what a handler answered."""
+    seen = defaultdict(list)
+    for port, method, target, status in logged(log):
+        if status == 200:
+            seen[port].append((method, target))
     return seen
 
 
-def judge(row, alone, got, logged):
+def judge(row, alone, got, believed):
     """What is wrong with the requests `got` behind a proxy; `alone`: without one."""
-    if [r[1:3] for r in got] != logged:
-        return f"the proxy believes in {logged}, cohortd in {[r[1:3] for r in got]}"
+    if [r[1:3] for r in got] != believed:
+        return f"the proxy believes in {believed}, cohortd in {[r[1:3] for r in got]}"
     if any("smuggled" in r[2] for r in got) and not any("smuggled" in r[2] for r in alone) and row.keep:
         return f"/smuggled reached a handler: {got}"
     left = iter([r[1:] for r in alone])
