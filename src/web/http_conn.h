@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/buffer.h"
+#include "base/clock.h"
 #include "web/http.h"
 #include "web/http_address.h"
 #include "web/http_chunk.h"
@@ -144,6 +145,7 @@ struct http_server {
     unsigned n_waiting;
     struct event *waiting_event;
 
+    struct random_stock ids;  /* of requests */
     struct buffer out;        /* answers on their way to one connection */
     struct http_conn *out_of; /* that connection, or NULL */
     time_t date_second;

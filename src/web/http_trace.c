@@ -52,7 +52,11 @@ static const char *make_id(struct http_request *r)
     char *text = request_keep(r, 2 * ID_BYTES + 1);
     if (!text)
         return "";
-    uuid7(clock_wall_us(), bytes);
+    struct http_server *s = conn_of(r)->server; /* NULL: the peer has gone */
+    if (s)
+        uuid7_from(&s->ids, clock_wall_us(), bytes);
+    else
+        uuid7(clock_wall_us(), bytes);
     return sodium_bin2hex(text, 2 * ID_BYTES + 1, bytes, ID_BYTES);
 }
 
