@@ -173,6 +173,25 @@ def run(c, name, proxy, log, echo, rows, alone):
             ", ".join(f"{n} {what}" for what, n in sorted(how.items())), not wrong, "\n   ".join([""] + wrong[:20]))
 
 
+def through(port, what):
+    """what(name, proxy, its log) with each proxy that is here, one after the other, before what listens on the port."""
+    if program("nginx"):
+        for buffering in ("on", "off"):
+            with Nginx(NGINX, PORT=port, BUFFERING=buffering) as proxy:
+                what(f"nginx, proxy_request_buffering {buffering}", proxy, "access.log")
+    if program("haproxy"):
+        with Haproxy(HAPROXY, PORT=port) as proxy:
+            what("HAProxy", proxy, "output")
+
+
+def end(c):
+    missing = [name for name in ("nginx", "haproxy") if not program(name)]
+    if missing and not c.failed:
+        print(f"skipped: {' and '.join(missing)} is not here; ./run-tests fetches it with apt-get download")
+        sys.exit(77)
+    c.done()
+
+
 def main():
     rows = http_corpus.rows()
     c = Checks()
@@ -180,18 +199,8 @@ def main():
         alone = [echoed(send("127.0.0.1", echo.port, row.data + AFTER)) for row in rows]
         c.check("alone, every case that goes on has its follower answered, and no other",
                 all(bool(a and a[-1][2] == "/after") == row.keep for row, a in zip(rows, alone)))
-        if program("nginx"):
-            for buffering in ("on", "off"):
-                with Nginx(NGINX, PORT=echo.port, BUFFERING=buffering) as proxy:
-                    run(c, f"nginx, proxy_request_buffering {buffering}", proxy, "access.log", echo, rows, alone)
-        if program("haproxy"):
-            with Haproxy(HAPROXY, PORT=echo.port) as proxy:
-                run(c, "HAProxy", proxy, "output", echo, rows, alone)
-    missing = [name for name in ("nginx", "haproxy") if not program(name)]
-    if missing and not c.failed:
-        print(f"skipped: {' and '.join(missing)} is not here; ./run-tests fetches it with apt-get download")
-        sys.exit(77)
-    c.done()
+        through(echo.port, lambda name, proxy, log: run(c, name, proxy, log, echo, rows, alone))
+    end(c)
 
 
 if __name__ == "__main__":

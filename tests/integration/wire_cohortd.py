@@ -7,13 +7,11 @@ say the same, in order. A head that cohortd refuses before it has read the mark 
 must be as many of these as the proxy was told of, and nothing else without a mark.
 """
 import json
-import sys
 from collections import defaultdict
 
 import http_corpus
 from cohort_server import Checks, Server
-from proxies import Haproxy, Nginx, program
-from wire import AFTER, HAPROXY, NGINX, connect, logged, rest, send
+from wire import AFTER, connect, end, logged, rest, send, through
 
 OPTIONS = ("--log-requests", "all", "--log-format", "json", "--body-seconds", "2", "--max-wait-ms", "0")
 LAST = "the-last-of-them"  # no port
@@ -77,19 +75,8 @@ def main():
     rows = http_corpus.rows()
     c = Checks()
     with Server(*OPTIONS) as s:
-        port = s.address.split(":")[1]
-        if program("nginx"):
-            for buffering in ("on", "off"):
-                with Nginx(NGINX, PORT=port, BUFFERING=buffering) as proxy:
-                    run(c, s, f"nginx, proxy_request_buffering {buffering}", proxy, "access.log", rows)
-        if program("haproxy"):
-            with Haproxy(HAPROXY, PORT=port) as proxy:
-                run(c, s, "HAProxy", proxy, "output", rows)
-    missing = [name for name in ("nginx", "haproxy") if not program(name)]
-    if missing and not c.failed:
-        print(f"skipped: {' and '.join(missing)} is not here; ./run-tests fetches it with apt-get download")
-        sys.exit(77)
-    c.done()
+        through(s.address.split(":")[1], lambda name, proxy, log: run(c, s, name, proxy, log, rows))
+    end(c)
 
 
 if __name__ == "__main__":
