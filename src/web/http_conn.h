@@ -102,6 +102,7 @@ struct http_pace {
     int64_t spent[HTTP_WORKS]; /* in this turn, until seen_at */
     int64_t seen_at;
     enum http_work work; /* since then */
+    bool handshake;      /* since then it was none of them, but TLS's */
     bool full;           /* the turn has served and refused as much as it may */
     bool queued;         /* some wait since a full turn: whoever comes now waits behind them */
 };
@@ -195,6 +196,8 @@ void pace_wait(struct http_conn *c);
 /* There is input. True: it is not looked at now, but when its turn comes. */
 bool pace_hold(struct http_conn *c);
 void pace_unwait(struct http_conn *c);
+/* A handshake begins, or goes on, or rests until the peer's next message. */
+void pace_handshake(struct http_server *s, bool at_work);
 
 /* http_stream.c */
 /* Tells whoever sends on the connection's stream, if it has one, that it is no more. */

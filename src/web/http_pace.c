@@ -4,7 +4,8 @@
  * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. A turn
  * that can become long is measured: when it has been as much work as it may be, the rest of it is refused
  * (http_overloaded), so that what is served is served in time. Refused is only the kind of work that takes
- * the time: large batches must not cost anybody their decisions.
+ * the time: large batches must not cost anybody their decisions, nor must the handshakes of many who come at
+ * once, each of which takes as long as tens of decisions.
  *
  * A refusal costs nearly as much as a decision: four fifths of both are the kernel's `recv` and `send`.
  * Clients that stay away when they are told are refused all at once, and then are few. Those that come again
@@ -48,6 +49,13 @@ static void learn_share(struct http_pace *p, int64_t used)
         p->share = WHOLE_CORE / 2;
 }
 
+/* Up to when the turn was last looked at. */
+static bool takes_most(const struct http_pace *p, enum http_work work)
+{
+    return p->spent[work] * 2 >= p->seen_at - p->from;
+}
+
+/* What went on behind a turn's end was refusals, where most of it was decisions. */
 static void end_turn(struct http_server *s, int64_t now)
 {
     struct http_pace *p = &s->pace;
@@ -55,12 +63,14 @@ static void end_turn(struct http_server *s, int64_t now)
     if (p->measured) {
         used = clock_thread_us() - p->cpu_from;
         learn_share(p, used);
-        if (used > p->most)
+        if (used > p->most && takes_most(p, HTTP_WORK_SHORT))
             p->for_refusals -= used - p->most;
     }
     p->for_refusals += used / REFUSALS;
     if (p->for_refusals > most_saved)
         p->for_refusals = most_saved;
+    if (p->for_refusals < -most_saved)
+        p->for_refusals = -most_saved;
 }
 
 /* The turn before was short, or nothing was waiting behind it. */
@@ -99,6 +109,26 @@ void pace_turn(struct http_server *s)
     begin_turn(s);
 }
 
+/* What it took since it was last looked at was the work's that was begun then. */
+static void look(struct http_pace *p)
+{
+    int64_t now = clock_monotonic_us();
+    if (!p->handshake)
+        p->spent[p->work] += now - p->seen_at;
+    p->seen_at = now;
+}
+
+void pace_handshake(struct http_server *s, bool at_work)
+{
+    struct http_pace *p = &s->pace;
+    if (at_work == p->handshake)
+        return;
+    if (at_work)
+        pace_turn(s);
+    look(p);
+    p->handshake = at_work;
+}
+
 /* Time by the clock is cheap to ask for, and never less than processor time. */
 bool http_overloaded(struct http_request *r, enum http_work work)
 {
@@ -106,11 +136,9 @@ bool http_overloaded(struct http_request *r, enum http_work work)
     if (!s || !s->pace.measured)
         return false;
     struct http_pace *p = &s->pace;
-    int64_t now = clock_monotonic_us();
-    p->spent[p->work] += now - p->seen_at;
-    p->seen_at = now;
+    look(p);
     p->work = work;
-    if (now - p->from <= p->most || p->spent[work] * 2 < now - p->from)
+    if (p->seen_at - p->from <= p->most || !takes_most(p, work))
         return false;
     int64_t over = clock_thread_us() - p->cpu_from - p->most;
     /* Who waits in line may want something else: only where most is decisions, which are all refused. */

@@ -16,11 +16,24 @@
 
 #define RECORD 16384 /* bytes of plain text in a record of TLS */
 
+/* OpenSSL works on a handshake: most of it before this layer hears of anything. */
+static void on_handshake(const SSL *ssl, int where, int ignored)
+{
+    (void)ignored;
+    struct http_server *s = SSL_get_app_data(ssl);
+    if (where & (SSL_CB_HANDSHAKE_START | SSL_CB_LOOP))
+        pace_handshake(s, true);
+    else if (where & SSL_CB_EXIT)
+        pace_handshake(s, false);
+}
+
 struct bufferevent *secure_new(struct http_server *s, int fd)
 {
     SSL *ssl = SSL_new(http_tls_context(s->tls));
     if (!ssl)
         return NULL;
+    SSL_set_app_data(ssl, s);
+    SSL_set_info_callback(ssl, on_handshake);
     return bufferevent_openssl_socket_new(s->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 }
 

@@ -30,6 +30,12 @@ tests_unit_test_http_limits_SOURCES = tests/unit/test_http_limits.c
 tests_unit_test_http_limits_CFLAGS = $(http_test_cflags)
 tests_unit_test_http_limits_LDADD = $(http_bed_libs)
 
+check_PROGRAMS += tests/unit/test_http_pace
+TESTS += tests/unit/test_http_pace
+tests_unit_test_http_pace_SOURCES = tests/unit/test_http_pace.c tests/unit/suite.h
+tests_unit_test_http_pace_CFLAGS = $(http_test_cflags)
+tests_unit_test_http_pace_LDADD = $(http_bed_libs)
+
 check_PROGRAMS += tests/unit/test_http_tls
 TESTS += tests/unit/test_http_tls
 tests_unit_test_http_tls_SOURCES = tests/unit/test_http_tls.c tests/unit/suite.h

@@ -283,76 +283,6 @@ START_TEST(peers_are_told_apart)
 }
 END_TEST
 
-/* Statuses of the answers so far: how many, and how many of them 503. */
-static unsigned count_busy(const struct client *c, unsigned *no)
-{
-    struct answer a;
-    size_t at = 0;
-    unsigned n = 0;
-    for (*no = 0; answer_next(c, &at, false, &a); n++)
-        *no += a.status == 503;
-    return n;
-}
-
-static void on_paused(evutil_socket_t fd, short what, void *paused)
-{
-    (void)fd;
-    (void)what;
-    *(bool *)paused = true;
-}
-
-/* 40 clients ask for 34 times half a millisecond at once. What one turn takes is served; then the server says
- * that it can't keep up, but not to those with another kind of work, and after a pause to nobody. It takes as
- * long to say so, and all of them ask on: still most of the time goes into work, and each gets some of it. */
-static void check_overload(unsigned max_wait_ms, bool refuses)
-{
-    enum { N = 40, ASKS = 34 };
-    struct http_options o;
-    struct bed b;
-    static struct client c[N];
-    struct client other;
-    unsigned no, all_no = 0;
-    bool paused = false;
-    struct timeval pause = {.tv_usec = 100000};
-    http_options_default(&o);
-    o.max_wait_ms = max_wait_ms;
-    bed_start(&b, &o);
-    b.busy_us = b.refuse_us = 500;
-    client_open(&other, &b);
-    for (unsigned i = 0; i < N; i++) {
-        client_open(&c[i], &b);
-        for (unsigned n = 0; n < ASKS; n++)
-            client_say(&c[i], GET("/busy"));
-    }
-    for (unsigned n = 0; n < 4; n++) {
-        client_say(&other, GET("/busy?other"));
-        ck_assert_int_eq(answer_wait(&other, n).status, 200);
-    }
-    for (unsigned i = 0; i < N; i++) {
-        BED_UNTIL(&b, count_busy(&c[i], &no) == ASKS);
-        ck_assert_uint_lt(no, ASKS);
-        all_no += no;
-    }
-    ck_assert_msg(refuses ? all_no > 0 && all_no < N * ASKS / 2 : all_no == 0, "%u refused", all_no);
-    event_base_once(b.base, -1, EV_TIMEOUT, on_paused, &paused, &pause);
-    BED_UNTIL(&b, paused);
-    for (unsigned i = 0; i < N; i++)
-        client_say(&c[i], GET("/busy"));
-    for (unsigned i = 0; i < N; i++) {
-        ck_assert_int_eq(answer_wait(&c[i], ASKS).status, 200);
-        client_close(&c[i]);
-    }
-    client_close(&other);
-    bed_stop(&b);
-}
-
-START_TEST(overload)
-{
-    check_overload(10, true);
-    check_overload(0, false);
-}
-END_TEST
-
 /* Lines that reached standard error between the two. */
 static int log_saved, log_pipe[2];
 
@@ -546,7 +476,6 @@ int main(void)
     tcase_add_test(t, caps_hold_over_servers);
     tcase_add_test(t, proxies_have_no_cap_of_their_own);
     tcase_add_test(t, peers_are_told_apart);
-    tcase_add_test(t, overload);
     tcase_add_test(t, out_of_descriptors);
     tcase_add_test(t, drain);
     tcase_add_test(t, drain_between_turns);
@@ -561,7 +490,6 @@ int main(void)
     tcase_add_test(tls, lingering_ends);
     tcase_add_test(tls, slow_loris);
     tcase_add_test(tls, connection_caps);
-    tcase_add_test(tls, overload);
     tcase_add_test(tls, out_of_descriptors);
     tcase_add_test(tls, drain);
     tcase_add_test(tls, drain_between_turns);

@@ -1,0 +1,202 @@
+/* Turns that grow long: who is served, who is refused, and who must not be. */
+#include <check.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_bed.h"
+#include "http_bed_tls.h"
+#include "suite.h"
+
+#define GET(path) "GET " path " HTTP/1.1\r\nHost: h\r\n\r\n"
+
+/* Statuses of the answers so far: how many, and how many of them 503. */
+static unsigned count_busy(const struct client *c, unsigned *no)
+{
+    struct answer a;
+    size_t at = 0;
+    unsigned n = 0;
+    for (*no = 0; answer_next(c, &at, false, &a); n++)
+        *no += a.status == 503;
+    return n;
+}
+
+static void on_paused(evutil_socket_t fd, short what, void *paused)
+{
+    (void)fd;
+    (void)what;
+    *(bool *)paused = true;
+}
+
+/* 40 clients ask for 34 times half a millisecond at once. What one turn takes is served; then the server says
+ * that it can't keep up, but not to those with another kind of work, and after a pause to nobody. It takes as
+ * long to say so, and all of them ask on: still most of the time goes into work, and each gets some of it. */
+static void check_overload(unsigned max_wait_ms, bool refuses)
+{
+    enum { N = 40, ASKS = 34 };
+    struct http_options o;
+    struct bed b;
+    static struct client c[N];
+    struct client other;
+    unsigned no, all_no = 0;
+    bool paused = false;
+    struct timeval pause = {.tv_usec = 100000};
+    http_options_default(&o);
+    o.max_wait_ms = max_wait_ms;
+    bed_start(&b, &o);
+    b.busy_us = b.refuse_us = 500;
+    client_open(&other, &b);
+    for (unsigned i = 0; i < N; i++) {
+        client_open(&c[i], &b);
+        for (unsigned n = 0; n < ASKS; n++)
+            client_say(&c[i], GET("/busy"));
+    }
+    for (unsigned n = 0; n < 4; n++) {
+        client_say(&other, GET("/busy?other"));
+        ck_assert_int_eq(answer_wait(&other, n).status, 200);
+    }
+    for (unsigned i = 0; i < N; i++) {
+        BED_UNTIL(&b, count_busy(&c[i], &no) == ASKS);
+        ck_assert_uint_lt(no, ASKS);
+        all_no += no;
+    }
+    ck_assert_msg(refuses ? all_no > 0 && all_no < N * ASKS / 2 : all_no == 0, "%u refused", all_no);
+    event_base_once(b.base, -1, EV_TIMEOUT, on_paused, &paused, &pause);
+    BED_UNTIL(&b, paused);
+    for (unsigned i = 0; i < N; i++)
+        client_say(&c[i], GET("/busy"));
+    for (unsigned i = 0; i < N; i++) {
+        ck_assert_int_eq(answer_wait(&c[i], ASKS).status, 200);
+        client_close(&c[i]);
+    }
+    client_close(&other);
+    bed_stop(&b);
+}
+
+/* In plain, and over TLS. */
+START_TEST(overload)
+{
+    bed_over_tls = _i;
+    check_overload(10, true);
+    check_overload(0, false);
+}
+END_TEST
+
+static void start(struct bed *b, unsigned max_wait_ms)
+{
+    struct http_options o;
+    http_options_default(&o);
+    o.max_wait_ms = max_wait_ms;
+    o.max_connections_per_address = 2000;
+    bed_start(b, &o);
+}
+
+static unsigned refusals(const struct client *c, unsigned n)
+{
+    unsigned no, all_no = 0;
+    for (unsigned i = 0; i < n; i++) {
+        count_busy(&c[i], &no);
+        all_no += no;
+    }
+    return all_no;
+}
+
+/* All of them ask once more; how many are refused. */
+static unsigned ask_all(struct client *c, unsigned n, const char *text)
+{
+    unsigned due = answers(&c[0]) + 1, before = refusals(c, n);
+    for (unsigned i = 0; i < n; i++)
+        client_say(&c[i], text);
+    for (unsigned i = 0; i < n; i++)
+        BED_UNTIL(c->bed, answers(&c[i]) == due);
+    return refusals(c, n) - before;
+}
+
+/* How clients begin that speak TLS. */
+static size_t a_hello(char *to, size_t cap)
+{
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    struct bed_secure *s = bed_secure_new(pair[0], NULL);
+    ssize_t n = recv(pair[1], to, cap, 0);
+    ck_assert_int_gt(n, 0);
+    bed_secure_free(s);
+    close(pair[0]);
+    close(pair[1]);
+    return (size_t)n;
+}
+
+/* Clients that connect, and begin to speak TLS only when they are told to. */
+static void open_all(struct client *c, unsigned n, struct bed *b)
+{
+    int64_t before = counter_get(&b->counters, http_connections);
+    bed_over_tls = false;
+    for (unsigned i = 0; i < n; i++)
+        client_open(&c[i], b);
+    bed_over_tls = true;
+    BED_UNTIL(b, counter_get(&b->counters, http_connections) == before + n);
+}
+
+/* Behind a request two hundred begin a handshake at once, which takes many turns' time; of the few who ask
+ * behind them nobody is refused, for that would make nobody wait less. Four times, until the event loop,
+ * which begins with 32 at a time, looks at all of them in one turn. */
+START_TEST(handshakes)
+{
+    enum { ASKING = 5, COMING = 200, TIMES = 4 };
+    static struct client first, asking[ASKING], coming[TIMES][COMING];
+    struct bed b;
+    char hello[4096];
+    size_t n = a_hello(hello, sizeof hello);
+    bed_over_tls = true;
+    start(&b, 2);
+    client_open(&first, &b);
+    for (unsigned i = 0; i < ASKING; i++)
+        client_open(&asking[i], &b);
+    ck_assert_uint_eq(ask_all(&first, 1, GET("/busy")) + ask_all(asking, ASKING, GET("/busy")), 0);
+    for (unsigned k = 0; k < TIMES; k++) {
+        open_all(coming[k], COMING, &b);
+        client_say(&first, GET("/busy"));
+        for (unsigned i = 0; i < COMING; i++)
+            client_send(&coming[k][i], hello, n);
+        ck_assert_uint_eq(ask_all(asking, ASKING, GET("/busy")) + refusals(&first, 1), 0);
+    }
+    client_close(&first);
+    for (unsigned i = 0; i < ASKING; i++)
+        client_close(&asking[i]);
+    for (unsigned i = 0; i < TIMES * COMING; i++)
+        client_close(&coming[i / COMING][i % COMING]);
+    bed_stop(&b);
+}
+END_TEST
+
+/* Far too many batches are refused, which takes long. Then too many decisions come: what it takes to refuse
+ * those is not owed for the batches, so they are told at once, and only few wait in line. */
+START_TEST(refused_after_batches)
+{
+    enum { N = 150 };
+    static struct client c[N];
+    struct bed b;
+    start(&b, 20);
+    for (unsigned i = 0; i < N; i++)
+        client_open(&c[i], &b);
+    ask_all(c, N, GET("/nothing"));
+    b.busy_us = b.refuse_us = 2000;
+    ck_assert_uint_gt(ask_all(c, N, GET("/busy?batch")), N / 2);
+    b.busy_us = 6000;
+    b.refuse_us = 0;
+    unsigned no = ask_all(c, N, GET("/busy"));
+    ck_assert_msg(no > N * 3 / 4, "%u refused", no);
+    for (unsigned i = 0; i < N; i++)
+        client_close(&c[i]);
+    bed_stop(&b);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *t = tcase_create("pace");
+    tcase_add_loop_test(t, overload, 0, 2);
+    tcase_add_test(t, handshakes);
+    tcase_add_test(t, refused_after_batches);
+    return run_case("http pace", t);
+}
