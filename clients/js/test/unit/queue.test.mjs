@@ -173,3 +173,21 @@ test('when somebody else is sending, it waits for its turn', async (t) => {
   await pass(1_000);
   assert.equal(sent.length, 1);
 });
+
+test('an event whose time was mended is still its page\'s: it goes when the page is left', async (t) => {
+  let skewMs = 0;
+  const clock = { now: () => Date.now() + skewMs, get skewMs() { return skewMs; } };
+  const early = (events) => {
+    skewMs = -3_600_000;
+    return { kind: 'answered', refused: new Map(events.map((e) => [e.id, { code: 'from_the_future', reason: 'an hour' }])) };
+  };
+  const { q, sent } = queue(t, (events, n) => (n === 1 ? early(events) : n === 2 ? DOWN : TAKEN), { clock });
+  q.add('outcomes', outcome(1));
+  await pass(1500);
+  assert.deepEqual([sent.length, q.stats.queued], [2, 1]);
+  q.sendNow(60_000);
+  await pass(0);
+  assert.deepEqual([sent.length, q.stats.accepted], [3, 1]);
+  const [before, after] = [sent[0], sent[2]].map((s) => Date.parse(JSON.parse(s.bodies[0]).ts));
+  assert.equal(after, before - 3_600_000);
+});

@@ -65,8 +65,8 @@ export class EventQueue {
   #attempt = 0;
   #resumeAt = 0;
   #askedToWaitUntil = 0;
-  /** By how much the clock was corrected when an event was made; only for those whose time may still be mended. */
-  readonly #skews = new Map<string, number>();
+  /** The events that were made here: by how much the clock was corrected then, or undefined once their time was mended. */
+  readonly #made = new Map<string, number | undefined>();
   readonly #unfollow: () => void;
   #closed = false;
   #accepted = 0;
@@ -108,7 +108,7 @@ export class EventQueue {
     const event = { id, kind, body: JSON.stringify({ id, ts: new Date(now).toISOString(), ...fields }) };
     this.#makeRoom();
     this.#keep(event);
-    this.#skews.set(id, this.options.clock.skewMs);
+    this.#made.set(id, this.options.clock.skewMs);
     if (this.#queued >= this.options.maxBatch && this.#attempt === 0) void this.#pump();
     else this.#schedule(this.options.intervalMs);
     return id;
@@ -155,7 +155,7 @@ export class EventQueue {
     if (!this.#mayGo()) return;
     let room = maxBytes;
     for (const kind of ['exposures', 'outcomes'] as const) {
-      const own = this.#take(kind, Infinity).filter((e) => this.#skews.has(e.id));
+      const own = this.#take(kind, Infinity).filter((e) => this.#made.has(e.id));
       const events = this.#fitting(own.slice(0, this.options.maxBatch), room);
       if (events.length === 0) continue;
       room -= bytesOf(events);
@@ -282,12 +282,12 @@ export class EventQueue {
 
   /** An event that was refused for its time, while the clock turned out to be wrong: stamped anew, once, by the server's clock. */
   #mend(event: QueuedEvent, code: string | undefined): boolean {
-    const before = this.#skews.get(event.id);
+    const before = this.#made.get(event.id);
     const by = this.options.clock.skewMs - (before ?? 0);
     if ((code !== 'from_the_future' && code !== 'too_old') || before === undefined || by === 0) return false;
     const fields = JSON.parse(event.body) as { ts: string };
     const ts = new Date(Date.parse(fields.ts) + by).toISOString();
-    this.#skews.delete(event.id);
+    this.#made.set(event.id, undefined);
     this.options.say.once('clock', `this machine's clock is ${Math.round(by / 1000)} s off; events get the server's time.`);
     this.#keep({ ...event, body: JSON.stringify({ ...fields, ts }) });
     return true;
@@ -296,7 +296,7 @@ export class EventQueue {
   #remove(ids: readonly string[]): void {
     this.options.store.remove(ids);
     this.#overflow.remove(ids);
-    for (const id of ids) this.#skews.delete(id);
+    for (const id of ids) this.#made.delete(id);
   }
 
   #wait(verdict: Extract<Verdict, { kind: 'wait' }>): void {
