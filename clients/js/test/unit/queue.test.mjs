@@ -174,20 +174,39 @@ test('when somebody else is sending, it waits for its turn', async (t) => {
   assert.equal(sent.length, 1);
 });
 
-test('an event whose time was mended is still its page\'s: it goes when the page is left', async (t) => {
-  let skewMs = 0;
-  const clock = { now: () => Date.now() + skewMs, get skewMs() { return skewMs; } };
-  const early = (events) => {
-    skewMs = -3_600_000;
-    return { kind: 'answered', refused: new Map(events.map((e) => [e.id, { code: 'from_the_future', reason: 'an hour' }])) };
+/** A machine's clock that turns out to be an hour fast with the first answer, which refuses the events for their time. */
+function fast(code) {
+  const clock = { skewMs: 0, now: () => Date.now() + clock.skewMs };
+  const refuse = (events) => {
+    clock.skewMs = -3_600_000;
+    return { kind: 'answered', refused: new Map(events.map((e) => [e.id, { code, reason: 'an hour' }])) };
   };
-  const { q, sent } = queue(t, (events, n) => (n === 1 ? early(events) : n === 2 ? DOWN : TAKEN), { clock });
+  return { clock, refuse };
+}
+
+const hourAgo = (before, after) => assert.equal(Date.parse(JSON.parse(after.bodies[0]).ts), Date.parse(JSON.parse(before.bodies[0]).ts) - 3_600_000);
+
+test('an event whose time was mended is still its page\'s: it goes when the page is left', async (t) => {
+  const { clock, refuse } = fast('from_the_future');
+  const { q, sent } = queue(t, (events, n) => (n === 1 ? refuse(events) : n === 2 ? DOWN : TAKEN), { clock });
   q.add('outcomes', outcome(1));
   await pass(1500);
   assert.deepEqual([sent.length, q.stats.queued], [2, 1]);
   q.sendNow(60_000);
   await pass(0);
   assert.deepEqual([sent.length, q.stats.accepted], [3, 1]);
-  const [before, after] = [sent[0], sent[2]].map((s) => Date.parse(JSON.parse(s.bodies[0]).ts));
-  assert.equal(after, before - 3_600_000);
+  hourAgo(sent[0], sent[2]);
+});
+
+test('whoever sends an event mends its time; what another made and is too old may just be old', async (t) => {
+  for (const [code, accepted, rejected] of [['from_the_future', 1, 0], ['too_old', 0, 1]]) {
+    const store = new MemoryStore();
+    const { clock, refuse } = fast(code);
+    const { q: maker } = queue(t, () => DOWN, { store, ready: () => false });
+    maker.add('outcomes', outcome(1));
+    const { q, sent } = queue(t, (events, n) => (n === 1 ? refuse(events) : TAKEN), { store, clock });
+    await pass(3000);
+    assert.deepEqual([q.stats.accepted, q.stats.rejected, q.stats.queued], [accepted, rejected, 0], code);
+    if (accepted) hourAgo(sent[0], sent[1]);
+  }
 });

@@ -233,6 +233,23 @@ test('what a page left is sent by another that is open, though nothing happens t
   assert.deepEqual((await stored()).map((e) => e.value), [1]);
 });
 
+test('an event of a page that is gone, made while nobody knew that the clock is fast, gets the server\'s time', async () => {
+  const hasten = () => home.evaluate(() => {
+    const now = Date.now;
+    Date.now = () => now() + 7_200_000;
+  });
+  await hasten();
+  await home.evaluate(([options, user]) => new window.lib.CohortWebProvider(options).track('buy', user, { value: 1 }), [options, user]);
+  await home.reload();
+  await home.waitForFunction(() => window.lib);
+  await hasten();
+  await server.script({ path: '/v1', reject: { 0: 'from_the_future' } });
+  await start(home, options, user);
+  await stats(home, 's.accepted === 1 && s.queued === 0');
+  const [event] = await stored();
+  assert.ok(Math.abs(Date.parse(event.ts) - Date.now()) < 60_000, event.ts);
+});
+
 test('no storage: events wait in memory, and it is said', async () => {
   await home.evaluate(() => (Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }));
   await start(home, options, user);

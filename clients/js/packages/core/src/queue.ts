@@ -65,8 +65,8 @@ export class EventQueue {
   #attempt = 0;
   #resumeAt = 0;
   #askedToWaitUntil = 0;
-  /** The events that were made here: by how much the clock was corrected then, or undefined once their time was mended. */
-  readonly #made = new Map<string, number | undefined>();
+  /** Events that were made here. */
+  readonly #made = new Set<string>();
   readonly #unfollow: () => void;
   #closed = false;
   #accepted = 0;
@@ -105,10 +105,10 @@ export class EventQueue {
     }
     const now = this.options.clock.now();
     const id = this.options.uuids.make(now);
-    const event = { id, kind, body: JSON.stringify({ id, ts: new Date(now).toISOString(), ...fields }) };
+    const body = JSON.stringify({ id, ts: new Date(now).toISOString(), ...fields });
     this.#makeRoom();
-    this.#keep(event);
-    this.#made.set(id, this.options.clock.skewMs);
+    this.#keep({ id, kind, body, skewMs: this.options.clock.skewMs });
+    this.#made.add(id);
     if (this.#queued >= this.options.maxBatch && this.#attempt === 0) void this.#pump();
     else this.#schedule(this.options.intervalMs);
     return id;
@@ -280,16 +280,18 @@ export class EventQueue {
     this.options.say.over('trouble', 'events are taken again.');
   }
 
-  /** An event that was refused for its time, while the clock turned out to be wrong: stamped anew, once, by the server's clock. */
-  #mend(event: QueuedEvent, code: string | undefined): boolean {
-    const before = this.#made.get(event.id);
-    const by = this.options.clock.skewMs - (before ?? 0);
-    if ((code !== 'from_the_future' && code !== 'too_old') || before === undefined || by === 0) return false;
-    const fields = JSON.parse(event.body) as { ts: string };
+  /**
+   * An event that was refused for its time, while the clock turned out to be wrong: stamped anew, once, by the server's clock. One that
+   * was made elsewhere and is too old may just be old.
+   */
+  #mend({ id, kind, body, skewMs }: QueuedEvent, code: string | undefined): boolean {
+    const by = this.options.clock.skewMs - (skewMs ?? 0);
+    const forItsTime = code === 'from_the_future' || (code === 'too_old' && this.#made.has(id));
+    if (!forItsTime || skewMs === undefined || by === 0) return false;
+    const fields = JSON.parse(body) as { ts: string };
     const ts = new Date(Date.parse(fields.ts) + by).toISOString();
-    this.#made.set(event.id, undefined);
     this.options.say.once('clock', `this machine's clock is ${Math.round(by / 1000)} s off; events get the server's time.`);
-    this.#keep({ ...event, body: JSON.stringify({ ...fields, ts }) });
+    this.#keep({ id, kind, body: JSON.stringify({ ...fields, ts }) });
     return true;
   }
 

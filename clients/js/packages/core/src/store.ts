@@ -7,6 +7,8 @@ export interface QueuedEvent {
   readonly kind: EventKind;
   /** The event as JSON, `id` and `ts` included. */
   readonly body: string;
+  /** By how much the clock was corrected when it was made; undefined once its time was mended. */
+  readonly skewMs?: number | undefined;
 }
 
 /** Where events wait until a server has them on disk. Ids sort in the order the events were made. */

@@ -1,4 +1,4 @@
-import type { EventKind, EventStore, QueuedEvent } from '@cohortd/client-core';
+import type { EventStore, QueuedEvent } from '@cohortd/client-core';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -52,7 +52,8 @@ export class BrowserStore implements EventStore {
 
   add(event: QueuedEvent): boolean {
     try {
-      this.storage.setItem(this.#prefix + event.id, JSON.stringify({ kind: event.kind, body: event.body }));
+      const { id, ...kept } = event;
+      this.storage.setItem(this.#prefix + id, JSON.stringify(kept));
     } catch {
       return false;
     }
@@ -78,8 +79,9 @@ export class BrowserStore implements EventStore {
   #read(id: string): QueuedEvent | undefined {
     const text = this.storage.getItem(this.#prefix + id);
     try {
-      const { kind, body } = JSON.parse(text ?? '') as { kind: EventKind; body: string };
-      if ((kind === 'outcomes' || kind === 'exposures') && typeof body === 'string') return { id, kind, body };
+      const { kind, body, skewMs } = JSON.parse(text ?? '') as Omit<QueuedEvent, 'id'>;
+      if ((kind === 'outcomes' || kind === 'exposures') && typeof body === 'string')
+        return { id, kind, body, skewMs: typeof skewMs === 'number' ? skewMs : undefined };
     } catch {
       /* sent by another tab meanwhile, or not written by this client */
     }
