@@ -63,6 +63,7 @@ static void check_overload(unsigned max_wait_ms, bool refuses)
     ck_assert_msg(refuses ? all_no > 0 && all_no < N * ASKS / 2 : all_no == 0, "%u refused", all_no);
     event_base_once(b.base, -1, EV_TIMEOUT, on_paused, &paused, &pause);
     BED_UNTIL(&b, paused);
+    b.busy_us = 20; /* all of them are no long turn, also when the kernel tells of them in two */
     for (unsigned i = 0; i < N; i++)
         client_say(&c[i], GET("/busy"));
     for (unsigned i = 0; i < N; i++) {
@@ -192,11 +193,40 @@ START_TEST(refused_after_batches)
 }
 END_TEST
 
+/* The server drains while many wait in line, unread: each of them gets its answer before its end. */
+START_TEST(drained_in_line)
+{
+    enum { N = 150 };
+    static struct client c[N];
+    struct bed b;
+    unsigned n = 0;
+    start(&b, 10);
+    b.busy_us = b.refuse_us = 1000;
+    for (unsigned i = 0; i < N; i++)
+        client_open(&c[i], &b);
+    BED_UNTIL(&b, counter_get(&b.counters, http_connections) == N);
+    for (unsigned i = 0; i < N; i++)
+        client_say(&c[i], GET("/busy"));
+    BED_UNTIL(&b, refusals(c, N) > 0);
+    for (unsigned i = 0; i < N; i++)
+        n += answers(&c[i]);
+    ck_assert_uint_lt(n, N);
+    http_server_drain(b.server);
+    for (unsigned i = 0; i < N; i++) {
+        client_wait_eof(&c[i]);
+        ck_assert_uint_eq(answers(&c[i]), 1);
+        client_close(&c[i]);
+    }
+    bed_stop(&b);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("pace");
     tcase_add_loop_test(t, overload, 0, 2);
     tcase_add_test(t, handshakes);
     tcase_add_test(t, refused_after_batches);
+    tcase_add_test(t, drained_in_line);
     return run_case("http pace", t);
 }
