@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -95,8 +96,8 @@ static void start(void)
     FUZZ_CHECK(api_bed_open(&echo.bed, false, false) == 0);
     http_server_free(echo.bed.server);
     echo.bed.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    sa_family_t any = AF_UNIX;
-    FUZZ_CHECK(bind(echo.bed.listen_fd, (struct sockaddr *)&any, sizeof any) == 0 &&
+    struct sockaddr_un any = {.sun_family = AF_UNIX}; /* only that is bound to: the kernel finds a name */
+    FUZZ_CHECK(bind(echo.bed.listen_fd, (struct sockaddr *)&any, sizeof any.sun_family) == 0 &&
                listen(echo.bed.listen_fd, 8) == 0);
     FUZZ_CHECK(http_server_new(&echo.bed.server, echo.bed.base, echo.bed.listen_fd, &o, handle, limit, &echo,
                                &echo.bed.counters, &e) == 0);

@@ -515,8 +515,10 @@ static void check_no_lie(void)
     if (spool_read(s, 0, 1 << 20, 0, &g, &e) == ERR_OK) {
         ck_assert_uint_eq(g.len % 14, 0);
         for (size_t i = 0; i < g.len; i += 14) {
+            char one[15] = "";
             int n = -1;
-            ck_assert_int_eq(sscanf((char *)g.bytes + i, "record %06d;", &n), 1);
+            memcpy(one, g.bytes + i, 14);
+            ck_assert_int_eq(sscanf(one, "record %06d;", &n), 1);
             ck_assert(n >= 0 && n < 4);
         }
         spool_groups_free(&g);
