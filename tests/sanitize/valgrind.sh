@@ -42,7 +42,7 @@ for program in "$build"/tests/unit/test_*; do
     case $name in
     *.*) continue ;;
     # Count allocations, or bound times: memcheck takes over the one and stretches the other.
-    test_decision_path | test_http_conn | test_http_limits | test_http_stream) continue ;;
+    test_decision_path | test_http_conn | test_http_limits | test_http_pace | test_http_stream) continue ;;
     test_api_memory) run "$name" $memcheck "$program" healthz ;;
     test_condition_random) run "$name" $memcheck "$program" 20000 ;;
     test_event_quick | test_json_quick) run "$name" $memcheck "$program" 1000 ;;
