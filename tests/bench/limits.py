@@ -83,10 +83,11 @@ def l4(s, rounds, seconds):
         for who, got in kinds.items():
             got.append(overloaded(s, all_most[-1], "obey" in who, seconds))
     for who, got in kinds.items():
-        p99, refused = ([g[name] / 1000 for g in got] for name in ("p99", "refused_p99"))
+        p99, half, refused = ([g[name] / 1000 for g in got] for name in ("p99", "refused_p50", "refused_p99"))
         print(f"L4: 5 x {statistics.median(all_most):.0f}/s, {OBEYING} {who}: goodput "
               f"{middle(g['good_per_s'] / most for g, most in zip(got, all_most))} of the most, p99 {statistics.median(p99):.0f} ms, "
-              f"refused after p99 {statistics.median(refused):.0f} ms (to {max(refused):.0f}), {got[-1]['refused']} refused, "
+              f"refused after p50 {statistics.median(half):.0f} ms, p99 {statistics.median(refused):.0f} ms (to {max(refused):.0f}), "
+              f"{got[-1]['refused']} refused, "
               f"{got[-1]['held']} held back, {got[-1]['given_up']} not asked while one was under way, {got[-1]['failed']} lost")
         row(f"L4, five times what it can do, {who} / the most", "answers/s, more is better", [g["good_per_s"] for g in got], all_most)
 
