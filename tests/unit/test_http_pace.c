@@ -113,6 +113,12 @@ static unsigned ask_all(struct client *c, unsigned n, const char *text)
     return refusals(c, n) - before;
 }
 
+static void close_all(struct client *c, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        client_close(&c[i]);
+}
+
 /* How clients begin that speak TLS. */
 static size_t a_hello(char *to, size_t cap)
 {
@@ -162,10 +168,9 @@ START_TEST(handshakes)
         ck_assert_uint_eq(ask_all(asking, ASKING, GET("/busy")) + refusals(&first, 1), 0);
     }
     client_close(&first);
-    for (unsigned i = 0; i < ASKING; i++)
-        client_close(&asking[i]);
-    for (unsigned i = 0; i < TIMES * COMING; i++)
-        client_close(&coming[i / COMING][i % COMING]);
+    close_all(asking, ASKING);
+    for (unsigned k = 0; k < TIMES; k++)
+        close_all(coming[k], COMING);
     bed_stop(&b);
 }
 END_TEST
@@ -187,8 +192,7 @@ START_TEST(refused_after_batches)
     b.refuse_us = 0;
     unsigned no = ask_all(c, N, GET("/busy"));
     ck_assert_msg(no > N * 3 / 4, "%u refused", no);
-    for (unsigned i = 0; i < N; i++)
-        client_close(&c[i]);
+    close_all(c, N);
     bed_stop(&b);
 }
 END_TEST
