@@ -95,8 +95,10 @@ def stopped(pg, nodes, busy, checks, result, patience=60):
     checks.check("the standby said why", "silent for" in "".join(n.log() for n in nodes))
 
 
-def stopped_within(pg, nodes, busy, checks, result):
-    """Stopped between begin and commit, with leader_state's row locked."""
+def stopped_within(pg, nodes, busy, checks, result, patience):
+    """Stopped between begin and commit, with leader_state's row locked. Until that is seen nobody may take over: on a
+    machine that halts for seconds the connection would be ended before."""
+    pg.psql(PATIENCE_SQL % 3600)
     old, before = leads_but(pg, nodes, busy), epoch(pg)
     holder = pg.hold("begin; lock table cohort.guardrail_state in exclusive mode")
     waits = ("select count(*) = 1 from pg_stat_activity where application_name = 'cohortd monitor' and "
@@ -114,6 +116,7 @@ def stopped_within(pg, nodes, busy, checks, result):
         holder.communicate(b"rollback;\n", timeout=30)
         until(lambda: pg.true("select count(*) = 1 from pg_stat_activity where application_name = 'cohortd monitor' and "
                               "state = 'idle in transaction'"), "its transaction stays open")
+        pg.psql(PATIENCE_SQL % patience)
         taken_over(pg, nodes, old, before, result)
     finally:
         old.process.send_signal(signal.SIGCONT)
@@ -217,8 +220,7 @@ def all_of_it(checks, result, patience=5):
         with Load([c], clients=2, batch=20, give_up=False) as load:
             killed(pg, nodes, c, checks, result)
             stopped(pg, nodes, c, checks, result)
-            pg.psql(PATIENCE_SQL % patience)
-            stopped_within(pg, nodes, c, checks, result)
+            stopped_within(pg, nodes, c, checks, result, patience)
             works_long(pg, nodes, checks)
             for _ in range(10 if LONG else 1):
                 restarted(pg, nodes, checks, result)

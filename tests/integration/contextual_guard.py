@@ -98,10 +98,11 @@ def harm(s, c):
     c.check("the stop is computed again from the database", r.returncode == 0 and "Yes: this stop follows" in r.stdout
             and "steps of the odds" in r.stdout, r.stdout + r.stderr)
     tamper = "set session_replication_role = replica; "
-    s.sql(tamper + "update cohort.stop_event set evidence = jsonb_set(evidence, '{odds,0,control_events}', '0')")
+    events = evidence["odds"][0]["control_events"]
+    s.sql(tamper + f"update cohort.stop_event set evidence = jsonb_set(evidence, '{{odds,0,control_events}}', '{events + 1}')")
     r = ctl(s, "verify-stop", "harm")
     c.check("evidence that was edited is found", r.returncode == 1 and "odds step" in r.stdout, r.stdout + r.stderr)
-    s.sql(tamper + f"update cohort.stop_event set evidence = jsonb_set(evidence, '{{odds,0,control_events}}', '{evidence['odds'][0]['control_events']}')")
+    s.sql(tamper + f"update cohort.stop_event set evidence = jsonb_set(evidence, '{{odds,0,control_events}}', '{events}')")
     s.sql(tamper + "update cohort.exposure x set segments = jsonb_set(x.segments, '{$odds}', '{}') from cohort.experiment e where e.key = 'harm'"
           " and x.experiment_id = e.id and x.segments ? '$odds'")
     r = ctl(s, "verify-stop", "harm")
