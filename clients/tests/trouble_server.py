@@ -38,6 +38,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,23 @@ def usual_flag(key, value):
     return {"key": key, "reason": "SPLIT", "variant": "treatment", "value": value,
             "metadata": {"decisionId": "01999999-0000-7000-8000-000000000000", "reason": "VARIANT", "experiment": key, "phase": 1,
                          "propensity": 500000, "inclusion": 1000000, "planVersion": 1}}
+
+
+class Port:
+    """A port on loopback that is this test's to its end, also while no server of it listens there: it is bound, so that no other program
+    and no connection that leaves is given it, and servers that ask for SO_REUSEADDR, as they do, may listen."""
+
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", 0))
+        self.number = self.socket.getsockname()[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
 
 
 class Handler(BaseHTTPRequestHandler):

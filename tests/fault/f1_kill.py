@@ -3,9 +3,10 @@
 import random
 import signal
 import sys
+import tempfile
 import time
 
-from fault import LONG, SEED, Load, Node, Postgres, check, drain, experiment, run
+from fault import HUNG, LONG, SEED, Load, Node, Postgres, Shim, check, drain, run, until
 
 
 # Each new connection begins at the first group again.
@@ -13,15 +14,12 @@ NO_WATERMARK = [("cohort.spool_watermark(uuid,text)", "select s.watermark into m
                  "update cohort.spool s set watermark = 0 where s.spool_id = $1 returning s.watermark into mark")]
 
 
-def cycles_of_kills(checks, result, cycles, program=None, sql=()):
+def cycles_of_kills(checks, result, cycles, sql=()):
     chance = random.Random(SEED)
-    with Postgres() as pg, Node(pg, program=program) as node:
+    with Postgres() as pg, Node(pg) as node:
         pg.mutate(sql)
-        node.put("/v1/experiments/cta", experiment(guardrails=[]), key="admin")
-        node.put("/v1/experiments/seen", experiment(guardrails=[], exposure="reported"), key="admin")
-        for key in ("cta", "seen"):
-            node.post(f"/v1/experiments/{key}/start")
-        node.until(lambda: node.evaluate("seen", "c")["reason"] == "SPLIT", "both run")
+        node.begin("cta", guardrails=[])
+        node.begin("seen", guardrails=[], exposure="reported")
         with Load([node], clients=4, decide="cta", reported="seen") as load:
             for _ in range(cycles):
                 # Half of the kills hit right behind an answer, half anywhere.
@@ -51,7 +49,21 @@ def fault(checks, result):
 
 
 def early_answer(checks, result, program):
-    cycles_of_kills(checks, result, 8, program)
+    """What is acknowledged while the disk hangs is not on it when the server is killed then."""
+    with tempfile.TemporaryDirectory(prefix="cohort-fault.") as d, Postgres() as pg:
+        shim, node = Shim(d), Node(pg, program=program)
+        node.environment = shim.environment(node.program)
+        with node:
+            with Load([node], repeat=0, give_up=False) as load:
+                load.wait_for(500)
+                shim.set(broken=shim.HANGS)
+                before = load.answered
+                until(lambda: load.answered >= before + 500 or load.answers().get(("events", HUNG)), "an answer")
+                node.stop(signal.SIGKILL)
+                shim.set()
+                node.start()
+            drain([node])
+            check(pg, load, result, checks)
 
 
 def no_watermark(checks, result, sql):

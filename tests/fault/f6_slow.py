@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from fault import LONG, Load, Node, Postgres, check, drain, experiment, run, until
+from fault import LONG, Load, Node, Postgres, check, drain, run, until
 
 
 def locked(pg, load):
@@ -34,9 +34,7 @@ def frozen(pg, load):
 
 def fault(checks, result):
     with Postgres() as pg, Node(pg) as node:
-        node.put("/v1/experiments/cta", experiment(guardrails=[]))
-        node.post("/v1/experiments/cta/start")
-        node.until(lambda: node.evaluate("cta", "c")["reason"] == "SPLIT", "it runs")
+        node.begin("cta", guardrails=[])
         with Load([node], decide="cta", give_up=False) as load:
             load.wait_for(2000)
             for one in (locked, frozen) * (20 if LONG else 1):
@@ -48,9 +46,7 @@ def fault(checks, result):
                 checks.check(f"{one.__name__}: decisions went on", len(during) > 5, len(during))
         result.notes = result.notes[:2]
         result.recovered(drain([node]))
-        answers = load.answers()
-        checks.check("every decision was answered 200 and every batch 202",
-                     {status for _, status in answers} <= {200, 202}, answers)
+        load.check_answered(checks)
         check(pg, load, result, checks, decisions="all")
 
 

@@ -4,7 +4,7 @@ harm, and what is acknowledged is stored."""
 import sys
 import tempfile
 
-from fault import Load, Node, Postgres, Shim, check, drain, experiment, run, until
+from fault import Load, Node, Postgres, Shim, check, drain, run, until
 
 HOUR, YEAR = 3600, 365 * 86400
 
@@ -26,9 +26,7 @@ def fault(checks, result):
         shim, node = Shim(d), Node(pg)
         node.environment = shim.environment(node.program)
         with node:
-            node.put("/v1/experiments/cta", experiment())
-            node.post("/v1/experiments/cta/start")
-            node.until(lambda: node.evaluate("cta", "c")["reason"] == "SPLIT", "it runs")
+            node.begin("cta")
             before = assignments(node)
             # A clock that is ahead within event_max_age takes the events of clients whose clocks are right; by one that
             # is behind they come from the future and are dead letters, with that reason: none are sent then.

@@ -26,6 +26,7 @@ from cohort_server import BUILD, PATIENCE, Checks, Server, copy_cluster, experim
 PG_BINDIR = os.environ.get("PG_BINDIR", "/usr/lib/postgresql/15/bin")
 LONG = os.environ.get("FAULTS") == "long"
 REFUSED = -1
+HUNG = "hung"  # a 503 because the spool has not been written for 5 s: so it is, rightly, when the machine or its disk stands still
 SEED = int(os.environ.get("FAULT_SEED", "20240607"))
 
 
@@ -158,13 +159,24 @@ class Postgres:
 
 
 class Node(Server):
-    """A cohortd on a database that outlives it. program: another binary, a mutant."""
+    """A cohortd on a database that outlives it. program: another binary, a mutant. It refuses nobody for what a request has
+    to wait: on a machine that stands still at times that says nothing of the fault."""
 
     def __init__(self, pg, name="node-a", *options, program=None, environment=None, data=None):
-        super().__init__("--database", pg.dsn, "--node-name", name, "--workers", "2", *options, data=data)
+        super().__init__("--database", pg.dsn, "--node-name", name, "--workers", "2", "--max-wait-ms", "0", *options, data=data)
         self.name, self.pg = name, pg
         self.program = program or self.program
         self.environment = environment or {}
+
+    def begin(self, key, **changes):
+        """Defines and starts an experiment; it is served then. A 503 is asked again: a machine that stands still for seconds
+        looks like a database that is away."""
+        def answered(a):
+            assert a.status in (200, 201), a
+            return True
+        self.until(lambda: answered(self.put("/v1/experiments/" + key, experiment(**changes))), key + " is defined")
+        self.until(lambda: answered(self.post(f"/v1/experiments/{key}/start")), key + " is started")
+        self.until(lambda: self.evaluate(key, "w")["reason"] == "SPLIT", key + " runs")
 
     def drained(self):
         """Everything in this node's spool is stored."""
@@ -326,7 +338,7 @@ class Client(threading.Thread):
             self.note(None, path, started)
             self.load.pause.wait(0.01)
             return (REFUSED if isinstance(e, ConnectionRefusedError) else None), None
-        self.note(r.status, path, started)
+        self.note(HUNG if r.status == 503 and "queue can't be written" in str(answer) else r.status, path, started)
         if r.status in (429, 503):
             self.load.pause.wait(0.02)
         return r.status, answer
@@ -402,6 +414,12 @@ class Load:
 
     def errors(self):
         return [e for c in self.clients for e in c.errors]
+
+    def check_answered(self, checks):
+        """Of a fault that clients must not notice."""
+        answers, logs = self.answers(), "".join(n.log() for n in self.nodes)
+        checks.check("every decision was answered 200 and every batch 202",
+                     {status for _, status in answers} <= {200, 202, HUNG} and "nothing is accepted until" not in logs, answers)
 
 
 class Result:
@@ -502,7 +520,7 @@ def check_audit(pg, checks):
         def balanced():
             return pg.true("select coalesce(bool_and(balance = 0), true) from cohort.ingest_audit")
         try:
-            until(balanced, "cohort.ingest_audit balances", 20)
+            until(balanced, "cohort.ingest_audit balances", 20 if isinstance(checks, Quiet) else PATIENCE)
             ok = True
         except AssertionError:
             ok = False
@@ -560,6 +578,8 @@ class Quiet(Checks):
 
 class Shim:
     """tests/fault/shim.c in front of a node's libc: a broken disk, a wrong clock, switched while it runs."""
+
+    HANGS = -1  # for set(broken): writes and syncs of the spool don't come back
 
     def __init__(self, directory):
         self.file, self.library = os.path.join(directory, "shim"), os.path.join(directory, "shim.so")

@@ -9,10 +9,10 @@ CLIENTS = 4
 NO_CONFLICT = [("cohort.ingest_outcomes(bigint,uuid)", "on conflict (unit_id, event_id, ts) do nothing", "")]
 
 
-def exact(checks, result, events, sql=(), restarts=3):
+def exact(checks, result, events, sql=(), restarts=3, repeat=0.2):
     with Postgres() as pg, Node(pg, "node-a") as a, Node(pg, "node-b") as b:
         pg.mutate(sql)
-        with Load([a, b], clients=CLIENTS, batch=500, share=events // CLIENTS, give_up=False, people=5000) as load:
+        with Load([a, b], clients=CLIENTS, batch=500, share=events // CLIENTS, give_up=False, people=5000, repeat=repeat) as load:
             for i in range(restarts):
                 load.wait_for(events // (restarts + 2), 3600)
                 node = (a, b)[i % 2]
@@ -35,7 +35,7 @@ def fault(checks, result):
 
 
 def no_conflict(checks, result, sql):
-    exact(checks, result, 8_000, sql, restarts=1)
+    exact(checks, result, 8_000, sql, restarts=1, repeat=1)
 
 
 if __name__ == "__main__":

@@ -4,23 +4,17 @@ and lost. What cohort_track said is kept must be stored, exactly once."""
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import threading
 import time
 
-from leash import Client
+from leash import PATIENCE_MS, Client
 from cohort_server import Checks, Server, experiment
+from trouble_server import Port
 
 KILLS, CLIENT_KILLS = 20, 4
 SETTINGS = {"backoff_min_ms": 20, "backoff_max_ms": 300, "flush_ms": 5, "timeout_ms": 2000, "queue_max": 1000000}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Player(threading.Thread):
@@ -53,7 +47,8 @@ class Player(threading.Thread):
 def main():
     c = Checks()
     random.seed(7)
-    with tempfile.TemporaryDirectory(prefix="cohort-client.", dir="/tmp") as folder, Server("--listen", f"127.0.0.1:{free_port()}") as s:
+    with tempfile.TemporaryDirectory(prefix="cohort-client.", dir="/tmp") as folder, Port() as port, \
+            Server("--listen", f"127.0.0.1:{port.number}") as s:
         s.put("/v1/experiments/cta", experiment())
         player = Player(s.info["url"], s.keys["events"], os.path.join(folder, "queue"))
         player.start()
@@ -67,7 +62,7 @@ def main():
             s.start()
         player.ending.set()
         player.join()
-        c.equal("all was taken at the end", player.client("flush", ms=60000)["code"], 0)
+        c.equal("all was taken at the end", player.client("flush", ms=PATIENCE_MS)["code"], 0)
         stats = player.client("stats")
         player.repeated += stats["failures"]
         player.client.end()

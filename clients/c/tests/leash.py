@@ -8,6 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.normpath(os.path.join(HERE, "..", "..", ".."))
 sys.path[:0] = [os.path.join(TOP, "clients", "tests"), os.path.join(TOP, "tests", "integration")]
 BUILD = os.environ.get("COHORT_BUILD", os.getcwd())
+PATIENCE_MS = 60000  # until what should come at once is given up: a machine may stand still for seconds
 KINDS = ("", "away", "key", "address", "tls", "full", "refused", "clock", "file", "plan")
 
 
@@ -43,7 +44,7 @@ class Client:
         self.process.kill()
         self.process.wait()
 
-    def end(self, ms=5000):
+    def end(self, ms=PATIENCE_MS):
         left = self("close", ms=ms)["left"]
         return left, self.finish()
 

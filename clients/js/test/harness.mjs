@@ -6,7 +6,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const TROUBLE = process.env.TROUBLE_SERVER ?? fileURLToPath(new URL('../../tests/trouble_server.py', import.meta.url));
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
+const ports = (process.env.PORTS ?? '').split(' ').filter(Boolean).map(Number);
+
+/** A port on loopback that nobody else is given, also while nobody listens there; js.py keeps them. */
+export function port() {
+  if (ports.length === 0) throw new Error('no port is left: js.py keeps a few');
+  return ports.shift();
+}
 
 /** Waits until condition() is truthy and returns it; bounded, so that what never comes is a failure. */
 export async function until(condition, what) {

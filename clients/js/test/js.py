@@ -7,15 +7,15 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(HERE)
 TOP = os.path.dirname(os.path.dirname(SOURCE))
-sys.path.insert(0, os.path.join(TOP, "tests", "integration"))
+sys.path[:0] = [os.path.join(TOP, "tests", "integration"), os.path.join(TOP, "clients", "tests")]
 from cohort_server import BUILD, Checks, Server, experiment  # noqa: E402
+from trouble_server import Port  # noqa: E402
 
 PLACE = os.path.join(BUILD, "clients-js")
 OFFLINE = re.compile(r"ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|ENOTCACHED|ERR_SOCKET_TIMEOUT")
@@ -95,22 +95,18 @@ def define(s):
     def served():
         bulk = s.post("/ofrep/v1/evaluate/flags", {"context": {"targetingKey": "w"}}, "client").json["flags"]
         reasons = {f["key"]: f["metadata"]["reason"] for f in bulk}
-        return len(reasons) == 11 and reasons["checkout_cta"] == reasons["seen"] == "VARIANT" and any(
+        return len(reasons) == 11 and reasons["checkout_cta"] == reasons["seen"] == reasons["stays"] == "VARIANT" and any(
             "holdouts" in f["metadata"] for f in bulk)
 
     s.until(served, "the definitions are served")
 
 
 def node_tests(*files, server=None, **environment):
-    """Node's test runner on files of test/; its exit status."""
+    """Node's test runner on files of test/, of which one takes ports; its exit status."""
     env = dict(os.environ, TROUBLE_SERVER=os.path.join(TOP, "clients", "tests", "trouble_server.py"), TOP=TOP, **environment)
     if server:
         env["COHORTD"] = json.dumps({"url": server.info["url"], "keys": server.keys, "database": server.info["database"]})
     args = ["node", "--test", "--test-reporter=spec", *files]
-    return subprocess.run(args, cwd=os.path.join(PLACE, "test"), env=env, timeout=300, check=False).returncode
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    with Port() as one, Port() as other:
+        env["PORTS"] = f"{one.number} {other.number}"
+        return subprocess.run(args, cwd=os.path.join(PLACE, "test"), env=env, timeout=600, check=False).returncode

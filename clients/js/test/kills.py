@@ -60,8 +60,7 @@ def main():
     if len(names) == 1:
         print("skipped: chromium is not installed, so no web page takes part", flush=True)
     c = js.Checks()
-    port = js.free_port()
-    with js.Server("--listen", f"127.0.0.1:{port}", "--client-events", "token") as s:
+    with js.Port() as port, js.Server("--listen", f"127.0.0.1:{port.number}", "--client-events", "token") as s:
         js.define(s)
         clients = [Client(name, s.info["url"], s) for name in names]
         kill(s, random.Random(SEED))

@@ -1,8 +1,6 @@
 """What the tests of this client share: where things are, and a log that can be read."""
 import logging
 import os
-import random
-import socket
 import sys
 import threading
 import time
@@ -13,6 +11,10 @@ CLIENT = os.path.dirname(HERE)
 TOP = os.path.dirname(os.path.dirname(CLIENT))
 for _path in (os.path.join(CLIENT, "src"), os.path.join(TOP, "clients", "tests"), os.path.join(TOP, "tests", "integration")):
     sys.path.insert(0, _path)
+
+
+# For clients: of a request. A machine may stand still for seconds, and a default is not what was asked for then.
+PATIENT = {"timeout": 20, "event_timeout": 20}
 
 
 def skip(why):
@@ -30,18 +32,6 @@ def until(condition, what, patience=60):
         if time.monotonic() > end:
             raise AssertionError(f"waited {patience} s in vain: {what}")
         pause.wait(0.01)
-
-
-def free_port():
-    """A port that nobody has, and that no outgoing connection is given meanwhile: below the range of those."""
-    while True:
-        port = random.randrange(20000, 30000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 class Log(logging.Handler):

@@ -74,7 +74,7 @@ def retries(c, case, settings):
         if "close_ms" in case:
             k.close(case["close_ms"] / 1000)
         else:
-            c.check(f"{case['name']}: answered", k.flush(30), k.stats())
+            c.check(f"{case['name']}: answered", k.flush(60), k.stats())
         bed.until(lambda: len(s.requests) >= len(case["requests"]), "slow answers are through")
         batches = [json.loads(r["body"])["events"] for r in s.requests]
         c.equal(f"{case['name']}: what was sent", [[made.index(e["id"]) for e in b] for b in batches], case["requests"])

@@ -7,6 +7,7 @@ import threading
 
 import bed
 from cohort_server import Checks, Server, experiment
+from trouble_server import Port
 
 from cohort_client import Client
 
@@ -75,8 +76,7 @@ def check(s, c, load, kills):
 
 def main():
     c, chance = Checks(), random.Random(7)
-    port = bed.free_port()
-    with Server("--listen", f"127.0.0.1:{port}") as s:
+    with Port() as port, Server("--listen", f"127.0.0.1:{port.number}") as s:
         s.put("/v1/experiments/cta", experiment(guardrails=[]))
         s.put("/v1/metrics/unsubscribe", {"event": "unsubscribe", "kind": "binary"})
         s.post("/v1/experiments/cta/start")
@@ -89,7 +89,7 @@ def main():
                 load.ending.wait(chance.random() * 0.02)
                 s.stop(signal.SIGKILL)
                 s.start()
-            c.equal(f"{KILLS} kills: it is where it was", s.info["url"], f"http://127.0.0.1:{port}")
+            c.equal(f"{KILLS} kills: it is where it was", s.info["url"], f"http://127.0.0.1:{port.number}")
         c.equal("no call of the client failed", load.failures, [])
         c.check("everything that was taken is answered", k.flush(60) and k.stats().dropped == k.stats().rejected == 0, (k.stats(), LOG.lines))
         c.check("attempts did fail", k.stats().retries >= KILLS / 2, k.stats())

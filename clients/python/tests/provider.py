@@ -46,7 +46,7 @@ def types(c, client, name):
 
 
 def ours(s, c):
-    provider = CohortProvider(s.info["url"], s.keys["events"], flush_interval=0.01)
+    provider = CohortProvider(s.info["url"], s.keys["events"], flush_interval=0.01, **bed.PATIENT)
     api.set_provider_and_wait(provider) if hasattr(api, "set_provider_and_wait") else api.set_provider(provider)
     client = api.get_client()
     bed.until(lambda: client.get_boolean_value("on", False, EvaluationContext("w")), "the provider is ready")
@@ -58,7 +58,7 @@ def ours(s, c):
     client.add_hooks([ExposureHook(provider.client)])
     for _ in range(3):
         value = client.get_string_details("quiet", "", EvaluationContext("of-quiet"))
-    c.check("ours: events are answered", provider.client.flush(20) and provider.client.stats().rejected == 0
+    c.check("ours: events are answered", provider.client.flush(60) and provider.client.stats().rejected == 0
             and provider.client.stats().accepted == 2, provider.client.stats())
     row = s.until(lambda: s.sql("select value, trusted from cohort.outcome where unit_id = cohort.unit_id('user', 'of-t')"), "the outcome")
     c.equal("ours: track() is a trusted outcome", row, [["2500000", "t"]])
@@ -82,10 +82,10 @@ def unmodified(s, c):
     bed.until(lambda: client.get_boolean_value("on", False, EvaluationContext("w")), "the provider is ready")
     types(c, client, "unmodified")
     s.until(lambda: exposed(s, "cta", "of-unmodified"), "an evaluation is an exposure")
-    with Client(s.info["url"], s.keys["client"]) as k:
+    with Client(s.info["url"], s.keys["client"], **bed.PATIENT) as k:
         client.add_hooks([ExposureHook(k)])
         d = client.get_string_details("quiet", "", EvaluationContext("of-hooked"))
-        c.check("unmodified: with our hook a use is reported", k.flush(20) and k.stats().rejected == 0 and k.stats().accepted == 1, k.stats())
+        c.check("unmodified: with our hook a use is reported", k.flush(60) and k.stats().rejected == 0 and k.stats().accepted == 1, k.stats())
     c.equal("unmodified: and stored", s.until(lambda: exposed(s, "quiet", "of-hooked"), "the exposure"), [d.variant])
 
 
@@ -96,7 +96,7 @@ def main():
         for key, doc in (("cta", experiment()), ("quiet", experiment(exposure="reported", guardrails=[]))):
             s.put("/v1/experiments/" + key, doc)
             s.post(f"/v1/experiments/{key}/start")
-        with Client(s.info["url"], s.keys["client"]) as k:
+        with Client(s.info["url"], s.keys["client"], **bed.PATIENT) as k:
             s.until(lambda: all(k.details(x, None, "w", enroll=False).reason == "SPLIT" for x in ("cta", "quiet")), "the experiments run")
         unmodified(s, c)
         ours(s, c)

@@ -62,7 +62,7 @@ def details(s, c, k):
         c.check(f"{what}: {want}, the default, and a sentence", (d.value, d.reason, d.error_code) == ("mine", "ERROR", want)
                 and d.error_message, d)
     for role, word in (("ck_client_nonsense", "401"), ("analyst", "403")):
-        with Client(s.info["url"], s.keys.get(role, role)) as other:
+        with Client(s.info["url"], s.keys.get(role, role), **bed.PATIENT) as other:
             d = other.details("cta", "mine", "c-1")
             c.check(f"{word}: the default", (d.value, d.error_code) == ("mine", "GENERAL") and word in d.error_message, d)
 
@@ -78,7 +78,7 @@ def exposures(s, c, k):
     c.equal("its value is a single evaluation's", value, k.value("cta", "", "x-bulk", enroll=False))
     f.value("cta", "")
     c.check("a refresh without a change says so", not f.refresh() and f.error is None)
-    c.check("a use is one event, the second use none", k.flush(20) and k.stats().accepted == 1 and k.stats().rejected == 0, k.stats())
+    c.check("a use is one event, the second use none", k.flush(60) and k.stats().accepted == 1 and k.stats().rejected == 0, k.stats())
     s.until(lambda: exposed(s, "cta", "x-bulk"), "the exposure")
     c.equal("a value that was used is an exposure", exposed(s, "cta", "x-bulk"), [f.details("cta", "").variant])
     row = s.until(lambda: s.sql("select e.decision_id, e.segments->>'country', e.origin from cohort.exposure e where e.unit_id = "
@@ -88,7 +88,7 @@ def exposures(s, c, k):
     c.equal("a prefetch, a look and enroll=False are none", [exposed(s, "cta", u) for u in ("x-looked", "x-read")], [[], []])
     d = k.details("quiet", "", "x-quiet")
     k.expose(d, "x-quiet")
-    k.flush(20)
+    k.flush(60)
     c.equal("expose() reports where evaluating is none", s.until(lambda: exposed(s, "quiet", "x-quiet"), "it"), [d.variant])
 
 
@@ -99,7 +99,7 @@ def other_units(s, c):
         s.post(f"/v1/holdouts/{key}/start")
         s.put("/v1/experiments/on_" + kind, experiment(unit_type=kind, guardrails=[]))
         s.post(f"/v1/experiments/on_{kind}/start")
-    with Client(s.info["url"], s.keys["client"]) as k:
+    with Client(s.info["url"], s.keys["client"], **bed.PATIENT) as k:
         for kind in ("user", "account"):
             s.until(lambda kind=kind: "holdouts" in k.details(f"on_{kind}", "", "w", {"account": "w"}, enroll=False).metadata, "it is held out of")
         drawn, arms = {}, {}
@@ -111,7 +111,7 @@ def other_units(s, c):
                 drawn[kind, who] = [d.variant] if d.phase else []
                 holdout, arm = d.metadata["holdouts"].split("=")
                 arms[kind, holdout, who] = [arm]
-        c.check("used values of 20 people and accounts are taken", k.flush(20) and k.stats().rejected == 0, k.stats())
+        c.check("used values of 20 people and accounts are taken", k.flush(60) and k.stats().rejected == 0, k.stats())
         s.until(lambda: all(exposed(s, h, who, kind) for kind, h, who in arms), "everybody is exposed to their holdout")
         c.equal("each to the arm that was drawn", {a: exposed(s, a[1], a[2], a[0]) for a in arms}, arms)
         s.until(lambda: all(exposed(s, "on_" + kind, who, kind) for kind, who in drawn if drawn[kind, who]), "and to the experiment")
@@ -122,14 +122,14 @@ def sticky(s, c):
     """A variant that a token keeps is reported with it, though nobody would be drawn into it now."""
     s.put("/v1/experiments/kept", experiment(sticky=True, guardrails=[]))
     s.post("/v1/experiments/kept/start")
-    with Client(s.info["url"], s.keys["events"]) as k:
+    with Client(s.info["url"], s.keys["events"], **bed.PATIENT) as k:
         s.until(lambda: k.details("kept", "", "t-1", enroll=False).reason == "SPLIT", "it runs")
         first = k.details("kept", "", "t-1", enroll=False)
         s.post("/v1/experiments/kept/ramp", {"traffic_ppm": 0})
         s.until(lambda: k.details("kept", "", "t-1", enroll=False).cohort_reason == "NOT_IN_TRAFFIC", "the ramp")
         d = k.prefetch("t-1", {"cohortTokens": first.metadata["token"]}).details("kept", "")
         c.equal("a token keeps the variant", (d.cohort_reason, d.variant), ("STICKY", first.variant))
-        c.check("and its use is taken", k.flush(20) and k.stats().accepted == 1 and k.stats().rejected == 0, k.stats())
+        c.check("and its use is taken", k.flush(60) and k.stats().accepted == 1 and k.stats().rejected == 0, k.stats())
     c.equal("and stored", s.until(lambda: exposed(s, "kept", "t-1"), "the exposure"), [first.variant])
 
 
@@ -143,7 +143,7 @@ def outcomes(s, c, k):
     for _ in range(2):
         ids.append(k.track("unsubscribe", "o-3", at=at, id=own))
     bad = k.track("unsubscribd", "o-1")
-    c.check("track: answered", k.flush(20) and k.stats().rejected == 1, k.stats())
+    c.check("track: answered", k.flush(60) and k.stats().rejected == 1, k.stats())
     s.until(lambda: int(s.value("select count(*) from cohort.outcome")) == before + 5, "rows: one has two units, one came twice")
     c.equal("an id of one's own with the same time counts once", s.value(f"select count(*) from cohort.outcome where event_id = '{own}'"), "1")
     c.equal("values", sorted(r[0] for r in s.sql("select value from cohort.outcome where value is not null")), ["-3000000", "12500000"])
@@ -162,7 +162,7 @@ def draws(s, c):
         variants = dict(s.sql("select v.key, pv.slots from cohort.phase_variant pv join cohort.variant v on v.id = pv.variant_id join "
                               f"cohort.phase p on p.id = pv.phase_id where p.experiment = 'cta' and p.number = {number}"))
         phases.append(Phase(int(number), bytes.fromhex(phase_salt), slots, variants))
-    with Client(s.info["url"], s.keys["client"]) as k:
+    with Client(s.info["url"], s.keys["client"], **bed.PATIENT) as k:
         different = []
         for i in range(200):
             d = k.details("cta", "", f"draw-{i}", enroll=False)
@@ -173,7 +173,7 @@ def draws(s, c):
 
 
 async def everything_async(s, c):
-    async with AsyncClient(s.info["url"], s.keys["events"]) as k:
+    async with AsyncClient(s.info["url"], s.keys["events"], **bed.PATIENT) as k:
         values = await asyncio.gather(*(k.value("count", 0, f"a-{i}") for i in range(50)))
         c.equal("asyncio: 50 evaluations at once", values, [5] * 50)
         d = await k.details("cta", "", "a-1")
@@ -183,7 +183,7 @@ async def everything_async(s, c):
         c.equal("refresh", await f.refresh(), False)
         k.expose(await k.details("quiet", "", "as-quiet"), "as-quiet")
         sent = k.track("unsubscribe", "as-1")
-        c.check("flush", await k.flush(20) and k.stats().accepted == 3 and k.stats().rejected == 0, k.stats())
+        c.check("flush", await k.flush(60) and k.stats().accepted == 3 and k.stats().rejected == 0, k.stats())
         last = k.track("unsubscribe", "as-1")
     s.until(lambda: int(s.value(f"select count(*) from cohort.outcome where event_id in ('{sent}', '{last}')")) == 2,
             "both outcomes: leaving the block drains")
@@ -199,11 +199,11 @@ def main():
             a = s.put("/v1/experiments/" + key, doc)
             assert a.status == 200, a
             s.post(f"/v1/experiments/{key}/start")
-        with Client(s.info["url"], s.keys["client"]) as k:
+        with Client(s.info["url"], s.keys["client"], **bed.PATIENT) as k:
             s.until(lambda: all(k.details(x, None, "w", enroll=False).error_code is None for x in ("cta", "quiet", "bare")), "all is served")
             s.until(lambda: k.details("quiet", None, "w", enroll=False).reason == "SPLIT", "the experiments run")
         for part in (types, details, exposures, outcomes):
-            with Client(s.info["url"], s.keys["events"]) as k:
+            with Client(s.info["url"], s.keys["events"], **bed.PATIENT) as k:
                 part(s, c, k)
         draws(s, c)
         asyncio.run(everything_async(s, c))

@@ -3,12 +3,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 import { blocks, length } from '../documents.mjs';
-import { cohortd, until } from '../harness.mjs';
+import { cohortd, port as ownPort, until } from '../harness.mjs';
 
 const server = cohortd();
 const keys = { COHORT_URL: server.url, COHORT_CLIENT_KEY: server.keys.client, COHORT_EVENTS_KEY: server.keys.events };
@@ -37,7 +36,7 @@ for (const signal of ['SIGTERM', 'SIGINT'])
   test(`the quick start for Node: at most 25 lines; it decides, tracks, and loses nothing when ${signal} ends it`, async (t) => {
     const [code] = blocks('docs/quickstart-node.md', 'js');
     assert.ok(length(code) <= 25, `${length(code)} lines`);
-    const port = await freePort();
+    const port = ownPort();
     const user = `quick-${signal}`;
     const child = start(t, code, { PORT: String(port) });
     const ask = async (path) => {
@@ -53,12 +52,3 @@ for (const signal of ['SIGTERM', 'SIGINT'])
     const q = `select count(*), bool_and(trusted) from cohort.outcome where unit_id = cohort.unit_id('user', '${user}')`;
     await until(async () => (await server.sql(q))[0].join() === '1,t', 'the outcome');
   });
-
-async function freePort() {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}

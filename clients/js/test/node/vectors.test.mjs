@@ -28,7 +28,7 @@ for (const c of vectors.cases)
     await server.forget();
     await server.script(...c.answers);
     for (let i = 0; i < c.events; i++) provider.track(`event-${i}`, { targetingKey: `c-${i}` });
-    if (c.close_ms === undefined) assert.equal(await provider.flush(20_000), 0);
+    if (c.close_ms === undefined) assert.equal(await provider.flush(60_000), 0);
     await provider.onClose();
     await check(c, provider.stats());
     await server.script();

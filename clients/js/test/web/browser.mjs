@@ -9,14 +9,17 @@ const PROGRAM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
 
+const PATIENCE_MS = 90_000;
+
 export const installed = existsSync(PROGRAM);
 
 /** A browser whose pages share one profile; end it with stop(). */
 export async function browser() {
   const profile = mkdtempSync(join(tmpdir(), 'cohort-chromium.'));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: PROGRAM, headless: true, args: QUIET, ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    executablePath: PROGRAM, headless: true, timeout: PATIENCE_MS, args: QUIET, ignoreDefaultArgs: ['--disable-back-forward-cache'],
   });
+  context.setDefaultTimeout(PATIENCE_MS);
   return {
     context,
     async stop() {

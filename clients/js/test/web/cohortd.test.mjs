@@ -85,15 +85,17 @@ test('the prefetch is no exposure; using a value is one, however often, over rel
 
 test('in a tab that stays open, half an hour later it is reported again', async () => {
   await start(home, { ...options, exposures: 'manual' }, { targetingKey: 'w-13' });
-  const use = () => home.evaluate(() => window.client.getStringValue('seen', 'x', { hooks: [window.provider.exposureHook] }));
-  await use();
-  await stats(home, 's.accepted === 1');
-  await home.evaluate(() => ((now) => (Date.now = () => now() + 1_799_000))(Date.now));
-  await use();
-  assert.equal((await stats(home, 'true')).queued, 0);
-  await home.evaluate(() => ((now) => (Date.now = () => now() + 2_000))(Date.now));
-  await use();
-  assert.equal((await stats(home, 'true')).queued, 1);
+  /** Whether using the value, so many seconds later, makes an event; looked at before it can be sent. */
+  const use = (seconds) => home.evaluate((seconds) => {
+    const { now } = Date;
+    Date.now = () => now() + seconds * 1000;
+    window.client.getStringValue('seen', 'x', { hooks: [window.provider.exposureHook] });
+    return window.provider.stats().queued === 1;
+  }, seconds);
+  assert.ok(await use(0));
+  await stats(home, 's.accepted === 1 && s.queued === 0');
+  assert.ok(!(await use(1_700)));
+  assert.ok(await use(200));
 });
 
 test('under a holdout: an exposure to it too, in both arms', async () => {

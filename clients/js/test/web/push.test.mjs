@@ -7,7 +7,7 @@ import { browser, open, start } from './browser.mjs';
 import { site } from './site.mjs';
 
 const server = cohortd();
-let chromium, pages, home, opened, ended;
+let chromium, pages, home, seen;
 
 before(async () => {
   chromium = await browser();
@@ -21,14 +21,17 @@ beforeEach(async () => {
   for (const p of chromium.context.pages().slice(1)) await p.close();
   home = await open(chromium.context, pages.url);
   await home.evaluate(() => (localStorage.clear(), sessionStorage.clear()));
-  opened = ended = 0;
+  const mine = (seen = { opened: 0, ended: 0 }); // what is heard late of another test's page is that page's
   const isStream = (request) => request.url().includes('/ofrep/v1/stream');
-  home.on('response', (r) => (opened += isStream(r.request()) && r.status() === 200));
-  for (const end of ['requestfinished', 'requestfailed']) home.on(end, async (r) => (ended += isStream(r) && (await r.response())?.status() === 200));
+  home.on('response', (r) => (mine.opened += isStream(r.request()) && r.status() === 200));
+  for (const end of ['requestfinished', 'requestfailed'])
+    home.on(end, async (r) => {
+      if (isStream(r) && (await r.response())?.status() === 200) mine.ended++;
+    });
 });
 
 /** How many streams of the page are open. */
-const streams = () => opened - ended;
+const streams = () => seen.opened - seen.ended;
 
 async function define(value) {
   const answer = await fetch(`${server.url}/v1/flags/pushed`, {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 
-import { troubleServer, until } from '../harness.mjs';
+import { port as ownPort, troubleServer, until } from '../harness.mjs';
 import { browser, open, start, stats, visit } from './browser.mjs';
 import { site } from './site.mjs';
 
@@ -51,16 +51,15 @@ const startSecond = () => home.evaluate(async ([options, user]) => {
 }, [options, user]);
 
 test('down at the start: defaults, events kept; when it is there: values, and the events', async (t) => {
-  const gone = await troubleServer();
-  await gone.stop();
-  const elsewhere = await site({ behind: gone.url });
+  const port = ownPort();
+  const elsewhere = await site({ behind: `http://127.0.0.1:${port}` });
   t.after(() => elsewhere.stop());
   await visit(home, elsewhere.url);
   assert.equal(await start(home, { ...options, baseUrl: elsewhere.url }, user), 'ERROR');
   assert.equal((await text()).value, 'mine');
   await track(1);
   assert.equal((await stats(home, 'true')).queued, 1);
-  const back = await troubleServer('--port', String(gone.port));
+  const back = await troubleServer('--port', String(port));
   t.after(() => back.stop());
   await home.waitForFunction(() => window.client.providerStatus === 'READY');
   assert.equal((await text()).value, 'hello');
@@ -73,8 +72,8 @@ test('slow: the start gives up in time and asks again', async (t) => {
   const elsewhere = await site({ behind: slow.url });
   t.after(async () => (await elsewhere.stop(), await slow.stop()));
   await visit(home, elsewhere.url);
-  await slow.script({ path: '/ofrep', delay: 3 });
-  assert.equal(await start(home, { ...options, baseUrl: elsewhere.url, timeoutMs: 100 }, user), 'ERROR');
+  await slow.script({ path: '/ofrep', delay: 60 });
+  assert.equal(await start(home, { ...options, baseUrl: elsewhere.url, timeoutMs: 500 }, user), 'ERROR');
   assert.equal((await text()).value, 'mine');
   await home.waitForFunction(() => window.client.providerStatus === 'READY');
   assert.equal((await text()).value, 'hello');
@@ -86,11 +85,11 @@ for (const status of [401, 403, 404])
     assert.equal(await start(home, options, user), 'ERROR');
     assert.equal((await text()).value, 'mine');
     await track(1);
-    await stats(home, 's.retries === 1 && s.queued === 1');
+    await stats(home, 's.retries >= 1 && s.queued === 1');
     assert.match(await said(), new RegExp(`kept: ${status}`));
     assert.equal((await server.seen()).requests.filter((r) => r.path.startsWith('/ofrep')).length, 1);
     await server.script();
-    await home.evaluate(() => window.provider.flush(10_000));
+    await home.evaluate(() => window.provider.flush(60_000));
     await stats(home, 's.accepted === 1');
   });
 
@@ -133,10 +132,11 @@ test('429 at the start: the default; it asks again after the time it was told', 
 for (const [what, answer] of [['500 with a page', { status: 500, ...html }], ['202 with a page', { status: 202, ...html }], ['400 with a page of a proxy', { status: 400, ...html }]])
   test(`${what}: events are kept, and no page is in what is said`, async () => {
     await start(home, options, user);
-    await server.script({ path: '/v1', ...answer });
+    await server.script({ path: '/v1', ...answer, times: null });
     await track(1);
-    await stats(home, 's.retries === 1 && s.queued === 1');
-    await home.evaluate(() => window.provider.flush(10_000));
+    await stats(home, 's.retries >= 1 && s.queued === 1');
+    await server.script();
+    await home.evaluate(() => window.provider.flush(60_000));
     await stats(home, 's.accepted === 1');
     assert.ok(!(await said()).includes('<h1>'));
   });
@@ -168,12 +168,12 @@ test('a clock that is wrong: events have the time by the server\'s', async (t) =
   await track(1);
   await stats(home, 's.accepted === 1');
   const [event] = Object.values((await ahead.seen()).stored);
-  assert.ok(Math.abs(Date.parse(event.ts) - Date.now() - 7_200_000) < 5_000, event.ts);
+  assert.ok(Math.abs(Date.parse(event.ts) - Date.now() - 7_200_000) < 60_000, event.ts);
 });
 
 test('a full queue: the oldest are dropped, counted, and it is said once; the rest outlives the page', async () => {
   await server.script({ path: '/v1', status: 503, times: null });
-  await start(home, { ...options, maxQueued: 5 }, user);
+  await start(home, { ...options, maxQueued: 5, backoffMinMs: 3_600_000, backoffMaxMs: 3_600_000 }, user); // none is on its way meanwhile
   await track(0);
   await stats(home, 's.retries > 0');
   await home.evaluate(() => Array.from({ length: 20 }, (_, i) => window.client.track('buy', { value: i + 1 })));
