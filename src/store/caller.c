@@ -77,7 +77,10 @@ static int connected(struct caller *c, struct pg_error *e)
         return ERR_OK;
     replace_connection(c, NULL);
     struct pg *pg = NULL;
-    int rc = pg_open(&pg, c->conninfo, "cohortd definitions api", STATEMENT_MS, e);
+    int rc = ERR_UNAVAILABLE;
+    /* A second time where the machine halted for longer than connecting may take. */
+    for (int i = 0; i < 2 && rc == ERR_UNAVAILABLE; i++)
+        rc = pg_open(&pg, c->conninfo, "cohortd definitions api", STATEMENT_MS, e);
     if (rc == ERR_OK)
         replace_connection(c, pg);
     return rc;

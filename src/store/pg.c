@@ -15,6 +15,7 @@
 #include "base/log.h"
 
 #define PREPARE_MS 5000 /* for a session's settings */
+#define LOOK_MS 250
 
 struct pg {
     PGconn *conn;
@@ -236,16 +237,20 @@ int pg_exec(struct pg *p, const char *sql, int n_params, const char *const *para
     return ERR_OK;
 }
 
-/* Until the whole answer is there, so that PQgetResult does not wait. */
+/* Until the whole answer is there, so that PQgetResult does not wait. A look counts for as long as it was
+ * asked to last, however long it lasted: a machine that halts for seconds halts the database with it, and
+ * that is not gone. */
 static bool answered_within(struct pg *p, int wait_ms)
 {
-    int64_t end = clock_monotonic_us() + (int64_t)wait_ms * 1000;
+    int64_t left_us = (int64_t)wait_ms * 1000;
     while (PQisBusy(p->conn)) {
         struct pollfd fd = {PQsocket(p->conn), POLLIN, 0};
-        int64_t left_ms = (end - clock_monotonic_us() + 999) / 1000;
-        int n = left_ms > 0 ? poll(&fd, 1, (int)left_ms) : 0;
-        if (n == 0)
+        int64_t look_us = left_us < LOOK_MS * 1000 ? left_us : LOOK_MS * 1000, began = clock_monotonic_us();
+        if (look_us <= 0)
             return false;
+        int n = poll(&fd, 1, (int)((look_us + 999) / 1000));
+        int64_t took_us = clock_monotonic_us() - began;
+        left_us -= took_us < look_us ? took_us : look_us;
         if ((n < 0 && errno != EINTR) || (n > 0 && !PQconsumeInput(p->conn)))
             return true; /* the connection is lost, and the result says so */
     }
