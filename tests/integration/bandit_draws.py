@@ -57,12 +57,16 @@ def define(c, s):
 
 
 def open_phase(s, key, shares, model="null"):
-    """A time phase that begins in half a second; returns when the server knows it and it has begun."""
+    """A time phase that begins in half a second; returns when the server knows it and it has begun. By previews, which are
+    not logged: what a server decides that hears of the phase after it has begun can't be computed again."""
     opened = s.value(f"""select cohort.open_time_phase(e, '{json.dumps(shares)}', clock_timestamp() + interval '500 milliseconds', {model})
                            from cohort.experiment e where e.key = '{key}'""")
     number = int(s.value(f"select number from cohort.phase where id = {opened}"))
-    s.until(lambda: any(s.evaluate(key, f"w-{i}", age=30, plan="pro")["metadata"].get("phase") == number for i in range(20)),
-            f"phase {number} of {key} draws")
+
+    def draws(i):
+        a = s.post("/v1/preview", {"flag": key, "context": {"targetingKey": f"w-{i}", "age": 30, "plan": "pro"}, "decision": str(uuid.uuid4())})
+        return a.json["metadata"].get("phase") == number
+    s.until(lambda: any(draws(i) for i in range(20)), f"phase {number} of {key} draws")
 
 
 def ask(s, key, **attributes):

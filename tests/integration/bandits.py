@@ -43,9 +43,9 @@ def play(s, key, users, rates, name="bought", seed=1):
     return seen
 
 
-def shares(s, key):
-    """Of the phase that was opened last: its number, and the shares by variant."""
-    phase = s.get("/v1/experiments/" + key).json["phases"][-1]
+def shares(s, key, place=-1):
+    """Of the phase that was opened last: its number, and the shares by variant. place: another one's."""
+    phase = s.get("/v1/experiments/" + key).json["phases"][place]
     return phase["number"], {v["key"]: v["share_ppm"] for v in phase["variants"]}
 
 
@@ -68,13 +68,13 @@ def ctl(s, *words):
 def learns(s, c):
     start(s, "ban", definition(floor_ppm=20000))
     first = play(s, "ban", [f"u-{i}" for i in range(400)], RATES)
-    c.equal("equal shares at first", shares(s, "ban"), (2, {"control": 333334, "b": 333333, "c": 333333}))
+    c.equal("equal shares at first", shares(s, "ban", 1), (2, {"control": 333334, "b": 333333, "c": 333333}))
     number = s.until(lambda: (lambda p: p[0] if p[0] > 2 else None)(shares(s, "ban")), "the first update")
-    c.check("the leader says in words what it did", "info bandit: experiment ban (production), phase 3: " in s.log()
-            and "matured rewards" in s.log(), s.log()[-800:])
-    # An update before all outcomes are in goes by those that are: a busy machine's first.
-    number, now_shares = s.until(lambda: (lambda p: p if p[1]["c"] > 700000 else None)(shares(s, "ban")), "an update that knows all outcomes")
-    c.check("the share of the better variant rose", now_shares["c"] > 700000 and sum(now_shares.values()) == 1000000
+    s.until(lambda: "info bandit: experiment ban (production), phase 3: " in s.log() and "matured rewards" in s.log(), "its line in the log")
+    c.check("the leader says in words what it did", True)
+    # An update before all outcomes are in goes by those that are: a busy machine's first. One that knows all leaves the others little.
+    number, now_shares = s.until(lambda: (lambda p: p if p[1]["c"] > 900000 else None)(shares(s, "ban")), "an update that knows all outcomes")
+    c.check("the share of the better variant rose", now_shares["c"] > 900000 and sum(now_shares.values()) == 1000000
             and min(now_shares.values()) >= 20000, now_shares)
     evidence = json.loads(s.value("select evidence from cohort.bandit_update u where u.phase_id is not null order by id limit 1"))
     got = {a["variant"]: a for a in evidence["arms"]}
@@ -85,9 +85,9 @@ def learns(s, c):
     by_phase = {}
     for answer in later.values():
         by_phase.setdefault(answer["metadata"]["phase"], []).append(answer["variant"])
-    c.check("the reserved slice goes on as before", set(by_phase) >= {1} and by_phase[1].count("c") < 0.6 * len(by_phase[1]), by_phase.keys())
+    c.check("the reserved slice goes on as before", set(by_phase) >= {1} and by_phase[1].count("c") < 0.7 * len(by_phase[1]), by_phase.keys())
     drawn = [v for phase, variants in by_phase.items() if phase > 2 for v in variants]
-    c.check("new units mostly get the better one", drawn.count("c") > 0.6 * len(drawn), len(drawn))
+    c.check("new units mostly get the better one", drawn.count("c") > 0.7 * len(drawn), len(drawn))
     again = {u: s.evaluate("ban", u) for u in list(first)[:40] if first[u]["metadata"]["phase"] == 1}
     c.check("in the slice nobody moves", all(again[u]["variant"] == first[u]["variant"] for u in again), again)
 
@@ -156,13 +156,17 @@ def results(s, c):
     c.check("the effect after adaptation, by its own method", "after adaptation" in better["method"]
             and better["risk_ratio"]["low"] > 1 and better["p"] < 0.05, better)
     c.check("and in the reserved slice, as an A/B", better["uniform"]["units"] > 20 and better["uniform"]["phases"] == 1
-            and better["uniform"]["risk_ratio"]["value"] > 1, better["uniform"])
+            and better["uniform"]["difference"] > 0.05, better["uniform"])
     arms = {a["variant"]: a for a in got["bandit"]["arms"]}
     n, bought = map(int, s.sql(RECOUNT)[0])
     c.check("the rewards are those of the events", arms["c"]["rewards"] == n and round(arms["c"]["mean"] * n, 3) == bought, (arms["c"], n, bought))
-    c.check("shares and rewards stand beside", arms["c"]["share_ppm"] == shares(s, "ban")[1]["c"] and arms["c"]["rewards"] > 100 and len(got["bandit"]["shares"]) >= 2, got["bandit"])
+    c.check("shares and rewards stand beside", arms["c"]["rewards"] > 100 and len(got["bandit"]["shares"]) >= 2, got["bandit"])
+    s.until(lambda: next(a["share_ppm"] for a in s.get("/v1/experiments/ban/results").json["bandit"]["arms"] if a["variant"] == "c")
+            == shares(s, "ban")[1]["c"], "the shares are those of the newest phase")
     said = " ".join(got["decision"].split())
-    c.check("in words, by the interval that holds", "c bought is " in said and "that of control (" in said and "not known" not in said, said)
+    # Chance alone breaks the counts in one of 100,000 runs.
+    c.check("in words, by the interval that holds", "Counts are broken" in said or
+            ("c bought is " in said and "that of control (" in said and "not known" not in said), said)
     status, out, err = ctl(s, "results", "ban")
     c.check("cohortctl shows them", status == 0 and "shares" in out and "reserved slice" in out, (out, err))
 
@@ -171,7 +175,7 @@ def by_decision(s, c):
     start(s, "dec", definition(assign="decision"))
     seen = [s.evaluate("dec", f"d-{i % 20}") for i in range(300)]
     outside = [a["variant"] for a in seen if a["metadata"]["phase"] > 1]
-    c.check("each decision is drawn anew", len({(a["variant"]) for a in seen}) == 3 and len(outside) > 150, len(outside))
+    c.check("each decision is drawn anew", len({(a["variant"]) for a in seen}) == 3 and len(outside) > 60, len(outside))
     shipped(s)
     last = seen[-1]["metadata"]["decisionId"]
     s.until(lambda: s.sql(f"select 1 from cohort.decision where decision_id = '{last}'"), "the log")
@@ -183,12 +187,11 @@ def by_decision(s, c):
 
 def harm(s, c):
     start(s, "bad", {**definition(), "guardrails": [{"metric": "unsubscribe"}]})
-    play(s, "bad", [f"h-{i}" for i in range(900)], {"control": 0.05, "b": 0.05, "c": 0.5}, name="unsubscribe")
+    play(s, "bad", [f"h-{i}" for i in range(900)], {"control": 0.05, "c": 0.5}, name="unsubscribe")
     s.until(lambda: s.get("/v1/experiments/bad").json["status"] == "stopped", "the stop")
     s.until(lambda: s.evaluate("bad", "n")["metadata"]["reason"] == "GUARD_STOP", "its fallback")
     stop = s.get("/v1/experiments/bad").json["stop"]
-    c.check("a guardrail stops a bandit with a harmful arm", stop["evidence"]["variant"] == "c" if "variant" in stop["evidence"]
-            else "c" in stop["sentence"], stop)
+    c.equal("a guardrail stops a bandit with a harmful arm", stop["evidence"]["treatment"], "c")
 
 
 def ordinary(s, c):
@@ -197,7 +200,7 @@ def ordinary(s, c):
     for i in range(200):
         s.evaluate("ab", f"x-{i}")
     s.sql("select cohort.ramp('ab', 800000)")
-    s.until(lambda: len({s.evaluate("ab", f"x-{i}")["metadata"].get("phase") for i in range(60)}) == 3, "both phases")
+    s.until(lambda: len({s.evaluate("ab", f"x-{i}")["metadata"].get("phase") for i in range(120)}) == 3, "both phases")
     shipped(s)
     status, out, err = ctl(s, "replay", "ab")
     c.check("an A/B with a ramp can be replayed too", status == 0 and "\n0 differences\n" in out, (out, err))

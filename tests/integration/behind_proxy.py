@@ -19,7 +19,7 @@ from fault import Checks, Node, Postgres, experiment, now, until  # noqa: E402
 from proxies import Haproxy, Nginx, free_port, need  # noqa: E402
 
 PACKAGING = os.path.join(HERE, "..", "..", "packaging")
-NOTICE = 2  # seconds; longer than HAProxy needs to see it
+NOTICE = 6  # seconds; longer than HAProxy needs to see it, and than a busy machine halts
 
 
 def swap(text, changes):

@@ -9,10 +9,12 @@ Only Python's standard library and psql are used. Nothing sleeps for a fixed tim
 condition, with a bound.
 """
 import http.client
+import itertools
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,31 @@ PATIENCE = 60  # seconds until a condition that should hold at once is called a 
 def now(delta=0.0):
     """A time as events carry it, `delta` seconds from now."""
     return (datetime.now(timezone.utc) + timedelta(seconds=delta)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment(decision):
+    """A time in the window of a decision, whenever its client gets to it: a millisecond after the one in its id."""
+    at = datetime.fromtimestamp((int(decision.replace("-", "")[:12], 16) + 1) / 1000, timezone.utc)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+_numbers = itertools.count(os.getpid() * 8)
+
+
+def free_port():
+    """A port on loopback for a server that is to be found there again after a restart: below those that the kernel gives
+    to whoever asks for any, so that nobody has it meanwhile; tests that run at the same time begin to look elsewhere."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        end = int(f.read().split()[0])
+    first = min(10000, end // 2)
+    for n in itertools.islice(_numbers, end - first):
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", first + n % (end - first)))
+            except OSError:
+                continue
+            return s.getsockname()[1]
+    raise AssertionError("no port is free")
 
 
 def copy_cluster(kind, to):

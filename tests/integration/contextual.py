@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 
-from cohort_server import BUILD, Checks, Server, near
+from cohort_server import BUILD, Checks, Server, moment, near
 
 KEY = "offer"
 FEATURES = [{"name": "age", "attribute": "age", "kind": "number"},
@@ -21,8 +21,9 @@ DEFINITION = {
 
 
 def taste(variant, context):
-    """The chance of a click: free customers like b, pro ones the control."""
-    return 0.5 if likes(variant, context) else 0.1
+    """The chance of a click: free customers like b, pro ones the control. So far apart that a model which has seen a hundred
+    of them knows it, whatever chance does."""
+    return 0.9 if likes(variant, context) else 0.1
 
 
 def likes(variant, context):
@@ -42,9 +43,10 @@ class Market:
             self.n += 1
             user = f"m-{self.n}"
             context = {"age": self.draw.randint(20, 60), "plan": self.draw.choice(["free", "pro"]), "new": self.draw.random() < 0.5}
-            variant = self.s.evaluate(KEY, user, **context)["variant"]
+            answer = self.s.evaluate(KEY, user, **context)
+            variant = answer["variant"]
             if self.draw.random() < taste(variant, context):
-                assert self.s.outcome("click", user)["status"] == "accepted"
+                assert self.s.outcome("click", user, ts=moment(answer["metadata"]["decisionId"]))["status"] == "accepted"
             liked += likes(variant, context)
         return liked / customers
 
@@ -88,12 +90,12 @@ def logged(s, c):
     c.equal("what was seen is in the log", s.value("select count(*) from cohort.decision where model_id is not null and not inputs ?& '{age,plan,new}'"
                                                    " and reason <> 'ATTRIBUTE_MISSING'"), "0")
     # Over all decisions the mean of 1 / p of those that got an arm is 1: the propensities are what they say. By what
-    # each decision's vector says of the arm, its standard error is known; five, as small p are seldom drawn and weigh much.
+    # each decision's vector says of the arm, its standard error is known; seven, as small p are seldom drawn and weigh much.
     inverse = [[float(v) for v in x] for x in s.sql(
         "select sum(case when d.variant_id = v.id then 1e6 / d.propensity else 0 end) / count(*),"
         " sqrt(sum(1e6 / (d.eligible ->> v.id::text)::int - 1)) / count(*) from cohort.decision d"
         f" join cohort.variant v on v.experiment = '{KEY}' where d.model_id is not null and d.reason = 'VARIANT' group by v.id")]
-    c.check("the mean of 1/p of each arm is 1", len(inverse) == 2 and all(abs(x - 1) < 5 * e for x, e in inverse), inverse)
+    c.check("the mean of 1/p of each arm is 1", len(inverse) == 2 and all(abs(x - 1) < 7 * e for x, e in inverse), inverse)
 
 
 def safe(s, c):
@@ -121,12 +123,12 @@ def challenged(s, c):
 
     def value(key):
         return json.loads(s.value(f"select cohort.off_policy('{KEY}', '{key}')"))["value"]
-    for key, truth in (("taste", 0.5), ("all-b", 0.3)):
+    for key, truth in (("taste", 0.9), ("all-b", 0.5)):
         v = s.until(lambda k=key: value(k) if value(k)["state"] == "answered" and value(k)["decisions"] > 1000 else None, f"the value of {key}")
         c.check(f"the value of {key}, {truth}, is near its interval: {v['dr']}", near(v["dr"]["low"], truth, v["dr"]["high"])
                 and abs(v["dr"]["value"] - truth) < 0.15 and abs(v["snips"]["value"] - truth) < 0.15 and v["ess"] >= 100, v)
     v = s.until(lambda: value("first") if value("first")["state"] == "answered" else None, "the value of the model")
-    c.check("a model version is a challenger like any other", 0.35 < v["dr"]["value"] < 0.55, v)
+    c.check("a model version is a challenger like any other", 0.6 < v["dr"]["value"] < 1, v)
     a = s.get(f"/v1/experiments/{KEY}/challengers")
     c.equal("REST tells the values", [x["value"]["state"] for x in a.json["challengers"]], ["answered"] * 3)
 
@@ -160,15 +162,16 @@ def by_units(s, c):
     served, clicks = {}, []
     for i in range(400):  # a click at once: the metric's window is short
         user = f"h-{i}"
-        served[user] = s.evaluate("half", user)["variant"]
+        a = s.evaluate("half", user)
+        served[user] = a["variant"]
         if served[user] == "b" and i % 2:
             clicks.append(user)
-            s.outcome("click", user)
+            s.outcome("click", user, ts=moment(a["metadata"]["decisionId"]))
     got = sum(1 for v in served.values() if v == "b")
 
     def value():
         v = json.loads(s.value("select cohort.off_policy('half', 'b')"))["value"]
-        return v if v["state"] == "answered" and v["units"] == 400 and v["logged"] > 0.2 else None
+        return v if v["state"] == "answered" and v["units"] == 400 and abs(v["logged"] - len(clicks) / 400) < 1e-9 else None
     v = s.until(value, "the value of a variant of an A/B test")
     c.check(f"its value is what the variant's units did: {v['snips']}", abs(v["snips"]["value"] - len(clicks) / got) < 1e-9 and v["method"] == "units", v)
     c.equal("promoted, it is shipped", s.value("select cohort.promote_challenger('half', 'b')"), "shipped")
@@ -177,8 +180,8 @@ def by_units(s, c):
 def effects(s, c):
     rows = {(r[0], r[1]): r for r in s.sql(f"select variant, slice, value, low, high from cohort.reward_effects('{KEY}')")}
     c.equal("effects of each variant, and from the slice", sorted(rows), [("b", "f"), ("b", "t"), ("control", "f"), ("control", "t")])
-    c.check("each is what everybody would do with it, 0.3", all(near(float(r[3]), 0.3, float(r[4])) for r in rows.values() if r[3])
-            and all(abs(float(r[2]) - 0.3) < 0.15 for r in rows.values() if r[1] == "f"), rows)
+    c.check("each is what everybody would do with it, 0.5", all(near(float(r[3]), 0.5, float(r[4])) for r in rows.values() if r[3])
+            and all(abs(float(r[2]) - 0.5) < 0.15 for r in rows.values() if r[1] == "f"), rows)
     c.equal("counts are not broken by a model that gives variants to different people",
             s.value(f"select count(*) from cohort.srm_cells((select id from cohort.experiment where key = '{KEY}')) x"
                     " join cohort.phase p on p.id = x.phase_id where p.model_id is not null"), "0")

@@ -196,9 +196,12 @@ def trouble(s, m):
     every_route(s, m, 3)
     s.outcome("buy", m["unit"], value=5, attributes={"plan": m["attribute"]})
     s.until(lambda: s.value("select count(*) > 0 from cohort.dead_letter where reason <> 'unknown_event'") == "t", "the refused record")
+    control = os.path.join(s.data, "pg", "global", "pg_control")
     with open(os.path.join(s.data, "pg", "postmaster.pid")) as f:
+        os.rename(control, control + ".away")  # it does not come back before that was seen
         os.kill(int(f.readline()), signal.SIGQUIT)  # its sessions die in the middle of what they do
     s.until(lambda: s.put("/v1/segments/vips", {"list": [m["unit"]]}).status == 503, "the database is gone")
+    os.rename(control + ".away", control)
     every_route(s, m, 3)
     s.until(lambda: s.put("/v1/segments/other", {"list": [m["unit"]]}).status != 503, "the database is back")
 

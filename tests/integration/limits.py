@@ -51,8 +51,8 @@ class Limited(Server):
 
 
 def flood(send, n=40, threads=4):
-    """How many of n requests, sent by several connections at once, were let through, out of how many the bucket may have
-    had to offer beyond its burst; and an answer that was refused."""
+    """How many of n requests, sent by several connections at once, were let through, and in how many seconds, for which the
+    bucket had more to offer than its burst; and an answer that was refused."""
     answers = []
     begin = time.monotonic()
 
@@ -69,13 +69,29 @@ def flood(send, n=40, threads=4):
     return len(answers) - len(refused), time.monotonic() - begin, refused[0] if refused else None
 
 
+class Emptied:
+    """A bucket that is emptied after this is made: no more pass then than it gets meanwhile, whoever takes from it."""
+
+    def __init__(self, c, rate):
+        self.c, self.rate, self.passed, self.begin = c, rate, 0, time.monotonic()
+
+    def refuses(self, what, send):
+        """The answer that was refused, the first one or one soon after."""
+        while (a := send()).status != 429 and self.passed < 100:
+            self.passed += 1
+        had = self.rate * (time.monotonic() - self.begin) + 1
+        self.c.check(what, a.status == 429 and self.passed <= had, (a, self.passed, had))
+        return a
+
+
 def bounded(c, what, got, rate, burst, n=40):
+    """How many were refused, and an answer that was."""
     passed, seconds, refused = got
     c.check(f"{what}: the burst passes, then the rate, over all workers", burst <= passed <= burst + rate * seconds + 1,
             f"{passed} of {n} in {seconds:.2f} s")
     wait = refused.headers.get("retry-after", "") if refused else ""
     c.check(f"{what}: the rest is 429 with whole seconds", wait.isdigit() and int(wait) >= 1, refused)
-    return refused
+    return n - passed, refused
 
 
 def decide(s, key, **headers):
@@ -84,15 +100,15 @@ def decide(s, key, **headers):
 
 def keys(s, c):
     s.set(rate_per_key=2, burst_per_key=10)
-    a = bounded(c, "an events key", flood(lambda: decide(s, "events")), 2, 10)
+    n, a = bounded(c, "an events key", flood(lambda: decide(s, "events")), 2, 10)
     c.check("refused in OFREP's form", a.json.get("errorCode") == "GENERAL" and "API key" in a.json["errorDetails"], a)
     c.check("with a request id", re.fullmatch(r"[0-9a-f]{32}", a.headers.get("x-request-id", "")), a.headers)
     c.equal("another key has tokens of its own", decide(s, "client").status, 200)
-    a = bounded(c, "an admin key", flood(lambda: s.get("/v1/flags/nope")), 2, 10)
+    more, a = bounded(c, "an admin key", flood(lambda: s.get("/v1/flags/nope")), 2, 10)
     c.check("refused as a problem", a.headers["content-type"] == "application/problem+json" and a.json["code"] == "rate_limited" and
             a.json["request_id"] == a.headers["x-request-id"], a)
     s.until(lambda: decide(s, "events").status == 200, "tokens come again")
-    c.check("counted", s.metric("cohortd_rate_limited_keys_total") >= 40, s.metric("cohortd_rate_limited_keys_total"))
+    c.check("counted", s.metric("cohortd_rate_limited_keys_total") >= n + more, s.metric("cohortd_rate_limited_keys_total"))
     c.equal("the option is shown", s.metric("cohortd_rate_per_key"), 2)
 
 
@@ -133,25 +149,27 @@ def keys_of_their_own(s, c):
 
 def addresses(s, c):
     s.set(rate_per_address=2, burst_per_address=10)
-    bounded(c, "a client key's address", flood(lambda: decide(s, "client")), 2, 10)
+    emptied = Emptied(c, 2)
+    n, _ = bounded(c, "a client key's address", flood(lambda: decide(s, "client")), 2, 10)
     c.equal("a server's key goes by itself", {decide(s, "events").status for _ in range(30)}, {200})
-    a = s.request("GET", "/v1/openapi.json")
-    c.check("who has no key shares that", a.status == 429 and a.json["code"] == "rate_limited", a)
+    a = emptied.refuses("who has no key shares that", lambda: s.request("GET", "/v1/openapi.json"))
+    c.equal("and is told so", a.json["code"], "rate_limited")
     for method, path in (("GET", "/"), ("GET", "/nowhere"), ("PUT", "/v1/flags"), ("OPTIONS", "/v1/outcomes")):
-        c.equal(f"{method} {path} too", s.request(method, path).status, 429)
+        emptied.refuses(f"{method} {path} too", lambda m=method, p=path: s.request(m, p))
     for path in ("/healthz", "/readyz", "/metrics"):
         c.equal(f"{path} is always answered", {s.request("GET", path).status for _ in range(20)}, {200})
-    c.check("counted", s.metric("cohortd_rate_limited_addresses_total") >= 30)
+    c.check("counted", s.metric("cohortd_rate_limited_addresses_total") >= n)
 
 
 def failed(s, c):
     s.set(rate_failed_auth=2, burst_failed_auth=10)
-    bounded(c, "unknown keys", flood(lambda: decide(s, "ck_admin_" + os.urandom(16).hex())), 2, 10)
-    c.equal("no key is no better", decide(s, None).status, 429)
+    emptied = Emptied(c, 2)
+    n, _ = bounded(c, "unknown keys", flood(lambda: decide(s, "ck_admin_" + os.urandom(16).hex())), 2, 10)
+    emptied.refuses("no key is no better", lambda: decide(s, None))
     c.equal("good keys of that address are let in", {decide(s, k).status for k in ("client", "events", "admin") for _ in range(10)},
             {200})
     c.equal("one without the right is still told so", s.put("/v1/flags/x", {}, "client").status, 403)
-    c.check("counted", s.metric("cohortd_rate_limited_failed_auth_total") >= 25)
+    c.check("counted", s.metric("cohortd_rate_limited_failed_auth_total") >= n)
 
 
 def proxies(s, c):
@@ -162,20 +180,22 @@ def proxies(s, c):
     statuses = [ask(f"192.0.2.{i}").status for i in range(20)]
     c.check("a stranger's X-Forwarded-For is not believed", 429 in statuses, statuses)
     s.set(rate_per_address=1, burst_per_address=5, trusted_proxies="127.0.0.1 10.0.0.0/8")
+    first_one = Emptied(c, 1)
     for what, forwarded in (
             ("a client behind a proxy", lambda i: "192.0.2.1"),
             ("who writes other addresses before his own", lambda i: f"198.51.100.{i}, 192.0.2.3"),
             ("who names himself a proxy", lambda i: f"10.0.0.{i}, 192.0.2.4"),
             ("behind two proxies", lambda i: f"10.0.0.{i}, 192.0.2.5, 10.1.1.1"),
             ("who walks through his IPv6 network", lambda i: f"2001:db8:0:7::{i:x}")):
-        statuses = [ask(forwarded(i)).status for i in range(1, 13)]
-        c.check(f"{what}: one address", 5 <= statuses.count(200) < 12 and statuses.count(429) + statuses.count(200) == 12, statuses)
-    c.equal("what is no address is the proxy's own, which has no tokens left", {ask(f"192.0.2.1{i}, evil{i}").status for i in range(9)},
-            {429})
+        statuses = [ask(forwarded(i)).status for i in range(1, 21)]
+        c.check(f"{what}: one address", 5 <= statuses.count(200) < 20 and statuses.count(429) + statuses.count(200) == 20, statuses)
+    own = Emptied(c, 1)
+    statuses = [ask(f"192.0.2.1{i}, evil{i}").status for i in range(20)]
+    c.check("what is no address: one, too", 429 in statuses, statuses)
+    own.refuses("which is the proxy's own", lambda: s.request("GET", "/"))
     c.equal("another client has tokens of its own", ask("192.0.2.200").status, 200)
     c.equal("and another network", ask("2001:db8:0:8::1").status, 200)
-    a = s.request("GET", "/", headers={"X-Forwarded-For": "192.0.2.1"})
-    c.equal("strangers too", a.status, 429)
+    first_one.refuses("strangers share those of their address", lambda: s.request("GET", "/", headers={"X-Forwarded-For": "192.0.2.1"}))
     first = s.until(lambda: [ask("192.0.2.1")] and
                     [line for line in s.lines() if line["part"] == "rate" and line.get("address") == "192.0.2.1"],
                     "the log names an address")[0]
@@ -186,8 +206,8 @@ def refusals_are_logged_seldom(s, c):
     lines = [line for line in s.lines() if line["part"] == "rate"]
     seconds = [line["time"][:19] + line["message"] for line in lines]
     refused = sum(s.metric(f"cohortd_rate_limited_{x}_total") for x in ("keys", "addresses", "failed_auth"))
-    # A second of the machine's clock and one of the wall's may be cut differently.
-    c.check("the log has a line a second of each kind at most", max(seconds.count(x) for x in seconds) <= 2 < refused / 10, (seconds, refused))
+    # A second of the machine's clock and one of the wall's may be cut differently, and a thread be held up before it writes.
+    c.check("the log has a line a second of each kind at most", max(seconds.count(x) for x in seconds) <= 3 < refused / 10, (seconds, refused))
     c.check("which counts them", 0 < sum(line["refused"] for line in lines) <= refused, lines)
 
 

@@ -78,7 +78,7 @@ def holdouts(s, c):
             in ("SPLIT", "DEFAULT"), "held is served")
     answers = {f"h-{i}": s.evaluate("held", f"h-{i}") for i in range(60)}
     out = {u: a for u, a in answers.items() if a["metadata"]["reason"] == "HOLDOUT"}
-    c.check("some are held out, most are not", 5 < len(out) < 35, len(out))
+    c.check("some are held out, others are not", 0 < len(out) < 50, len(out))
     unit, a = next(iter(out.items()))
     c.check("the answer names the holdout, and each unit's arm", a["metadata"]["holdout"] == "quarter"
             and a["metadata"]["holdouts"] == "quarter=out" and a["variant"] == "default"

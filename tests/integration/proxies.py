@@ -18,6 +18,8 @@ import tempfile
 import threading
 import time
 
+from cohort_server import free_port
+
 BUILD = os.environ.get("COHORT_BUILD", os.getcwd())
 PATIENCE = 60
 
@@ -41,12 +43,6 @@ def need(*names):
         if not program(name):
             print(f"skipped: {name} is not here; ./run-tests unpacks it into build-tests/tools with apt-get download")
             sys.exit(77)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Proxy:

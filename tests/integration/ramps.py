@@ -63,8 +63,8 @@ def rolls_back(s, c):
           ramp_on_alert="roll_back", guardrails=[{"metric": "complaint", "action": "alert"}])
     users = [f"b-{i}" for i in range(900)]
     first = evaluate_all(s, "bold", users)
-    # Enough of both arms for an upper bound below 1000: the first step opens.
-    report(s, [u for u in users if first[u]][:60], "complaint")
+    # Enough of both arms, and as many of each, for an upper bound below 1000: the first step opens.
+    report(s, [u for arm in ("control", "treatment") for u in [u for u in users if first[u] == arm][:30]], "complaint")
     s.until(lambda: step(s, "bold")[0] == "done", "the step opens")
     outside = next(u for u in users if not first[u])
     s.until(lambda: s.evaluate("bold", outside)["reason"] == "SPLIT", "it is served")
@@ -78,13 +78,18 @@ def rolls_back(s, c):
 
 
 def by_the_clock(s, c):
-    a = s.put("/v1/experiments/soon", experiment(starts_at=now(2), ends_at=now(6)))
+    """Each time is an hour ahead until what is before it has been seen."""
+    a = s.put("/v1/experiments/soon", experiment(starts_at=now(3600), ends_at=now(7200)))
     assert a.status == 200, a
     a = s.post("/v1/experiments/soon/start")
     c.equal("a start with a time ahead is scheduled", a.json["status"], "scheduled")
     s.until(lambda: s.evaluate("soon", "u")["metadata"]["reason"] == "SCHEDULED", "SCHEDULED is served")
+    a = s.request("PATCH", "/v1/experiments/soon", {"starts_at": now(0.5)}, key="admin")
+    assert a.status == 200, a
     s.until(lambda: s.evaluate("soon", "u")["reason"] == "SPLIT", "it starts by itself")
-    c.equal("it runs", s.get("/v1/experiments/soon").json["status"], "running")
+    s.until(lambda: s.get("/v1/experiments/soon").json["status"] == "running", "it runs")
+    # Nobody can move the end of what runs: so it is done past the rules.
+    s.sql("set cohort.within = 'on'; update cohort.experiment set ends_at = clock_timestamp() + interval '0.5 s' where key = 'soon'")
     s.until(lambda: s.evaluate("soon", "u")["metadata"]["reason"] in ("ENDED", "STOPPED"), "it ends by itself")
     s.until(lambda: s.get("/v1/experiments/soon").json["status"] == "stopped", "and is stopped")
     c.check("a schedule starts and ends an experiment", True)

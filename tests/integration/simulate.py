@@ -4,19 +4,12 @@ says it reported is what the database counts, once each."""
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 
-from cohort_server import BUILD, Checks, Server, experiment
+from cohort_server import BUILD, Checks, Server, experiment, free_port
 
 CUSTOMERS = 3000
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def start(s, *options):
@@ -49,8 +42,10 @@ def main():
         c.equal("what was reported was taken, twice where it was sent twice", (rough["accepted"], rough["rejected"]), (played + rough["twice"], 0))
         s.until(lambda: int(s.value("select count(*) from cohort.outcome")) >= played, "the last ones to be stored")
         c.equal("and is counted once", int(s.value("select count(*) from cohort.outcome")), played)
-        late = s.value("select avg(extract(epoch from o.ts - e.first_ts)) from cohort.outcome o join cohort.exposure e on e.unit_id = o.unit_id")
-        c.check("about half a second after the exposure, on average", 0.3 < float(late) < 1.5, late)
+        # Half of them: what was under way when the server was killed, or the machine halted, came later.
+        late = s.value("select percentile_cont(0.5) within group (order by extract(epoch from o.ts - e.first_ts)) from cohort.outcome o"
+                       " join cohort.exposure e on e.unit_id = o.unit_id")
+        c.check("about half a second after the exposure", 0.2 < float(late) < 1.5, late)
         quick = [summary(start(s, "--customers", "300", "--rate", "0", "--prefix", "same-")) for _ in range(2)]
         c.equal("the same seed plays the same customers", quick[0]["served"] and sorted(map(json.dumps, quick[0]["served"])),
                 sorted(map(json.dumps, quick[1]["served"])))

@@ -50,10 +50,10 @@ class Machine:
              "--propagation", "private", "sh", os.path.join(HERE, "systemd_boot.sh"), self.dir, BUILD],
             stdout=self.log, stderr=self.log, env=env)
 
-    def until(self, condition, what):
-        end = time.monotonic() + PATIENCE
+    def until(self, condition, what, patience=2 * PATIENCE):
+        end = time.monotonic() + patience
         while not condition():
-            assert time.monotonic() < end, f"waited {PATIENCE} s in vain: {what}\n{self.said()}"
+            assert time.monotonic() < end, f"waited {patience} s in vain: {what}\n{self.said()}"
             assert self.process.poll() is None, f"systemd ended:\n{self.said()}"
             try:
                 self.process.wait(0.1)
@@ -81,6 +81,16 @@ class Machine:
         r = self.run("systemctl", *words)
         assert r.returncode == 0, f"systemctl {words}: {r.stderr}\n{self.run('systemctl', 'status', words[-1]).stdout}\n{self.said()}"
         return r.stdout
+
+    def watchdog(self, seconds):
+        """For how long a sign of life may stay away, from the next start on. Short only where it is to be noticed: a busy
+        machine halts for seconds, too."""
+        r = self.run("sh", "-c", "d=/run/systemd/system/cohortd.service.d; mkdir -p $d && "
+                     f"printf '[Service]\\nWatchdogSec={seconds}\\n' >$d/watchdog.conf && systemctl daemon-reload")
+        assert r.returncode == 0, r.stderr
+
+    def restarts(self):
+        return int(self.show("NRestarts")[0] or 0)
 
     def show(self, *names, unit="cohortd"):
         out = self.run("systemctl", "show", unit, *[f"--property={n}" for n in names]).stdout
@@ -133,6 +143,7 @@ def evaluates(m, flag="greeting"):
 
 def starts(m):
     m.until(lambda: m.run("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"), "systemd runs")
+    m.watchdog(60)
     m.systemctl("start", "cohortd")
     state, pid = m.show("SubState", "MainPID")
     c.equal("started means that it runs", state, "running")
@@ -166,12 +177,15 @@ def reloads(m):
 
 def comes_back(m):
     pid, = m.show("MainPID")
+    m.watchdog(2)
     m.systemctl("kill", "--kill-whom=main", "--signal=KILL", "cohortd")
-    m.until(lambda: m.show("SubState", "NRestarts") == ["running", "1"], "started again after a kill")
+    m.until(lambda: m.restarts() >= 1 and m.show("SubState") == ["running"], "started again after a kill")
     m.until(lambda: evaluates(m).get("value") == "hello", "it serves again, on the database that was killed with it")
     c.check("killed: started again, and serves what it had", m.show("MainPID") != [pid])
+    before = m.restarts()
     m.systemctl("kill", "--kill-whom=main", "--signal=STOP", "cohortd")
-    m.until(lambda: m.show("NRestarts") == ["2"], "the watchdog ends what does not answer")
+    m.until(lambda: m.restarts() > before, "the watchdog ends what does not answer")
+    m.watchdog(60)
     m.until(lambda: evaluates(m).get("value") == "hello", "it serves again")
     c.check("hanging: the watchdog starts it again", True)
 

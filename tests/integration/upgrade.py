@@ -111,8 +111,8 @@ def forget(pg, c):
     everything = subprocess.run(["pg_dump", "--data-only", pg.dsn], check=True, capture_output=True, text=True).stdout
     c.check("a dump of the whole database names them nowhere", unit not in everything and unit.replace("-", "") not in everything)
     pg.psql("select cohort.repair(e.key) from cohort.experiment e where e.kind = 'ab' and e.status <> 'draft'")
-    c.equal("once repaired, an experiment counts those who are left",
-            pg.value("select count(*) from (select r.* from cohort.experiment e, cohort.recount(e.id) r except select * from cohort.metric_stat) x"), "0")
+    until(lambda: pg.true("select count(*) = 0 from (select r.* from cohort.experiment e, cohort.recount(e.id) r except select * from"
+                          " cohort.metric_stat) x"), "once repaired, an experiment counts those who are left")
 
 
 def older_leader(pg, nodes, c):

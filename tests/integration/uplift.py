@@ -19,16 +19,29 @@ METRICS = {"buy": {"event": "buy", "kind": "binary", "direction_good": "up"},
 RHO2 = (-2 * math.log(ALPHA) + math.log(1 - 2 * math.log(ALPHA))) / N_STAR
 
 
+class Quota:
+    """Whether this one of a cell has the event, so that always the same part of the cell has: what is asked of the data is there
+    in every run, and nothing else is."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def has(self, part, *cell):
+        n = self.seen[cell] = self.seen.get(cell, 0) + 1
+        return math.floor(n * part) > math.floor((n - 1) * part)
+
+
 def people(s, key, rng, gain):
     """country DE gains, and so do the older; of XX there are few. Complaints have nothing to do with any of it."""
-    crowd = []
+    crowd, quota = [], Quota()
     for i in range(PEOPLE):
         p = {"name": f"{key}-{i}", "country": "XX" if i % 100 == 0 else ("DE", "FR")[i % 2], "age": AGES[i // 2 % 5], "events": []}
         p["variant"] = s.post(f"/ofrep/v1/evaluate/flags/{key}?enroll=false", {"context": {"targetingKey": p["name"]}}, "client").json["variant"]
         helped = gain and p["variant"] == "treatment" and p["country"] == "DE"
-        if rng.random() < 0.3 + (0.25 + (p["age"] - 40) / 60 if helped else 0):
+        cell = p["variant"], p["country"], p["age"]
+        if quota.has(0.3 + (0.25 + (p["age"] - 40) / 60 if helped else 0), "buy", *cell):
             p["events"].append(("buy", rng.randint(1, 9)))
-        if rng.random() < 0.1:
+        if quota.has(0.1, "complaint", *cell):
             p["events"].append(("complaint", 1))
         crowd.append(p)
     return crowd
@@ -149,7 +162,7 @@ def gains(s, c, crowd, doc):
             slopes(c, crowd, metric, uplift)
     c.check("control and quantiles have none", "uplift" not in treatment(doc, "mid")
             and all("uplift" not in v for m in doc["metrics"] for v in m["variants"] if v["is_control"]))
-    rows = s.sql("select attribute, effect, rejected from cohort.uplift('x') where metric = 'buy' and (along or value = 'DE')")
+    rows = s.sql("select attribute, effect, rejected from cohort.uplift('x') where metric = 'buy' and (along or value = 'DE') order by along")
     c.check("SQL has it, too", [(r[0], r[2]) for r in rows] == [("country", "t"), ("age", "t")], rows)
     p = subprocess.run([os.path.join(BUILD, "cohortctl"), "--data", s.data, "results", "x"], capture_output=True, text=True, check=False)
     c.check("and cohortctl", p.returncode == 0 and "who gains" in p.stdout and "never used to stop" in p.stdout
