@@ -33,13 +33,15 @@ server_data "$D"
 server_start "$D"
 
 step "definitions"
-says "this server leads" ctl status
+# (It is to run on: chance alone would stop one experiment of some hundreds.)
+leads() { ctl status | grep -q "this server leads"; }
+wait_for leads
 says "No experiments yet" ctl experiments
 cat >"$WORK/cta.json" <<'END'
 {"key": "cta", "description": "Two words on a button",
  "variants": [{"key": "control", "share_ppm": 500000, "value": "Buy now", "control": true},
               {"key": "hurry", "share_ppm": 500000, "value": "Hurry!"}],
- "guardrails": [{"metric": "unsubscribe"}]}
+ "guardrails": [{"metric": "unsubscribe"}], "alpha": 0.000001}
 END
 says "experiments/cta: created" ctl apply "$WORK/cta.json"
 says "0 created, 0 changed, 1 as they were" ctl apply - <"$WORK/cta.json"

@@ -1,5 +1,8 @@
 # tests/integration: each starts a private PostgreSQL of its own (cluster.sh, pg.sh) and needs no running server.
-AM_TESTS_ENVIRONMENT = PG_BINDIR='$(PG_BINDIR)'; export PG_BINDIR;
+# Unit tests bound themselves; where one does not, check would end it after four seconds, and a busy machine halts longer. Words of
+# psql and numbers of awk are the same in every language.
+AM_TESTS_ENVIRONMENT = PG_BINDIR='$(PG_BINDIR)'; export PG_BINDIR; CK_DEFAULT_TIMEOUT=120; export CK_DEFAULT_TIMEOUT; \
+	LC_ALL=C.UTF-8; export LC_ALL;
 EXTRA_DIST += tests/integration/pg.sh tests/integration/cluster.sh
 # The clusters that cluster.sh keeps for tests to copy.
 clean-local:

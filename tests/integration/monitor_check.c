@@ -481,7 +481,7 @@ START_TEST(a_pause_waits_for_a_person)
     define("pausing", "[{\"metric\":\"unsubscribe\",\"action\":\"pause\"}]");
     arrive("pausing", 1, 2000, 20, 2000, 120);
     run(person, "begin; update cohort.experiment set description = 'thinking' where key = 'pausing'");
-    run(leader, "set lock_timeout = '2s'");
+    run(leader, "set lock_timeout = '15s'");
     char before[32];
     snprintf(before, sizeof before, "%s", ask("select stop_version from cohort.plan_versions()"));
     struct monitor_result r = pass();
@@ -742,7 +742,7 @@ START_TEST(open_edits_do_not_delay_a_stop)
     define("edited", UP);
     arrive("edited", 1, 2000, 20, 2000, 120);
     run(person, "begin; update cohort.experiment set description = 'thinking' where key = 'edited'");
-    run(leader, "set lock_timeout = '2s'");
+    run(leader, "set lock_timeout = '15s'");
     ck_assert_int_eq(pass().stops, 1);
     run(leader, "set lock_timeout = '20s'");
     run(person, "rollback");

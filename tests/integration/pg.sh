@@ -61,8 +61,9 @@ pg_start() {
     PGHOST=$PG_DIR/socket
     PGUSER=postgres
     PGDATABASE=postgres
+    PGTZ=UTC # as days are counted, wherever this is
     DSN="host=$PGHOST user=$PGUSER dbname=$PGDATABASE"
-    export PGHOST PGUSER PGDATABASE DSN
+    export PGHOST PGUSER PGDATABASE PGTZ DSN
 }
 
 # pg_load_schema [database]: makes the database, default "cohort", with the migrations and functions of this tree, loaded

@@ -60,7 +60,7 @@ http_status() {
 import sys, urllib.request, urllib.error
 headers = {"Authorization": "Bearer " + sys.argv[2]} if len(sys.argv) > 2 else {}
 try:
-    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=10).status)
+    print(urllib.request.urlopen(urllib.request.Request(sys.argv[1], headers=headers), timeout=60).status)
 except urllib.error.HTTPError as e:
     print(e.code)
 except OSError:

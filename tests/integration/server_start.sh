@@ -60,7 +60,9 @@ node2=$!
 wait_for [ -f "$WORK/node2/server.json" ]
 check [ ! -e "$WORK/node2/pg" ]
 check [ "$(cat "$WORK/node2/node")" = second ]
-check [ "$(http_status "$URL/v1/experiments" "$(json "$WORK/node2/keys.json" admin)")" = 200 ]
+node2_admin=$(json "$WORK/node2/keys.json" admin)
+known() { [ "$(http_status "$URL/v1/experiments" "$node2_admin")" = 200 ]; }
+wait_for known
 kill -TERM $node2
 wait $node2 || fail "the second node ended with $?"
 
@@ -89,7 +91,7 @@ step "SIGKILL: the database ends by itself, and the next start finds everything"
 server=$(postmaster "$D")
 kill -KILL "$SERVER_PID"
 wait "$SERVER_PID" 2>/dev/null
-server_start "$D"
+server_start "$D" --drain-seconds 600 --body-seconds 600
 check gone "$server"
 check [ "$(http_status "$URL/v1/experiments" "$(json "$D/keys.json" admin)")" = 200 ]
 
@@ -99,17 +101,14 @@ import os, signal, socket, sys, time
 host, port = sys.argv[1].removeprefix("http://").split(":")
 pid = int(sys.argv[2])
 s = socket.create_connection((host, int(port)))
-s.sendall(b"POST /v1/outcomes HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-probe = socket.create_connection((host, int(port)))  # served after the first one's bytes were read
-probe.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-while probe.recv(4096):
-    pass
+s.sendall(b"POST /v1/outcomes HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n")
+assert s.recv(4096).startswith(b"HTTP/1.1 100 "), "the request is not waited for"
 os.kill(pid, signal.SIGTERM)
-end = time.monotonic() + 30
+end = time.monotonic() + 60
 while True:  # the listening sockets close first
     try:
-        socket.create_connection((host, int(port)), 1).close()
-    except OSError:
+        socket.create_connection((host, int(port)), 60).close()
+    except ConnectionRefusedError:
         break
     assert time.monotonic() < end, "still listening"
 os.kill(pid, 0)

@@ -11,8 +11,8 @@ equal() {
         failed=1
     fi
 }
-# Seals all there is, as the leader does. One session holds the lock and the epoch.
-seal() { sql "select cohort.audit_seal_pending(cohort.lead('test'))"; }
+# Seals all there is, as the leader does. One session holds the lock and the epoch; the one before may still be ending.
+seal() { sql "do 'begin perform pg_advisory_lock(cohort.leader_lock()); end'; select cohort.audit_seal_pending(cohort.lead('test'))"; }
 # Changes the audit as only somebody with all rights could, verifies, and undoes it.
 tampered() {
     psql -XAtq -v ON_ERROR_STOP=1 <<END | tail -n +1
@@ -81,8 +81,7 @@ psql -XAtq <"$PG_DIR/in" >"$PG_DIR/out" &
 editor=$!
 exec 3>"$PG_DIR/in"
 echo "begin; insert into cohort.flag (key, type) values ('slow', 'string'); select 'open';" >&3
-i=0
-while [ ! -s "$PG_DIR/out" ] && [ $i -lt 100000 ]; do i=$((i + 1)); done
+until [ -s "$PG_DIR/out" ]; do kill -0 $editor || exit 1; done
 sql "insert into cohort.flag (key, type) values ('quick', 'string')"
 equal "nothing behind an open edit is sealed" "$(seal)" 0
 echo "commit;" >&3

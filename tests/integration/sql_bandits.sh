@@ -25,9 +25,10 @@ PGAPPNAME=edit psql -XAtq <"$PG_DIR/edit" >/dev/null 2>&1 &
 edit=$!
 exec 3>"$PG_DIR/edit"
 echo "begin; select cohort.patch_experiment('old', '{\"bandit\": {\"every_s\": 60}, \"description\": \"mine\"}');" >&3
-until [ "$(psql -XAtq -c "select count(*) from pg_stat_activity where application_name = 'edit' and state = 'idle in transaction'")" = 1 ]; do :; done
+open="select count(*) from pg_stat_activity where application_name = 'edit' and state = 'idle in transaction' and query like '%patch_experiment%'"
+until [ "$(psql -XAtq -c "$open")" = 1 ]; do kill -0 $edit || exit 1; done
 apply="select cohort.bandit_apply(7, e.id, (cohort.last_phase(e.id)).id, null, 'x', '{}') from cohort.experiment e where e.key = 'old'"
-[ "$(psql -XAtq -c "set lock_timeout = '10s'; $apply")" = 0 ]
+[ "$(psql -XAtq -c "set lock_timeout = '60s'; $apply")" = 0 ]
 say $? "an update waits for nobody's edit"
 echo "commit;" >&3
 exec 3>&-

@@ -35,8 +35,8 @@ exec 3>"$PG_DIR/lunch"
 echo "begin; select cohort.start('x');" >&3
 until_true "select count(*) = 1 from pg_stat_activity where application_name = 'lunch' and state = 'idle in transaction' and query like '%start%'"
 
-# A lock would show as an error after two seconds.
-PGOPTIONS='-c lock_timeout=2s'
+# A lock would show as an error after half a minute.
+PGOPTIONS='-c lock_timeout=30s'
 export PGOPTIONS
 psql -XAtq -v ON_ERROR_STOP=1 -c "select cohort.start('y')" >/dev/null
 say $? "another experiment can be started meanwhile"

@@ -87,14 +87,16 @@ lunch=$!
 exec 3>"$PG_DIR/lunch"
 echo "begin; update cohort.experiment set description = 'lunch' where key = 'waiting';" >&3
 until_true "select count(*) = 1 from pg_stat_activity where application_name = 'lunch' and state = 'idle in transaction'"
-lead="select cohort.lead('test') as epoch \gset"
-test "$(printf '%s\n%s\n' "$lead" "select count(*) from cohort.schedule_due(:epoch);" | PGOPTIONS='-c lock_timeout=2s' psql -XAtq -v ON_ERROR_STOP=1)" = 0
+# Each leads in a session of its own; the one before may still be ending.
+lead="do 'begin perform pg_advisory_lock(cohort.leader_lock()); end';
+select cohort.lead('test') as epoch \gset"
+test "$(printf '%s\n%s\n' "$lead" "select count(*) from cohort.schedule_due(:epoch);" | PGOPTIONS='-c lock_timeout=30s' psql -XAtq -v ON_ERROR_STOP=1)" = 0
 say $? "an experiment that somebody edits is left for the next look"
 echo "rollback;" >&3
 # Nor does one who books in its layer.
 echo "begin; update cohort.layer set description = 'lunch' where key = 'busy';" >&3
 until_true "select count(*) = 1 from pg_stat_activity where application_name = 'lunch' and state = 'idle in transaction' and query like '%busy%'"
-test "$(printf '%s\n%s\n' "$lead" "select count(*) from cohort.schedule_due(:epoch);" | PGOPTIONS='-c lock_timeout=5s' psql -XAtq -v ON_ERROR_STOP=1)" = 0
+test "$(printf '%s\n%s\n' "$lead" "select count(*) from cohort.schedule_due(:epoch);" | PGOPTIONS='-c lock_timeout=30s' psql -XAtq -v ON_ERROR_STOP=1)" = 0
 say $? "and one whose layer somebody edits"
 echo "rollback;" >&3
 exec 3>&-

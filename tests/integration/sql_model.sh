@@ -37,7 +37,7 @@ both() {
     first=$!
     exec 3>"$PG_DIR/first"
     echo "begin; $1;" >&3
-    until_true "select count(*) = 1 from pg_stat_activity where application_name = 'first' and state = 'idle in transaction'"
+    until_true "select count(*) = 1 from pg_stat_activity where application_name = 'first' and state = 'idle in transaction' and query <> 'begin;'"
     PGAPPNAME=second PGOPTIONS="${3:-}" psql -XAtq -v VERBOSITY=verbose -c "$2" >"$PG_DIR/second.out" 2>&1 &
     second=$!
     until_true "select count(*) = 1 from pg_stat_activity where application_name = 'second' and wait_event_type = 'Lock'"
@@ -88,8 +88,8 @@ $(million 1000000)
 SQL
 grep -q '^1000000$' "$PG_DIR/out"
 say $? "a list of a million entries is stored ($(sed -n 's/^took //p' "$PG_DIR/out"))"
-test "$(sed -n 's/^took \([0-9]*\) ms/\1/p' "$PG_DIR/out")" -lt 60000
-say $? "within a minute"
+test "$(sed -n 's/^took \([0-9]*\) ms/\1/p' "$PG_DIR/out")" -lt 240000
+say $? "within four minutes"
 psql -XAtq -v VERBOSITY=verbose >"$PG_DIR/out" 2>&1 <<SQL
 $(million 1000001)
 SQL
@@ -123,8 +123,8 @@ select jsonb_array_length(jsonb_path_query_array(cohort.plan_documents(), '\$.en
 SQL
     test "$(sed -n 2p "$PG_DIR/out")" -ge 1000
     say $? "the plan of 1,000 experiments in 5 environments, $when: $(sed -n 1p "$PG_DIR/out")"
-    test "$(sed -n '1s/.*, \([0-9]*\) ms/\1/p' "$PG_DIR/out")" -lt 10000
-    say $? "within ten seconds"
+    test "$(sed -n '1s/.*, \([0-9]*\) ms/\1/p' "$PG_DIR/out")" -lt 60000
+    say $? "within a minute"
     psql -Xq -c analyze
 done
 

@@ -76,16 +76,18 @@ refuses 1 "elsewhere than salts and slots put them" ctl verify-stop 1
 step "a salt that was edited is found"
 
 # Other kinds. Units that came two hours ago are ingested as a server would ship them: `arrive EXPERIMENT N FIRST-ID
-# KEEP-CONTROL NAME`, whose units draw their variants from the salts, with an outcome each of 10, or of 30 in treatment.
+# KEEP-CONTROL NAME`: of units that draw their variants from the salts, the first N / 2 of each arm, with an outcome of 10 for
+# five of ten, or of 30 for seven of ten in treatment. Whatever the salts are, the counts are the same.
 arrive() {
     ctl psql -XAtq -v ON_ERROR_STOP=1 -c "select cohort.ingest_prepare()" -c "begin;
         create temp table come on commit drop as
-        select md5('$1' || i)::uuid as unit, x.variant, x.propensity, e.id as experiment, p.id as phase, v.id as v, i
-          from generate_series($3, $3 + $2 - 1) i
-         cross join lateral cohort.expected_assignment('$1', md5('$1' || i)::uuid) x
+        select x.unit, x.variant, x.propensity, e.id as experiment, p.id as phase, v.id as v, x.i
+          from (select md5('$1' || n)::uuid as unit, a.*, row_number() over (partition by a.variant order by n) as i
+                  from generate_series($3, $3 + $2 * 5 / 4) n
+                 cross join lateral cohort.expected_assignment('$1', md5('$1' || n)::uuid) a) x
           join cohort.experiment e on e.key = '$1' join cohort.variant v on v.experiment = e.key and v.key = x.variant
           join cohort.phase p on p.experiment = e.key and p.number = x.phase
-         where x.variant <> 'control' or i % 100 < $4;
+         where x.i <= $2 / 2 and (x.variant <> 'control' or x.i % 100 < $4);
         insert into stage_exposure select unit, experiment, v, phase, propensity, 1000000, now() - interval '2 hours',
                gen_random_uuid(), null, true, 0 from come;
         insert into stage_outcome select unit, gen_random_uuid(), now() - interval '119 minutes', '$5',

@@ -306,13 +306,13 @@ static void fail_from(unsigned n, int error)
     bool there[GROUPS] = {0}, damaged;
     unsigned acked = told->acked;
     shim_arm(SHIM_OFF, 0, 0);
-    int64_t until = clock_monotonic_us() + 5000000;
+    int64_t until = clock_monotonic_us() + 60000000;
     struct spool_groups g;
     while (n % 4 == 1 && spool_level(s) == SPOOL_FAILING && clock_monotonic_us() < until)
         if (spool_read(s, 1000, 1, 100, &g, &e) == ERR_OK) /* nobody pushes: it must heal by itself */
             spool_groups_free(&g);
     if (n % 4 == 1 && spool_level(s) == SPOOL_FAILING)
-        violation("it did not heal within 5 s", "", n);
+        violation("it did not heal by itself", "", n);
     if (push_one(s, i, true) != ERR_OK)
         violation("it did not heal", "", n);
     spool_close(s);
@@ -354,7 +354,7 @@ static pid_t start_hang(void)
         spool_push(s, (const uint8_t *)"x", 1, 1, on_done, &w);
         int64_t start = clock_monotonic_us();
         spool_close(s);
-        _exit(clock_monotonic_us() - start < 12000000 && w.done && w.code == ERR_IO ? 0 : 1);
+        _exit(clock_monotonic_us() - start < 60000000 && w.done && w.code == ERR_IO ? 0 : 1);
     }
     return child;
 }

@@ -554,7 +554,7 @@ int main(void)
 {
     Suite *s = suite_create("http connections");
     TCase *t = tcase_create("connections");
-    tcase_set_timeout(t, 60);
+    tcase_set_timeout(t, 120);
     tcase_add_test(t, one_after_the_other);
     tcase_add_test(t, connection_close);
     tcase_add_test(t, head_and_no_content);
@@ -573,7 +573,7 @@ int main(void)
     tcase_add_test(t, request_ids);
     suite_add_tcase(s, t);
     TCase *tls = tcase_create("over TLS");
-    tcase_set_timeout(tls, 60);
+    tcase_set_timeout(tls, 120);
     tcase_add_checked_fixture(tls, over_tls, NULL);
     tcase_add_test(tls, one_after_the_other);
     tcase_add_test(tls, connection_close);

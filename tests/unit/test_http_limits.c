@@ -80,7 +80,8 @@ START_TEST(deadlines)
         ck_assert_int_eq(only_status(&c[i]), 408);
     int64_t took = clock_monotonic_us() - from;
     ck_assert_int_ge(took, 990000);
-    ck_assert(!c[FRESH].eof && !c[USED].eof);
+    /* not before their time, which a machine that halts may have let pass meanwhile */
+    ck_assert((!c[FRESH].eof && !c[USED].eof) || clock_monotonic_us() - from >= 1990000);
     client_wait_eof(&c[FRESH]);
     ck_assert_uint_eq(c[FRESH].in.len, 0);
     ck_assert_int_eq(only_status(&c[USED]), 200);
@@ -467,7 +468,7 @@ int main(void)
 {
     Suite *s = suite_create("http limits");
     TCase *t = tcase_create("limits");
-    tcase_set_timeout(t, 60);
+    tcase_set_timeout(t, 120);
     tcase_add_test(t, deadlines);
     tcase_add_test(t, peer_that_never_reads);
     tcase_add_test(t, lingering_ends);
@@ -483,7 +484,7 @@ int main(void)
     tcase_add_test(t, port_in_use);
     suite_add_tcase(s, t);
     TCase *tls = tcase_create("over TLS");
-    tcase_set_timeout(tls, 60);
+    tcase_set_timeout(tls, 120);
     tcase_add_checked_fixture(tls, over_tls, NULL);
     tcase_add_test(tls, deadlines);
     tcase_add_test(tls, peer_that_never_reads);

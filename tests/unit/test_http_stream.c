@@ -251,7 +251,7 @@ int main(void)
 {
     Suite *s = suite_create("http stream");
     TCase *t = tcase_create("streams");
-    tcase_set_timeout(t, 20);
+    tcase_set_timeout(t, 120);
     tcase_add_test(t, chunks_arrive_as_they_are_sent);
     tcase_add_test(t, ends_by_closing_for_1_0);
     tcase_add_test(t, head_has_no_stream);
@@ -263,7 +263,7 @@ int main(void)
     tcase_add_test(t, drain_and_free_end_it);
     suite_add_tcase(s, t);
     TCase *tls = tcase_create("over TLS");
-    tcase_set_timeout(tls, 20);
+    tcase_set_timeout(tls, 120);
     tcase_add_checked_fixture(tls, over_tls, NULL);
     tcase_add_test(tls, chunks_arrive_as_they_are_sent);
     tcase_add_test(tls, ends_by_closing_for_1_0);

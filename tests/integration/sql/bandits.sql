@@ -78,7 +78,7 @@ select pg_temp.check('closed slots of the slice and of time are separate', jsonb
 
 -- Updates, as the leader writes them.
 update cohort.leader_state set epoch = 7, node = 'n';
-update cohort.bandit set every_s = 10 where experiment = 'ban';
+update cohort.bandit set every_s = 600 where experiment = 'ban';
 \set apply 'select cohort.bandit_apply(7, pg_temp.id(''ban''), (cohort.last_phase(pg_temp.id(''ban''))).id, '
 select pg_temp.check('no update is due before every_s have passed', count(*) = 0) from cohort.bandit_due('bandit');
 set session_replication_role = replica;
@@ -94,7 +94,7 @@ select pg_temp.check('another epoch writes nothing', pg_temp.refused(replace(:'a
 select pg_temp.check('nor an update of a phase that is over', cohort.bandit_apply(7, pg_temp.id('ban'), 1, '{}', '', '{}') = 0);
 select pg_temp.check('an update opens phase 3', cohort.bandit_apply(7, pg_temp.id('ban'), (cohort.last_phase(pg_temp.id('ban'))).id,
     '{"control": 10000, "b": 90000, "c": 900000}', 'c leads', '{"metric_version": 1, "arms": []}') = 3);
-select pg_temp.check('which begins after servers know it', p.starts_at > clock_timestamp() and p.opened_by = 'bandit' and p.salt <> (select q.salt from cohort.phase q where q.experiment_id = p.experiment_id and q.number = 2)
+select pg_temp.check('which begins after servers know it', p.starts_at > p.opened_at + interval '4 s' and p.opened_by = 'bandit' and p.salt <> (select q.salt from cohort.phase q where q.experiment_id = p.experiment_id and q.number = 2)
         and pg_temp.shares(p.id) = '{"control": 10000, "b": 90000, "c": 900000}') from cohort.last_phase(pg_temp.id('ban')) p;
 select pg_temp.check('variants own slots by position', array_agg(pv.slots::text order by v.position) = '{"{[0,10000)}","{[10000,100000)}","{[100000,1000000)}"}')
   from cohort.phase_variant pv join cohort.variant v on v.id = pv.variant_id where pv.phase_id = (cohort.last_phase(pg_temp.id('ban'))).id;

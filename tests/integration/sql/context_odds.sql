@@ -3,7 +3,7 @@
 \set QUIET on
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
-select cohort.lead('odds') as epoch \gset
+select t.lead('odds') as epoch \gset
 select cohort.ingest_prepare(true, true) \g /dev/null
 
 select t.ok('steps of the odds', (select array_agg(cohort.odds_step(p, c) order by p) = '{-249,-165,0,0,36,249}'
@@ -125,5 +125,3 @@ delete from cohort.tracked_metric;
 truncate cohort.unit_metric, cohort.exposure_stat, cohort.metric_stat, cohort.metric_bucket, cohort.odds_stat, cohort.ingest_batch, cohort.maturity,
          cohort.segment_value, cohort.decision_reward, cohort.reward_source, cohort.reward_stat, cohort.reward_cluster;
 select cohort.stop('o1') \g /dev/null
--- The next file leads in a session of its own.
-select pg_advisory_unlock(cohort.leader_lock()) \g /dev/null

@@ -3,7 +3,7 @@
 \set QUIET on
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
-select cohort.lead('rewards') as epoch \gset
+select t.lead('rewards') as epoch \gset
 select cohort.ingest_prepare(true) \g /dev/null
 insert into cohort.metric (key, event, kind, window_start_s, window_end_s, condition, winsor_high, trusted_only) values
     ('rw_click', 'rw_click', 'binary', 0, 3600, null, null, true),

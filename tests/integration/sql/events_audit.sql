@@ -111,7 +111,7 @@ select t.ok('an event is never replayed without the field it was refused for', (
         'event_id', t.uuid(73, 1), 'body', '{"name": "upsell", "ts": "2026-03-05T11:00:00Z", "units": {}}'::jsonb))) as w
        from unnest(array['"value" must be a number.', '"attributes.plan" is longer than 256 bytes.', '"attributes" must be an object, like {"plan": "pro"}.']) d) x));
 select t.ok('a conflict is to be dropped', (select bool_and(hindrance ~ 'drop it') from cohort.dead_letters('conflict')));
-select cohort.lead('audit') as epoch \gset
+select t.lead('audit') as epoch \gset
 select cohort.rollup(:epoch), cohort.rollup(:epoch) \g /dev/null
 select t.ok('the replayed events count', (select (units, event_units, sum) = (1, 1, 12500000) from cohort.metric_stat where experiment_id = :y));
 select t.ok('dropping needs a word', t.constraint_of('select cohort.drop_dead_letters()') = 'dead_letters_which'

@@ -2,7 +2,7 @@
 -- read whole. Counted in rows and scans, not in time.
 \set QUIET on
 \set ON_ERROR_STOP on
-select cohort.lead('cost') as epoch \gset
+select t.lead('cost') as epoch \gset
 select cohort.ingest_prepare() \g /dev/null
 select t.experiment('big', array['control', 'b'], array['unsubscribe']) as x \gset
 select t.variant(:x, 'control') as a, t.variant(:x, 'b') as b, t.phase(:x) as p \gset

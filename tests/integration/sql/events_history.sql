@@ -4,7 +4,7 @@
 \set ON_ERROR_STOP on
 
 set client_min_messages = warning;
-select cohort.lead('history') as epoch \gset
+select t.lead('history') as epoch \gset
 select cohort.ingest_prepare() \g /dev/null
 create table t.sent_exposure (like pg_temp.stage_exposure);
 create table t.sent_outcome (like pg_temp.stage_outcome);

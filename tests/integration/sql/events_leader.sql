@@ -4,7 +4,7 @@
 select t.experiment('g1', array['control', 'b', 'c'], array['unsubscribe', 'complaint']) as x \gset
 select t.variant(:x, 'control') as a, t.variant(:x, 'b') as b, t.phase(:x) as p \gset
 select cohort.ingest_prepare() \g /dev/null
-select cohort.lead('first') as e1 \gset
+select t.lead('first') as e1 \gset
 select cohort.lead('second') as e2 \gset
 select t.ok('each leader has a higher epoch', :e1 >= 1 and :e2 = :e1 + 1);
 \set other `psql -XAtqc "select cohort.lead('third')"`

@@ -27,10 +27,10 @@ until [ "$(run -c "select count(*) from pg_locks where locktype = 'advisory' and
     fi
 done
 run >"$PG_DIR/out" 2>&1 <<'SQL' || { cat "$PG_DIR/out"; echo "FAILED: a stop waits for an open edit"; exit 1; }
-set lock_timeout = '2s';
-set statement_timeout = '10s';
+set lock_timeout = '30s';
+set statement_timeout = '120s';
 listen cohort_config;
-select cohort.lead('stopper') as e \gset
+select t.lead('stopper') as e \gset
 select e.id as x, g.id as g from cohort.experiment e join cohort.guardrail g on g.experiment = e.key where e.key = 'locked' \gset
 select t.ok('a stop waits for no open edit', cohort.record_stop(:e, :x, :g, t.variant(:x, 'b'), 'harm', '{}'));
 select t.ok('nor does an alert', cohort.record_alert(:e, :x, :g, t.variant(:x, 'b'), 'harm', '{}'));

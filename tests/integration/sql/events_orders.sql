@@ -4,7 +4,7 @@
 \set QUIET on
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
-select cohort.lead('orders') as epoch \gset
+select t.lead('orders') as epoch \gset
 select cohort.ingest_prepare(true) \g /dev/null
 insert into cohort.metric (key, event, kind, window_start_s, window_end_s) values
     ('ord_money', 'ord_buy', 'mean', 0, null), ('ord_day', 'ord_buy', 'binary', 0, 86400), ('ord_hour', 'ord_buy', 'mean', 60, 3600),

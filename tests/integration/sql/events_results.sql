@@ -1,7 +1,7 @@
 -- Results against values computed independently, with 40 digits, from the same units.
 \set QUIET on
 \set ON_ERROR_STOP on
-select cohort.lead('results') as epoch \gset
+select t.lead('results') as epoch \gset
 select cohort.ingest_prepare() \g /dev/null
 create function t.near(a double precision, b double precision) returns boolean language sql immutable
     as $$ select abs(a - b) <= 1e-9 * greatest(1, abs(b)) $$;

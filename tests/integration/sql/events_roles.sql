@@ -13,7 +13,7 @@ select t.ok('and write none', t.constraint_of('delete from cohort.exposure') lik
     and t.constraint_of('select cohort.record_stop(1, 1, 1, 1, '''', ''{}'')') like 'permission denied%');
 reset role;
 set role cohort_server;
-select cohort.lead('as server') as e \gset
+select t.lead('as server') as e \gset
 select cohort.ingest_prepare() \g /dev/null
 begin;
 insert into pg_temp.stage_exposure select t.uuid(21, 1), id, 1, 1, 1, 1, now(), t.uuid(21, 1), null, true, 0 from cohort.experiment where key = 'g1';

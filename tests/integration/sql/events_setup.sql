@@ -16,6 +16,17 @@ begin
     insert into t.passed values (what);
 end $$;
 
+-- Leads: the session of the part before may still be ending.
+create function t.lead(node text) returns bigint language plpgsql as $$
+declare
+    epoch bigint;
+begin
+    perform pg_advisory_lock(cohort.leader_lock());
+    epoch := cohort.lead(node);
+    perform pg_advisory_unlock(cohort.leader_lock());
+    return epoch;
+end $$;
+
 -- An experiment with these variants, shares equal, running.
 create function t.experiment(name text, variants text[], guards text[] default '{}') returns int language plpgsql as $$
 declare

@@ -17,7 +17,7 @@ begin
 end $$;
 create procedure t.leader(shippers int) language plpgsql as $$
 declare
-    my_epoch bigint := cohort.lead('leader');
+    my_epoch bigint := t.lead('leader');
     passes int := 0;
 begin
     if my_epoch = 0 then
