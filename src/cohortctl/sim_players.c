@@ -4,10 +4,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cohortctl/sim_model.h"
 
 #define BACKOFF_MAX_MS 1000 /* a server that is away for a moment costs few customers */
+#define AGAIN_NS 100000000L /* a tenth of a second, before a customer asks again */
 
 struct sim_players {
     struct cohort_client *client;
@@ -22,19 +24,28 @@ void sim_customer_id(const char *prefix, uint64_t number, char *out, size_t cap)
     snprintf(out, cap, "%s%06" PRIu64, prefix, number);
 }
 
+/* True: it is to ask again. */
+static bool ask(const struct sim_players *p, uint64_t number)
+{
+    char id[SIM_NAME_MAX + 32];
+    sim_customer_id(p->prefix, number, id, sizeof id);
+    struct cohort_context *who = cohort_context_new(id);
+    if (!who)
+        return false;
+    cohort_json(p->client, who, p->flag, NULL);
+    bool again = p->calls.answered(p->calls.arg, number, cohort_details(who));
+    cohort_context_free(who);
+    return again;
+}
+
 static void *play(void *arg)
 {
+    const struct timespec pause = {0, AGAIN_NS};
     struct sim_players *p = arg;
-    char id[SIM_NAME_MAX + 32];
     uint64_t number;
     while ((number = p->calls.next(p->calls.arg)) > 0) {
-        sim_customer_id(p->prefix, number, id, sizeof id);
-        struct cohort_context *who = cohort_context_new(id);
-        if (!who)
-            continue;
-        cohort_json(p->client, who, p->flag, NULL);
-        p->calls.answered(p->calls.arg, number, cohort_details(who));
-        cohort_context_free(who);
+        while (ask(p, number))
+            clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
     return NULL;
 }

@@ -11,8 +11,8 @@ struct sim_players_calls {
     void *arg;
     /* The next customer's number, from 1, when it is due; 0: no more will come. May wait. */
     uint64_t (*next)(void *arg);
-    /* Its answer; texts live until it returns. */
-    void (*answered)(void *arg, uint64_t customer, const struct cohort_details *d);
+    /* Its answer; texts live until it returns. True: it asks again, a moment later. */
+    bool (*answered)(void *arg, uint64_t customer, const struct cohort_details *d);
 };
 
 /* n threads; the calls are made by any of them, several at a time. prefix: of the customers' ids. */

@@ -83,14 +83,12 @@ static void act(struct sim *s, uint64_t number, const char *variant)
         }
 }
 
-/* The first customer asks again while a flag made just now is on its way to the server. */
-static bool ask_again(struct sim *s, const char *error)
+/* A flag made just now is on its way to the server: to the worker that the first customer asks, and to those
+ * that the next ones ask. */
+static bool ask_again(const struct sim *s, const char *error)
 {
-    if (s->ready || strcmp(error, "FLAG_NOT_FOUND") != 0 || clock_monotonic_us() - s->start_us > SERVED_US)
-        return false;
-    s->started = 0;
-    s->not_before = clock_monotonic_us() + TRY_US;
-    return true;
+    return s->error.code == 0 && strcmp(error, "FLAG_NOT_FOUND") == 0 &&
+           clock_monotonic_us() - s->start_us <= SERVED_US;
 }
 
 /* A server that is away comes back; one that says no will say it again. */
@@ -108,11 +106,12 @@ static void no_answer(struct sim *s, const struct cohort_details *d)
                   (int)(GIVE_UP_US / SECOND_US), d->error_text);
 }
 
-static void answered(void *arg, uint64_t number, const struct cohort_details *d)
+static bool answered(void *arg, uint64_t number, const struct cohort_details *d)
 {
     struct sim *s = arg;
     pthread_mutex_lock(&s->lock);
-    s->busy--;
+    bool again = d->error && ask_again(s, d->error);
+    s->busy -= !again;
     if (!d->error) {
         if (!s->ready)
             s->start_us = clock_monotonic_us();
@@ -120,11 +119,12 @@ static void answered(void *arg, uint64_t number, const struct cohort_details *d)
         s->answered_us = clock_monotonic_us();
         note_stop(s, d->reason);
         act(s, number, strcmp(d->reason, "VARIANT") == 0 ? d->variant : NULL);
-    } else if (!ask_again(s, d->error) && s->error.code == 0) {
+    } else if (!again && s->error.code == 0) {
         no_answer(s, d);
     }
     pthread_cond_broadcast(&s->turn);
     pthread_mutex_unlock(&s->lock);
+    return again;
 }
 
 /* How many customers should have come by now. */

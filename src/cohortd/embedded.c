@@ -23,6 +23,7 @@
 #define STOP_SECONDS 60
 #define START_MB 16 /* a start writes a segment of its log */
 #define LOG_MAX_BYTES (16 << 20)
+#define CONNECT_TRIES 5 /* to one that answers */
 
 struct embedded {
     struct embedded_options o;
@@ -143,12 +144,23 @@ static int wait_ready(struct embedded *m, int log_fd, unsigned wait_ms, struct e
     }
 }
 
+/* Where the machine halts, a connection takes longer than it may. */
+static int connect_as_admin(struct embedded *m, struct pg **p, struct pg_error *why)
+{
+    int code = pg_open(p, m->admin_conninfo, "cohortd start", 0, why);
+    for (int i = 1; i < CONNECT_TRIES && code == ERR_UNAVAILABLE && !m->o.stopping(); i++) {
+        poll(NULL, 0, 100);
+        code = pg_open(p, m->admin_conninfo, "cohortd start", 0, why);
+    }
+    return code;
+}
+
 static int ensure_database(struct embedded *m, struct error *e)
 {
     struct pg *p = NULL;
     struct pg_error why;
     PGresult *res = NULL;
-    int code = pg_open(&p, m->admin_conninfo, "cohortd start", 0, &why);
+    int code = connect_as_admin(m, &p, &why);
     if (code == ERR_OK)
         code = pg_exec(p, "select 1 from pg_database where datname = 'cohort'", 0, NULL, &res, &why);
     if (code == ERR_OK && PQntuples(res) == 0)
