@@ -174,6 +174,21 @@ test('when somebody else is sending, it waits for its turn', async (t) => {
   assert.equal(sent.length, 1);
 });
 
+test('a page that is left sends its own first, then what it found when it came, and not what others made since', async (t) => {
+  const store = new MemoryStore();
+  const wait = { store, ready: () => false };
+  const { q: earlier } = queue(t, () => DOWN, wait);
+  earlier.add('outcomes', outcome(1));
+  const { q, sent } = queue(t, () => TAKEN, { store });
+  const { q: other } = queue(t, () => DOWN, wait);
+  other.add('outcomes', outcome(2));
+  q.add('outcomes', outcome(3));
+  q.sendNow(60_000);
+  await pass(0);
+  assert.deepEqual(sent.map((s) => s.bodies.map((b) => JSON.parse(b).units.user)), [['c-3', 'c-1']]);
+  assert.equal(q.stats.queued, 1);
+});
+
 /** A machine's clock that turns out to be an hour fast with the first answer, which refuses the events for their time. */
 function fast(code) {
   const clock = { skewMs: 0, now: () => Date.now() + clock.skewMs };

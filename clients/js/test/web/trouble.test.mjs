@@ -250,6 +250,17 @@ test('an event of a page that is gone, made while nobody knew that the clock is 
   assert.ok(Math.abs(Date.parse(event.ts) - Date.now()) < 60_000, event.ts);
 });
 
+test('what is no event of ours in the storage stops nothing', async () => {
+  await home.evaluate((url) => {
+    const strange = ['no JSON', '{"kind":"outcomes","body":"no JSON"}', '{"kind":"outcomes","body":"[]"}', '{"kind":"outcomes","body":1}'];
+    for (const [i, text] of strange.entries()) localStorage.setItem(`cohortd:${url}:00000000-0000-7000-8000-00000000000${i}`, text);
+  }, options.baseUrl.replace(/\/+$/, ''));
+  await start(home, options, user);
+  await track(1);
+  await stats(home, 's.accepted === 1 && s.queued === 0');
+  assert.deepEqual((await stored()).map((e) => e.value), [1]);
+});
+
 test('no storage: events wait in memory, and it is said', async () => {
   await home.evaluate(() => (Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }));
   await start(home, options, user);

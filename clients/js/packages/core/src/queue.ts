@@ -67,6 +67,8 @@ export class EventQueue {
   #askedToWaitUntil = 0;
   /** Events that were made here. */
   readonly #made = new Set<string>();
+  /** Events that waited when this queue came: of an earlier visit, or of another page that is open. */
+  readonly #found: ReadonlySet<string>;
   readonly #unfollow: () => void;
   #closed = false;
   #accepted = 0;
@@ -75,6 +77,7 @@ export class EventQueue {
   #retries = 0;
 
   constructor(private readonly options: QueueOptions) {
+    this.#found = new Set(options.store.oldest(Infinity).map((e) => e.id));
     if (options.store.size > 0) this.#schedule(options.intervalMs);
     this.#unfollow = options.store.follow(() => this.#schedule(options.intervalMs));
   }
@@ -148,15 +151,17 @@ export class EventQueue {
   }
 
   /**
-   * The page may be about to go: sends what fits into a request that outlives it, of the events that were made here; every other page
-   * does so with its own. What is not answered stays in the store.
+   * The page may be about to go: sends what fits into a request that outlives it, of the events that were made here and then of those
+   * it found when it came, which visits that are all short would otherwise never send. What other pages made since they send
+   * themselves. What is not answered stays in the store.
    */
   sendNow(maxBytes: number): void {
     if (!this.#mayGo()) return;
     let room = maxBytes;
     for (const kind of ['exposures', 'outcomes'] as const) {
-      const own = this.#take(kind, Infinity).filter((e) => this.#made.has(e.id));
-      const events = this.#fitting(own.slice(0, this.options.maxBatch), room);
+      const all = this.#take(kind, Infinity);
+      const ours = [...all.filter((e) => this.#made.has(e.id)), ...all.filter((e) => this.#found.has(e.id))];
+      const events = this.#fitting(ours.slice(0, this.options.maxBatch), room);
       if (events.length === 0) continue;
       room -= bytesOf(events);
       void this.#attemptBatch(kind, events);
@@ -205,6 +210,7 @@ export class EventQueue {
     this.#pumping ??= this.#run().finally(() => {
       this.#pumping = undefined;
       if (this.#queued > 0) this.#schedule(this.options.intervalMs);
+      else this.#made.clear(); /* other pages may have sent some of them */
     });
     return this.#pumping;
   }

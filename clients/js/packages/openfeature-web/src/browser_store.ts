@@ -80,7 +80,7 @@ export class BrowserStore implements EventStore {
     const text = this.storage.getItem(this.#prefix + id);
     try {
       const { kind, body, skewMs } = JSON.parse(text ?? '') as Omit<QueuedEvent, 'id'>;
-      if ((kind === 'outcomes' || kind === 'exposures') && typeof body === 'string')
+      if ((kind === 'outcomes' || kind === 'exposures') && isObject(body))
         return { id, kind, body, skewMs: typeof skewMs === 'number' ? skewMs : undefined };
     } catch {
       /* sent by another tab meanwhile, or not written by this client */
@@ -111,6 +111,13 @@ export class BrowserStore implements EventStore {
   #tell(): void {
     for (const heard of this.#followers) heard();
   }
+}
+
+/** Whether it is the text of a JSON object; throws when it is no JSON. */
+function isObject(body: unknown): body is string {
+  if (typeof body !== 'string') return false;
+  const value: unknown = JSON.parse(body);
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The page's localStorage; undefined where it is forbidden or does not exist. */
