@@ -126,8 +126,9 @@ void http_set_reason(struct http_request *r, const char *code);
 /* What requests are about, as far as the server's time is shared out. */
 enum http_work { HTTP_WORK_SHORT, HTTP_WORK_LONG, HTTP_WORKS };
 
-/* Asked before a request is worked on. True: the server can't keep up, what waits behind this request waits
- * for max_wait_ms or longer, and it is work of the kind that takes most of the time: refuse it at once. */
+/* Asked before a request is worked on. True: refuse it at once. The server can't keep up; those who wait
+ * already are as many as are answered within max_wait_ms; and it is work of the kind that takes most of the
+ * time. */
 bool http_overloaded(struct http_request *r, enum http_work work);
 /* 0 for a fresh request; a handler may hang data on it, freed with free_fn at the reply. */
 void http_set_data(struct http_request *r, void *data, void (*free_fn)(void *));

@@ -321,10 +321,8 @@ static bool step(struct http_conn *c)
 void conn_run(struct http_conn *c)
 {
     while (c->bev && step(c)) {
-        if (c->state == CONN_IDLE && (c->in.len > c->start || c->readable)) {
-            pace_wait(c);
+        if (c->state == CONN_IDLE && (c->in.len > c->start || c->readable) && !pace_again(c))
             return;
-        }
     }
 }
 
@@ -378,6 +376,8 @@ void conn_readable(struct http_conn *c)
         in_peek(c, &byte, 1); /* a peer that is gone must not wait for its answer */
     if (c->bev && !pace_hold(c))
         conn_run(c);
+    else if (c->bev && c->waits_turn)
+        fill(c); /* of what stays with the kernel it would tell in each turn */
     conn_leave(c);
 }
 

@@ -91,20 +91,24 @@ TAILQ_HEAD(http_conn_list, http_conn);
 
 /* What is known of whether a server keeps up; see http_pace.c. Times in microseconds. */
 struct http_pace {
-    struct timeval turn;       /* the one at work, by libevent's clock */
-    int64_t from;              /* when it began, by the monotonic clock */
-    int64_t worked_at;         /* when last a connection went on to wait for something */
-    int64_t share;             /* of a core, that its thread gets while it is busy; in 1024 parts */
-    int64_t for_refusals;      /* processor time they may take by now; below 0 is owed */
-    bool measured;             /* this turn may become long: */
-    int64_t most;              /* processor time after which what comes is refused */
-    int64_t cpu_from;          /* processor time at the turn's begin */
-    int64_t spent[HTTP_WORKS]; /* in this turn, until seen_at */
+    struct timeval turn;  /* the one at work, by libevent's clock */
+    int64_t from;         /* when it began, by the monotonic clock */
+    int64_t worked_at;    /* when last a connection went on to wait for something */
+    int64_t share;        /* of a core, that its thread gets while it is busy; in 1024 parts */
+    int64_t cost;         /* processor time of a request in nanoseconds, while many wait */
+    int64_t for_refusals; /* processor time they may take by now; below 0 is owed */
+    bool queued;          /* decisions wait in line: whoever comes waits behind them, or is refused */
+    const struct http_conn *refused; /* there was no room for it in line; or NULL. Never followed */
+    bool measured;                   /* this turn may become long: */
+    int64_t most;                    /* processor time after which what is not short is refused */
+    int64_t slice;                   /* processor time after which decisions wait for the next turn */
+    int64_t cpu_from;                /* processor time at the turn's begin */
+    unsigned looks;                  /* requests in this turn */
+    int64_t spent[HTTP_WORKS];       /* in this turn, until seen_at */
     int64_t seen_at;
     enum http_work work; /* since then */
+    bool refusing;       /* since then a request was refused, not worked on */
     bool handshake;      /* since then it was none of them, but TLS's */
-    bool full;           /* the turn has served and refused as much as it may */
-    bool queued;         /* some wait since a full turn: whoever comes now waits behind them */
 };
 
 struct http_listener {
@@ -191,10 +195,11 @@ int pace_init(struct http_server *s); /* 0 or ERR_NOMEM */
 void pace_fini(struct http_server *s);
 /* A connection is about to be looked at; the first of a turn begins it. */
 void pace_turn(struct http_server *s);
-/* The connection has had its request of this turn, and goes on in the next one. */
-void pace_wait(struct http_conn *c);
 /* There is input. True: it is not looked at now, but when its turn comes. */
 bool pace_hold(struct http_conn *c);
+/* The connection has had a request, and there may be another. True: it has another turn at once, for there is
+ * no room in line, so that one is refused. */
+bool pace_again(struct http_conn *c);
 void pace_unwait(struct http_conn *c);
 /* A handshake begins, or goes on, or rests until the peer's next message. */
 void pace_handshake(struct http_server *s, bool at_work);

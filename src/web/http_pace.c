@@ -1,16 +1,17 @@
 /* Turns: who is looked at when, and whether the server keeps up.
  *
- * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. So a turn
- * that takes long is a wait about as long for whoever comes last, and again for whoever comes next. A turn
- * that can become long is measured: when it has been as much work as it may be, the rest of it is refused
- * (http_overloaded), so that what is served is served in time. Refused is only the kind of work that takes
- * the time: large batches must not cost anybody their decisions, nor must the handshakes of many who come at
- * once, each of which takes as long as tens of decisions.
+ * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. A turn
+ * that took long enough leaves the others unread, in line, where waiting costs nothing; from then on whoever
+ * comes waits behind them, and each turn serves some from the front. The line holds what can be served in
+ * time. Who comes when it is full is refused at once (http_overloaded): he is told quickly, and nobody waits
+ * for longer. Refused is only the kind of work that takes the time: large batches must not cost anybody their
+ * decisions, nor must the handshakes of many who come at once, each of which takes as long as tens of
+ * decisions.
  *
  * A refusal costs nearly as much as a decision: four fifths of both are the kernel's `recv` and `send`.
- * Clients that stay away when they are told are refused all at once, and then are few. Those that come again
- * at once would have the server do little else; so refusals have a part of the time only, saved up for a
- * while, and when it is used up whoever is left is not even read but waits in line, where it costs nothing.
+ * Clients that stay away when they are told soon are few. Those that come again at once would have the server
+ * do little else; so refusals have a part of the time only, saved up for a while, and when it is used up the
+ * line grows.
  */
 #include <event2/event.h>
 #include <string.h>
@@ -18,21 +19,34 @@
 #include "base/clock.h"
 #include "web/http_conn.h"
 
-#define REFUSALS 8      /* one part in so many is for refusals */
-#define CROWD 64        /* so many ready connections can make a long turn */
-#define WHOLE_CORE 1024 /* http_pace.share */
-#define SHORT_TURN 2000 /* microseconds; one that is shorter says little of the share */
+#define REFUSALS 16       /* one part in so many is for refusals */
+#define CROWD 64          /* so many ready connections can make a long turn */
+#define WHOLE_CORE 1024   /* http_pace.share */
+#define SHORT_TURN 2000   /* microseconds; one that is shorter says little of the share */
+#define LINE 50           /* per cent of max_wait_ms */
+#define FIRST_GUESS 20000 /* http_pace.cost */
 
 static int64_t longest_wait_us(const struct http_server *s)
 {
     return (int64_t)s->o.max_wait_ms * 1000;
 }
 
-/* Whoever comes in a long turn waits for the rest of it and for the next one, and perhaps for refusals; after
- * a short turn nobody has waited yet. */
-static int64_t turn_us(const struct http_server *s, bool calm)
+/* Whoever comes in a long turn waits for the rest of it and for the next one. */
+static int64_t turn_us(const struct http_server *s)
 {
-    return longest_wait_us(s) * (calm ? 3 : 2) / 5;
+    return longest_wait_us(s) * 2 / 5;
+}
+
+/* Short, for whoever comes meanwhile is to be told soon; not too short, for each turn costs something for
+ * everybody in line. */
+static int64_t slice_us(const struct http_server *s)
+{
+    return longest_wait_us(s) / 5;
+}
+
+static int64_t most_saved_us(const struct http_server *s)
+{
+    return longest_wait_us(s) / 2;
 }
 
 /* How much of a core this thread had: on a busy machine a turn takes longer than it is work. One turn that
@@ -49,35 +63,62 @@ static void learn_share(struct http_pace *p, int64_t used)
         p->share = WHOLE_CORE / 2;
 }
 
+/* What one request takes, of many; `anew`: as it is here, whatever it was. */
+static void learn_cost(struct http_pace *p, int64_t used_us, unsigned looks, bool anew)
+{
+    if (looks == 0)
+        return;
+    int64_t cost = used_us * 1000 / looks;
+    p->cost += anew ? cost - p->cost : (cost - p->cost) / 4;
+    if (p->cost < 1000)
+        p->cost = 1000;
+}
+
 /* Up to when the turn was last looked at. */
 static bool takes_most(const struct http_pace *p, enum http_work work)
 {
     return p->spent[work] * 2 >= p->seen_at - p->from;
 }
 
-/* What went on behind a turn's end was refusals, where most of it was decisions. */
+static void save_up(struct http_server *s, int64_t us)
+{
+    struct http_pace *p = &s->pace;
+    p->for_refusals += us;
+    if (p->for_refusals > most_saved_us(s))
+        p->for_refusals = most_saved_us(s);
+}
+
+/* What it took since it was last looked at was the work's that was begun then. A refusal never takes longer
+ * than a request: what is more, somebody else had the core. */
+static void look(struct http_pace *p)
+{
+    int64_t now = clock_monotonic_us(), took = now - p->seen_at;
+    if (!p->handshake) {
+        p->spent[p->work] += took;
+        if (p->refusing)
+            p->for_refusals -= took * 1000 < p->cost ? took : p->cost / 1000;
+    }
+    p->refusing = false;
+    p->seen_at = now;
+}
+
 static void end_turn(struct http_server *s, int64_t now)
 {
     struct http_pace *p = &s->pace;
-    int64_t used = now - p->from, most_saved = longest_wait_us(s);
+    int64_t used = now - p->from;
     if (p->measured) {
+        look(p);
         used = clock_thread_us() - p->cpu_from;
         learn_share(p, used);
-        if (used > p->most && takes_most(p, HTTP_WORK_SHORT))
-            p->for_refusals -= used - p->most;
     }
-    p->for_refusals += used / REFUSALS;
-    if (p->for_refusals > most_saved)
-        p->for_refusals = most_saved;
-    if (p->for_refusals < -most_saved)
-        p->for_refusals = -most_saved;
+    save_up(s, used / REFUSALS);
 }
 
 /* The turn before was short, or nothing was waiting behind it. */
 static bool is_calm(const struct http_server *s, int64_t now)
 {
     const struct http_pace *p = &s->pace;
-    return now - p->worked_at > turn_us(s, false) || p->worked_at - p->from < turn_us(s, false);
+    return !p->queued && (now - p->worked_at > turn_us(s) || p->worked_at - p->from < turn_us(s));
 }
 
 static void begin_turn(struct http_server *s)
@@ -89,13 +130,15 @@ static void begin_turn(struct http_server *s)
         p->share = WHOLE_CORE;
     bool calm = is_calm(s, now);
     p->from = p->seen_at = now;
-    p->full = false;
+    p->refused = NULL;
     p->measured = s->o.max_wait_ms > 0 &&
                   (!calm || event_base_get_num_events(s->base, EVENT_BASE_COUNT_ACTIVE) > CROWD);
     if (!p->measured)
         return;
-    p->most = turn_us(s, calm) * p->share / WHOLE_CORE;
+    p->most = turn_us(s) * p->share / WHOLE_CORE;
+    p->slice = slice_us(s) * p->share / WHOLE_CORE;
     p->cpu_from = clock_thread_us();
+    p->looks = 0;
     memset(p->spent, 0, sizeof p->spent);
 }
 
@@ -107,15 +150,6 @@ void pace_turn(struct http_server *s)
         return;
     s->pace.turn = turn;
     begin_turn(s);
-}
-
-/* What it took since it was last looked at was the work's that was begun then. */
-static void look(struct http_pace *p)
-{
-    int64_t now = clock_monotonic_us();
-    if (!p->handshake)
-        p->spent[p->work] += now - p->seen_at;
-    p->seen_at = now;
 }
 
 void pace_handshake(struct http_server *s, bool at_work)
@@ -130,20 +164,44 @@ void pace_handshake(struct http_server *s, bool at_work)
 }
 
 /* Time by the clock is cheap to ask for, and never less than processor time. */
+static bool has_used(const struct http_pace *p, int64_t from, int64_t cpu_from, int64_t most)
+{
+    return p->seen_at - from > most && clock_thread_us() - cpu_from > most;
+}
+
 bool http_overloaded(struct http_request *r, enum http_work work)
 {
-    struct http_server *s = conn_of(r)->server; /* NULL: the peer has gone, and nobody waits behind it */
+    const struct http_conn *c = conn_of(r);
+    struct http_server *s = c->server; /* NULL: the peer has gone, and nobody waits behind it */
     if (!s || !s->pace.measured)
         return false;
     struct http_pace *p = &s->pace;
     look(p);
     p->work = work;
-    if (p->seen_at - p->from <= p->most || !takes_most(p, work))
-        return false;
-    int64_t over = clock_thread_us() - p->cpu_from - p->most;
-    /* Who waits in line may want something else: only where most is decisions, which are all refused. */
-    p->full = p->full || (work == HTTP_WORK_SHORT && over > 0 && over > p->for_refusals);
-    return over > 0;
+    p->looks++;
+    if (work == HTTP_WORK_LONG)
+        return takes_most(p, work) && has_used(p, p->from, p->cpu_from, p->most);
+    p->refusing = p->refused == c;
+    if (!p->queued && takes_most(p, work) && has_used(p, p->from, p->cpu_from, p->slice)) {
+        learn_cost(p, clock_thread_us() - p->cpu_from, p->looks, true);
+        p->queued = true;
+    }
+    return p->refusing;
+}
+
+/* As many as are served in time. */
+static bool line_is_full(const struct http_server *s)
+{
+    const struct http_pace *p = &s->pace;
+    return (int64_t)s->n_waiting * p->cost / 1000 > longest_wait_us(s) * LINE / 100 * p->share / WHOLE_CORE;
+}
+
+/* Whoever comes waits in line, but for whom there is no room: he is looked at, and refused. */
+static bool is_let_in(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+    s->pace.refused = s->pace.for_refusals > 0 && line_is_full(s) ? c : NULL;
+    return !s->pace.refused;
 }
 
 static bool ask_for_turn(struct http_server *s)
@@ -152,22 +210,38 @@ static bool ask_for_turn(struct http_server *s)
     return event_add(s->waiting_event, &next_turn) == 0;
 }
 
-/* Those who ask for another turn at once get the next one, as far as it reaches. */
+/* Some from the front of the line; all, while there is time for all. */
+static void serve_line(struct http_server *s)
+{
+    struct http_pace *p = &s->pace;
+    struct http_conn *c;
+    int64_t from = clock_monotonic_us(), cpu_from = p->measured ? clock_thread_us() : 0;
+    unsigned looks = p->looks, n = s->n_waiting;
+    for (; n > 0 && (c = TAILQ_FIRST(&s->waiting)); n--) {
+        conn_enter(c);
+        pace_unwait(c);
+        p->refused = NULL;
+        conn_run(c);
+        conn_leave(c);
+        if (!p->measured)
+            continue;
+        look(p);
+        if (has_used(p, from, cpu_from, p->slice))
+            break;
+    }
+    if (p->measured)
+        learn_cost(p, clock_thread_us() - cpu_from, p->looks - looks, false);
+}
+
 static void on_waiting(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct http_server *s = arg;
-    struct http_conn *c;
-    unsigned n = s->n_waiting;
+    struct http_pace *p = &s->pace;
     pace_turn(s);
-    for (; n > 0 && !s->pace.full && (c = TAILQ_FIRST(&s->waiting)); n--) {
-        conn_enter(c);
-        pace_unwait(c);
-        conn_run(c);
-        conn_leave(c);
-    }
-    s->pace.queued = s->pace.full;
+    serve_line(s);
+    p->queued = p->queued && s->n_waiting > 0 && takes_most(p, HTTP_WORK_SHORT);
     if (s->n_waiting > 0)
         ask_for_turn(s); /* there is memory for it: that of the turn which is over */
 }
@@ -176,6 +250,8 @@ int pace_init(struct http_server *s)
 {
     s->pace.from = s->pace.worked_at = clock_monotonic_us();
     s->pace.share = WHOLE_CORE;
+    s->pace.cost = FIRST_GUESS;
+    save_up(s, most_saved_us(s));
     s->waiting_event = event_new(s->base, -1, 0, on_waiting, s);
     return s->waiting_event ? 0 : ERR_NOMEM;
 }
@@ -186,11 +262,9 @@ void pace_fini(struct http_server *s)
         event_free(s->waiting_event);
 }
 
-void pace_wait(struct http_conn *c)
+static void wait_in_line(struct http_conn *c)
 {
     struct http_server *s = c->server;
-    if (c->waits_turn)
-        return;
     c->waits_turn = true;
     s->n_waiting++;
     TAILQ_INSERT_TAIL(&s->waiting, c, turn);
@@ -198,16 +272,24 @@ void pace_wait(struct http_conn *c)
         conn_close(c);
 }
 
+bool pace_again(struct http_conn *c)
+{
+    if (c->server->pace.queued && !is_let_in(c))
+        return true;
+    wait_in_line(c);
+    return false;
+}
+
 /* Only where a request begins: one that is half here has been let in. */
 bool pace_hold(struct http_conn *c)
 {
-    struct http_pace *p = &c->server->pace;
     if (c->state != CONN_IDLE)
         return false;
-    if (!c->waits_turn && !p->full && !p->queued)
+    if (c->waits_turn)
+        return true;
+    if (!c->server->pace.queued || !is_let_in(c))
         return false;
-    p->queued = p->queued || p->full;
-    pace_wait(c);
+    wait_in_line(c);
     return true;
 }
 
