@@ -62,11 +62,31 @@ void database_describe(const char *conninfo, char *out, size_t cap)
     PQconninfoFree(options);
 }
 
+static bool is_standby(struct pg *p)
+{
+    struct pg_error ignored;
+    PGresult *res = NULL;
+    bool standby = pg_exec(p, "select pg_is_in_recovery()", 0, NULL, &res, &ignored) == ERR_OK &&
+                   strcmp(PQgetvalue(res, 0, 0), "t") == 0;
+    PQclear(res);
+    return standby;
+}
+
+/* Once more: who failed before may have been too early, or too slow. */
+static bool lets_us_in(const char *conninfo)
+{
+    struct pg *p = NULL;
+    struct pg_error ignored;
+    bool in = pg_open(&p, conninfo, "cohortd start", 0, &ignored) == ERR_OK && !is_standby(p);
+    pg_close(p);
+    return in;
+}
+
 int database_unreachable(const struct database_start *s, const char *why, bool *refused, struct error *e)
 {
     char name[512];
     PGPing answer = PQping(s->conninfo);
-    *refused = answer == PQPING_OK || answer == PQPING_NO_ATTEMPT;
+    *refused = answer == PQPING_NO_ATTEMPT || (answer == PQPING_OK && !lets_us_in(s->conninfo));
     if (!s->given)
         return error_set(e, ERR_UNAVAILABLE, "database", "the embedded database does not let us in: %s", why);
     database_describe(s->given, name, sizeof name);
@@ -116,16 +136,6 @@ int database_prepare(const struct database_start *s, struct link *link, struct e
         code = keys_ensure(p, s->dir, s->node, e);
     link_disconnect(link, NULL);
     return code;
-}
-
-static bool is_standby(struct pg *p)
-{
-    struct pg_error ignored;
-    PGresult *res = NULL;
-    bool standby = pg_exec(p, "select pg_is_in_recovery()", 0, NULL, &res, &ignored) == ERR_OK &&
-                   strcmp(PQgetvalue(res, 0, 0), "t") == 0;
-    PQclear(res);
-    return standby;
 }
 
 void database_return(const struct database_start *s, struct pg *p, struct link *link)

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""F6: PostgreSQL hangs: tables are locked, its processes stand still. Decisions and events go on meanwhile."""
+"""F6: PostgreSQL hangs: tables are locked, its processes stand still. Decisions and events go on meanwhile, and a server that
+starts then waits."""
+import contextlib
 import os
 import signal
 import sys
+import threading
 
 from fault import LONG, Load, Node, Postgres, check, drain, run, until
 
@@ -15,7 +18,8 @@ def locked(pg, load):
     holder.communicate(b"rollback;\n", timeout=60)
 
 
-def frozen(pg, load):
+@contextlib.contextmanager
+def standstill(pg):
     """Every process of the server stands still, as on a disk that hangs."""
     top = pg.postmaster()
     with open(f"/proc/{top}/task/{top}/children") as f:
@@ -23,13 +27,34 @@ def frozen(pg, load):
     for p in pids:
         os.kill(p, signal.SIGSTOP)
     try:
-        load.wait_for(4000)
+        yield
     finally:
         for p in pids:
             try:
                 os.kill(p, signal.SIGCONT)
             except ProcessLookupError:
                 pass
+
+
+def frozen(pg, load):
+    with standstill(pg):
+        load.wait_for(4000)
+
+
+def frozen_at_start(pg, checks):
+    """The first connection is not answered in time, and the database is there again when it is asked why."""
+    node, stands = Node(pg, "node-b"), threading.Event()
+
+    def end():
+        with standstill(pg):
+            stands.set()
+            until(lambda: "waiting for the database" in node.log(), "the first connection was not answered")
+    thread = threading.Thread(target=end)
+    thread.start()
+    stands.wait()
+    with node:
+        thread.join()
+    checks.check("a server that starts while the database stands still waits for it", True)
 
 
 def fault(checks, result):
@@ -48,6 +73,7 @@ def fault(checks, result):
         result.recovered(drain([node]))
         load.check_answered(checks)
         check(pg, load, result, checks, decisions="all")
+        frozen_at_start(pg, checks)
 
 
 if __name__ == "__main__":
