@@ -119,7 +119,7 @@ insert into cases (rule, setup, sql, put_key, patch, path) values
 ('override_unit_type', :'d', $$select cohort.override_unit('exp', 'device', 'd-1', 'b')$$, null, null, null),
 ('override_expiry', :'d', $$select cohort.override_unit('exp', 'user', 'c-1', 'b', 'late', now() - interval '1 s')$$, null, null, null),
 ('override_expiry', :'o', $$update cohort.override set expires_at = 'infinity'$$, null, null, null),
--- (Most of them beside their triggers, which look at all of the others: ten thousand times ten thousand.)
+-- (Most of them beside their triggers, which take seconds for so many.)
 ('override_count', :'d' || $$; set local session_replication_role = replica;
     insert into cohort.override (key, experiment, unit_id, variant) select 'o' || n, 'exp', gen_random_uuid(), 'b' from generate_series(1, 9998) n;
     set local session_replication_role = origin$$,
