@@ -108,15 +108,17 @@ class Hostile:
 
 
 class Watch:
-    """The most memory that a process had while it was watched."""
+    """The most memory that a process had while it was watched; halted: for how long nobody could watch it."""
 
     def __init__(self, pid):
-        self.pid, self.most, self.over = pid, 0, threading.Event()
+        self.pid, self.most, self.halted, self.over = pid, 0, 0.0, threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self):
+        seen = time.monotonic()
         while not self.over.wait(0.05):
             self.most = max(self.most, resident(self.pid))
+            self.halted, seen = max(self.halted, time.monotonic() - seen), time.monotonic()
 
     def __enter__(self):
         self.before = resident(self.pid)

@@ -159,10 +159,16 @@ def passed(s, inet, path):
     many = [ask(socket.AF_INET, address, "/livez") for _ in range(40)]
     for one in many:
         one.close()
-    many = [socket.create_connection(address) for _ in range(200)]
-    ports = {one.getsockname()[1] for one in many}
-    s.until(lambda: sum(per_worker(s.process.pid, ports)) == 200, "all are taken")
-    counts = per_worker(s.process.pid, ports)
+    many = []
+
+    def shared():
+        """Who is awake first takes what there is: on a busy machine that may be one of them for a while."""
+        many.extend(socket.create_connection(address) for _ in range(100))
+        ports = {one.getsockname()[1] for one in many}
+        s.until(lambda: sum(per_worker(s.process.pid, ports)) == len(many), "all are taken")
+        return len(per_worker(s.process.pid, ports)) == 2 or len(many) >= 900
+    s.until(shared, "connections for both")
+    counts = per_worker(s.process.pid, {one.getsockname()[1] for one in many})
     c.check(f"both workers get connections of a socket they share: {counts}", len(counts) == 2)
     for one in many:
         one.close()

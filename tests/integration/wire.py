@@ -93,7 +93,7 @@ class Echo:
 
 
 def connect(host, port, data):
-    s = socket.create_connection((host, port), timeout=PATIENCE)
+    s = socket.create_connection((host, port), timeout=3 * PATIENCE)  # longer than the proxies' own
     s.sendall(data)
     return s
 
