@@ -103,6 +103,28 @@ class Nginx(Proxy):
     name = "nginx"
     graceful = signal.SIGQUIT
 
+    def clients(self):
+        """How many connections it has not done with, and not logged. One that both sides have ended is in no list of the kernel's."""
+        fds, known, n = f"/proc/{self.process.pid}/fd", {}, 0
+        for family, inode in (("tcp", 9), ("unix", 6)):
+            with open("/proc/net/" + family) as f:
+                known.update((fields[inode], fields) for fields in map(str.split, f) if len(fields) > inode)
+        for fd in os.listdir(fds):
+            try:
+                to = os.readlink(f"{fds}/{fd}")
+            except FileNotFoundError:
+                continue
+            its = known.get(to[8:-1])
+            n += to.startswith("socket:[") and (its is None or (its[1].endswith(f":{self.port:04X}") and its[3] != "0A"))
+        return n
+
+    def finish(self):
+        """As one process it ends at once when it is told to: not before it has seen that its clients are gone."""
+        end, pause = time.monotonic() + PATIENCE, threading.Event()
+        while self.clients() > 0 and time.monotonic() < end:
+            pause.wait(0.02)
+        super().finish()
+
     def arguments(self, path):
         return ["-p", self.dir, "-e", os.path.join(self.dir, "error.log"), "-c", path]
 
