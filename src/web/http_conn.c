@@ -87,8 +87,8 @@ static void end_flush(struct http_conn *c)
 /* Input that nobody wants now stays with the kernel, which stops the peer when it has enough. */
 static void update_reading(struct http_conn *c)
 {
-    bool want =
-        !c->eof && !c->blocked && c->state != CONN_FLUSH && !(c->state == CONN_HANDLER && c->readable);
+    bool enough = c->readable && (c->state == CONN_HANDLER || c->waits_turn);
+    bool want = !c->eof && !c->blocked && c->state != CONN_FLUSH && !enough;
     if (want == c->reading)
         return;
     if (!want)

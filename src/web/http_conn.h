@@ -74,6 +74,7 @@ struct http_conn {
     int64_t deadline;
     TAILQ_ENTRY(http_conn) all, queue, turn;
     bool waits_turn; /* in http_server.waiting */
+    bool no_room;    /* in line, when its request began to come */
     struct http_peer *peer;
     struct http_address address;
     uint64_t tag; /* of the address, once asked for; 0 before */
@@ -91,20 +92,19 @@ TAILQ_HEAD(http_conn_list, http_conn);
 
 /* What is known of whether a server keeps up; see http_pace.c. Times in microseconds. */
 struct http_pace {
-    struct timeval turn;  /* the one at work, by libevent's clock */
-    int64_t from;         /* when it began, by the monotonic clock */
-    int64_t worked_at;    /* when last a connection went on to wait for something */
-    int64_t share;        /* of a core, that its thread gets while it is busy; in 1024 parts */
-    int64_t cost;         /* processor time of a request in nanoseconds, while many wait */
-    int64_t for_refusals; /* processor time they may take by now; below 0 is owed */
-    bool queued;          /* decisions wait in line: whoever comes waits behind them, or is refused */
-    const struct http_conn *refused; /* there was no room for it in line; or NULL. Never followed */
-    bool measured;                   /* this turn may become long: */
-    int64_t most;                    /* processor time after which what is not short is refused */
-    int64_t slice;                   /* processor time after which decisions wait for the next turn */
-    int64_t cpu_from;                /* processor time at the turn's begin */
-    unsigned looks;                  /* requests in this turn */
-    int64_t spent[HTTP_WORKS];       /* in this turn, until seen_at */
+    struct timeval turn;       /* the one at work, by libevent's clock */
+    int64_t from;              /* when it began, by the monotonic clock */
+    int64_t worked_at;         /* when last a connection went on to wait for something */
+    int64_t share;             /* of a core, that its thread gets while it is busy; in 1024 parts */
+    int64_t cost;              /* processor time of a request in nanoseconds, while many wait */
+    int64_t for_refusals;      /* processor time they may take by now; below 0 is owed */
+    bool queued;               /* decisions wait in line: whoever comes waits behind them, or is refused */
+    bool measured;             /* this turn may become long: */
+    int64_t most;              /* processor time after which what is not short is refused */
+    int64_t slice;             /* processor time after which decisions wait for the next turn */
+    int64_t cpu_from;          /* processor time at the turn's begin */
+    unsigned looks;            /* requests in this turn */
+    int64_t spent[HTTP_WORKS]; /* in this turn, until seen_at */
     int64_t seen_at;
     enum http_work work; /* since then */
     bool refusing;       /* since then a request was refused, not worked on */
@@ -198,7 +198,7 @@ void pace_turn(struct http_server *s);
 /* There is input. True: it is not looked at now, but when its turn comes. */
 bool pace_hold(struct http_conn *c);
 /* The connection has had a request, and there may be another. True: it has another turn at once, for there is
- * no room in line, so that one is refused. */
+ * no room in line, so that one is refused if it is a decision. */
 bool pace_again(struct http_conn *c);
 void pace_unwait(struct http_conn *c);
 /* A handshake begins, or goes on, or rests until the peer's next message. */

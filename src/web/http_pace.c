@@ -64,11 +64,11 @@ static void learn_share(struct http_pace *p, int64_t used)
 }
 
 /* What one request takes, of many; `anew`: as it is here, whatever it was. */
-static void learn_cost(struct http_pace *p, int64_t used_us, unsigned looks, bool anew)
+static void learn_cost(struct http_pace *p, int64_t used_us, unsigned requests, bool anew)
 {
-    if (looks == 0)
+    if (requests == 0)
         return;
-    int64_t cost = used_us * 1000 / looks;
+    int64_t cost = used_us * 1000 / requests;
     p->cost += anew ? cost - p->cost : (cost - p->cost) / 4;
     if (p->cost < 1000)
         p->cost = 1000;
@@ -130,7 +130,6 @@ static void begin_turn(struct http_server *s)
         p->share = WHOLE_CORE;
     bool calm = is_calm(s, now);
     p->from = p->seen_at = now;
-    p->refused = NULL;
     p->measured = s->o.max_wait_ms > 0 &&
                   (!calm || event_base_get_num_events(s->base, EVENT_BASE_COUNT_ACTIVE) > CROWD);
     if (!p->measured)
@@ -169,6 +168,14 @@ static bool has_used(const struct http_pace *p, int64_t from, int64_t cpu_from, 
     return p->seen_at - from > most && clock_thread_us() - cpu_from > most;
 }
 
+/* As many as are served in time; more, while there is no time to refuse them. */
+static bool has_room(const struct http_server *s)
+{
+    const struct http_pace *p = &s->pace;
+    int64_t line_us = (int64_t)s->n_waiting * p->cost / 1000;
+    return p->for_refusals <= 0 || line_us <= longest_wait_us(s) * LINE / 100 * p->share / WHOLE_CORE;
+}
+
 bool http_overloaded(struct http_request *r, enum http_work work)
 {
     const struct http_conn *c = conn_of(r);
@@ -181,7 +188,7 @@ bool http_overloaded(struct http_request *r, enum http_work work)
     p->looks++;
     if (work == HTTP_WORK_LONG)
         return takes_most(p, work) && has_used(p, p->from, p->cpu_from, p->most);
-    p->refusing = p->refused == c;
+    p->refusing = p->queued && c->no_room && !has_room(s);
     if (!p->queued && takes_most(p, work) && has_used(p, p->from, p->cpu_from, p->slice)) {
         learn_cost(p, clock_thread_us() - p->cpu_from, p->looks, true);
         p->queued = true;
@@ -189,19 +196,13 @@ bool http_overloaded(struct http_request *r, enum http_work work)
     return p->refusing;
 }
 
-/* As many as are served in time. */
-static bool line_is_full(const struct http_server *s)
-{
-    const struct http_pace *p = &s->pace;
-    return (int64_t)s->n_waiting * p->cost / 1000 > longest_wait_us(s) * LINE / 100 * p->share / WHOLE_CORE;
-}
-
-/* Whoever comes waits in line, but for whom there is no room: he is looked at, and refused. */
+/* Whoever comes waits in line, but for whom there is no room: he is looked at, and refused, as soon as his
+ * request is whole. */
 static bool is_let_in(struct http_conn *c)
 {
-    struct http_server *s = c->server;
-    s->pace.refused = s->pace.for_refusals > 0 && line_is_full(s) ? c : NULL;
-    return !s->pace.refused;
+    look(&c->server->pace); /* what the one before it took has been paid for */
+    c->no_room = !has_room(c->server);
+    return !c->no_room;
 }
 
 static bool ask_for_turn(struct http_server *s)
@@ -216,13 +217,13 @@ static void serve_line(struct http_server *s)
     struct http_pace *p = &s->pace;
     struct http_conn *c;
     int64_t from = clock_monotonic_us(), cpu_from = p->measured ? clock_thread_us() : 0;
-    unsigned looks = p->looks, n = s->n_waiting;
+    unsigned served = 0, n = s->n_waiting;
     for (; n > 0 && (c = TAILQ_FIRST(&s->waiting)); n--) {
         conn_enter(c);
         pace_unwait(c);
-        p->refused = NULL;
         conn_run(c);
         conn_leave(c);
+        served++;
         if (!p->measured)
             continue;
         look(p);
@@ -230,7 +231,7 @@ static void serve_line(struct http_server *s)
             break;
     }
     if (p->measured)
-        learn_cost(p, clock_thread_us() - cpu_from, p->looks - looks, false);
+        learn_cost(p, clock_thread_us() - cpu_from, served, false);
 }
 
 static void on_waiting(evutil_socket_t fd, short what, void *arg)
@@ -266,6 +267,7 @@ static void wait_in_line(struct http_conn *c)
 {
     struct http_server *s = c->server;
     c->waits_turn = true;
+    c->no_room = false;
     s->n_waiting++;
     TAILQ_INSERT_TAIL(&s->waiting, c, turn);
     if (s->n_waiting == 1 && !ask_for_turn(s))
@@ -274,7 +276,9 @@ static void wait_in_line(struct http_conn *c)
 
 bool pace_again(struct http_conn *c)
 {
-    if (c->server->pace.queued && !is_let_in(c))
+    const struct http_pace *p = &c->server->pace;
+    bool served = c->no_room && !p->refusing; /* it was none to refuse, and came before those in line */
+    if (p->queued && !served && !is_let_in(c))
         return true;
     wait_in_line(c);
     return false;
@@ -287,6 +291,7 @@ bool pace_hold(struct http_conn *c)
         return false;
     if (c->waits_turn)
         return true;
+    c->no_room = false;
     if (!c->server->pace.queued || !is_let_in(c))
         return false;
     wait_in_line(c);

@@ -70,7 +70,9 @@ static void handle(struct http_request *r, void *arg)
         int64_t until = clock_thread_us() + (no ? b->refuse_us : b->busy_us);
         while (clock_thread_us() < until)
             ;
-        http_reply(r, no ? 503 : 200, "text/plain", "x", 1);
+        char order[16];
+        int n = snprintf(order, sizeof order, "%u", b->handled);
+        http_reply(r, no ? 503 : 200, "text/plain", order, (size_t)n);
     } else if (strcmp(path, "/nothing") == 0) {
         http_reply(r, 204, NULL, NULL, 0);
     } else if (strcmp(path, "/header") == 0) {

@@ -32,8 +32,9 @@ struct bed {
     size_t body_limit;                /* for paths under /small; 0: the server's */
     struct http_request *waiting[64]; /* of paths under /later, in order */
     unsigned n_waiting;
-    size_t reply_len;              /* of paths under /large */
-    int64_t busy_us, refuse_us;    /* processor time that /busy takes, and to refuse it in overload */
+    size_t reply_len;           /* of paths under /large */
+    int64_t busy_us, refuse_us; /* processor time that /busy takes, and to refuse it in overload; it says as
+                                 * which request it was handled */
     struct bed_stream streams[16]; /* of paths under /stream, in order */
     unsigned n_streams;
 };

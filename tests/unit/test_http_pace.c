@@ -1,6 +1,7 @@
 /* Turns that grow long: who is served, who is refused, and who must not be. */
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -225,6 +226,136 @@ START_TEST(drained_in_line)
 }
 END_TEST
 
+/* As which request of all it was answered. */
+static unsigned order_of(const struct answer *a)
+{
+    return (unsigned)strtoul(a->body, NULL, 10);
+}
+
+static unsigned last_answered(const struct client *c, unsigned n)
+{
+    struct answer a;
+    unsigned last = 0;
+    for (unsigned i = 0; i < n; i++) {
+        size_t at = 0;
+        while (answer_next(&c[i], &at, false, &a))
+            last = a.status == 200 && order_of(&a) > last ? order_of(&a) : last;
+    }
+    return last;
+}
+
+static unsigned unanswered(const struct client *c, unsigned n, unsigned due)
+{
+    unsigned no = 0;
+    for (unsigned i = 0; i < n; i++)
+        no += answers(&c[i]) < due;
+    return no;
+}
+
+enum { CROWD = 200 };
+
+/* As many more ask than are served in time, and to refuse them takes so long that most of them wait in line:
+ * it stays full for many turns, in each of which there is time for a refusal again. */
+static void start_crowded(struct bed *b, struct client *c)
+{
+    start(b, 50);
+    for (unsigned i = 0; i < CROWD; i++)
+        client_open(&c[i], b);
+    ask_all(c, CROWD, GET("/nothing"));
+    b->busy_us = b->refuse_us = 2000;
+    for (unsigned i = 0; i < CROWD; i++)
+        client_say(&c[i], GET("/busy"));
+    BED_UNTIL(b, refusals(c, CROWD) > 0);
+    unsigned handled = b->handled;
+    BED_UNTIL(b, b->handled > handled + 24); /* more than it takes to save up what refusals took too much */
+    ck_assert_uint_gt(unanswered(c, CROWD, 2), CROWD / 5);
+    b->refuse_us = 0;
+}
+
+static void stop_crowded(struct bed *b, struct client *c)
+{
+    BED_UNTIL(b, unanswered(c, CROWD, 2) == 0);
+    close_all(c, CROWD);
+    bed_stop(b);
+}
+
+/* Who comes when the line is full is refused before those in it are answered, also when the request comes in
+ * pieces. */
+START_TEST(refused_at_once)
+{
+    static struct client c[CROWD], late;
+    struct bed b;
+    start_crowded(&b, c);
+    client_open(&late, &b);
+    client_say(&late, GET("/busy"));
+    ck_assert_int_eq(answer_wait(&late, 0).status, 503);
+    client_say(&late, "POST /busy HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n");
+    bed_turn(&b);
+    client_say(&late, "x");
+    struct answer a = answer_wait(&late, 1);
+    unsigned order = order_of(&a);
+    ck_assert_int_eq(a.status, 503);
+    BED_UNTIL(&b, unanswered(c, CROWD, 2) == 0);
+    ck_assert_uint_lt(order, last_answered(c, CROWD));
+    client_close(&late);
+    stop_crowded(&b, c);
+}
+END_TEST
+
+/* Batches are not refused where decisions take the time; but who sends many at once has the first only before
+ * those in line. */
+START_TEST(batches_beside_decisions)
+{
+    enum { BATCHES = 30 };
+    static struct client c[CROWD], late;
+    struct bed b;
+    start_crowded(&b, c);
+    client_open(&late, &b);
+    for (unsigned i = 0; i < BATCHES; i++)
+        client_say(&late, GET("/busy?batch"));
+    struct answer a = answer_wait(&late, 0);
+    unsigned first = order_of(&a);
+    a = answer_wait(&late, 1);
+    unsigned second = order_of(&a);
+    BED_UNTIL(&b, unanswered(c, CROWD, 2) == 0);
+    ck_assert_uint_lt(first, last_answered(c, CROWD));
+    ck_assert_uint_gt(second, last_answered(c, CROWD));
+    BED_UNTIL(&b, answers(&late) == BATCHES);
+    ck_assert_uint_eq(refusals(&late, 1), 0);
+    client_close(&late);
+    stop_crowded(&b, c);
+}
+END_TEST
+
+/* Who sends requests without end is read no faster than they are answered, one a turn: what waits for its
+ * turn stays with the kernel, which takes 10 MiB at most. */
+START_TEST(endless)
+{
+    enum { MIB = 1 << 20 };
+    static char requests[65536 / (sizeof GET("/nothing") - 1) * (sizeof GET("/nothing") - 1)];
+    const size_t one = sizeof GET("/nothing") - 1;
+    struct bed b;
+    struct client c;
+    size_t sent = 0, at = 0;
+    for (size_t i = 0; i < sizeof requests; i += one)
+        memcpy(requests + i, GET("/nothing"), one);
+    bed_over_tls = _i;
+    bed_start(&b, NULL);
+    client_open(&c, &b);
+    client_ready(&c);
+    for (unsigned turns = 0; sent < 32 * MIB && turns < 3000; turns++) {
+        ssize_t n = client_try(&c, requests + at, sizeof requests - at);
+        sent += n > 0 ? (size_t)n : 0;
+        at = (at + (n > 0 ? (size_t)n : 0)) % sizeof requests;
+        event_base_loop(b.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    }
+    ck_assert_uint_gt(b.handled, 1);
+    ck_assert_uint_lt(sent - b.handled * one, 16 * MIB);
+    client_close(&c);
+    bed_stop(&b);
+}
+END_TEST
+
 int main(void)
 {
     TCase *t = tcase_create("pace");
@@ -232,5 +363,8 @@ int main(void)
     tcase_add_test(t, handshakes);
     tcase_add_test(t, refused_after_batches);
     tcase_add_test(t, drained_in_line);
+    tcase_add_test(t, refused_at_once);
+    tcase_add_test(t, batches_beside_decisions);
+    tcase_add_loop_test(t, endless, 0, 2);
     return run_case("http pace", t);
 }
