@@ -110,8 +110,8 @@ comment on function cohort.check_metric_condition(text, jsonb, text) is 'Refuses
 -- strict: a list never equals one of its elements. A missing attribute or one of another type is unknown, so it
 -- doesn't hold.
 create or replace function cohort.metric_path(condition jsonb) returns jsonpath
-    language sql immutable strict
-    as $$ select ('strict ' || string_agg('(' || case
+    language plpgsql immutable strict
+    as $$ begin return (select ('strict ' || string_agg('(' || case
                      when jsonb_typeof(c.demand) <> 'object' then format('$.%s == %s', to_jsonb(c.attribute), c.demand)
                      when c.demand ? 'in' then (select string_agg(format('$.%s == %s', to_jsonb(c.attribute), v.item), ' || ' order by v.n)
                                                   from jsonb_array_elements(c.demand -> 'in') with ordinality v(item, n))
@@ -119,7 +119,7 @@ create or replace function cohort.metric_path(condition jsonb) returns jsonpath
                                         case d.operator when 'gt' then '>' when 'gte' then '>=' when 'lt' then '<' when 'lte' then '<=' end, d.bound),
                                     ' && ' order by d.operator)
                              from jsonb_each(c.demand) d(operator, bound)) end || ')', ' && ' order by c.attribute))::jsonpath
-            from jsonb_each(condition) c(attribute, demand) $$;
+            from jsonb_each(condition) c(attribute, demand)); end $$;
 comment on function cohort.metric_path(jsonb) is
     'A checked condition of a metric as the jsonpath that asks it of an outcome''s attributes: attributes @@ path';
 

@@ -141,19 +141,28 @@ comment on function cohort.metric_parts(text, text, jsonpath, text, jsonpath, in
 
 -- A segment is an attribute's value at the first exposure. Whether a value has a segment of its own never changes: it has
 -- one, or came when there were 20 already and belongs to the rest for good.
+-- In plpgsql, which keeps its plan for the session and returns at once where there is nothing to look for.
 create or replace function cohort.segment_ids(experiment_id int, segments jsonb) returns int[]
-    language sql stable as $$
-    select case when $2 is not null then (
-        select array_agg(s.id order by s.id)
-          from jsonb_each($2) k(attribute, value)
-         cross join lateral (select v.id from cohort.segment_value v
-                              where v.experiment_id = $1 and v.attribute = k.attribute
-                                and (v.value = left(k.value #>> '{}', 256) or v.value is null)
-                              order by v.value nulls last limit 1) s
-         where jsonb_typeof(k.value) in ('string', 'number', 'boolean'))
-           || case when jsonb_typeof($2 -> '$odds') = 'object' then array(
-                  select cohort.odds_segment(o.id::int, o.step::int) from jsonb_each_text($2 -> '$odds') o(id, step)
-                   where cohort.odds_segment(o.id::int, o.step::int) is not null order by 1) end end $$;
+    language plpgsql stable as $$
+declare
+    ids int[];
+begin
+    if $2 is null then
+        return null;
+    end if;
+    ids := (select array_agg(s.id order by s.id)
+              from jsonb_each($2) k(attribute, value)
+             cross join lateral (select v.id from cohort.segment_value v
+                                  where v.experiment_id = $1 and v.attribute = k.attribute
+                                    and (v.value = left(k.value #>> '{}', 256) or v.value is null)
+                                  order by v.value nulls last limit 1) s
+             where jsonb_typeof(k.value) in ('string', 'number', 'boolean'));
+    if jsonb_typeof($2 -> '$odds') = 'object' then
+        ids := ids || array(select cohort.odds_segment(o.id::int, o.step::int) from jsonb_each_text($2 -> '$odds') o(id, step)
+                             where cohort.odds_segment(o.id::int, o.step::int) is not null order by 1);
+    end if;
+    return ids;
+end $$;
 comment on function cohort.segment_ids(int, jsonb) is
     'The segments (segment_value.id) of a unit with these attributes at its first exposure; with the odds that a model gave it also their odds_segment()s, which are negative';
 
