@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks, each beside its neighbour, and prints one table of ratios.
 
-    make bench                       all of them, about a quarter of an hour
+    make bench                       all of them, about ten minutes
     make bench BENCH='ofrep bulk'    some; a part of a name is enough
     make bench BENCH=list            which there are
 
