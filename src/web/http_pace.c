@@ -1,12 +1,12 @@
 /* Turns: who is looked at when, and whether the server keeps up.
  *
  * All that is ready when the event loop wakes is one turn; what comes meanwhile waits for the next. A turn
- * that took long enough leaves the others unread, in line, where waiting costs nothing; from then on whoever
- * comes waits behind them, and each turn serves some from the front. The line holds what can be served in
- * time. Who comes when it is full is refused at once (http_overloaded): he is told quickly, and nobody waits
- * for longer. Refused is only the kind of work that takes the time: large batches must not cost anybody their
- * decisions, nor must the handshakes of many who come at once, each of which takes as long as tens of
- * decisions.
+ * that took long enough leaves the others in line: what they sent is taken from the kernel, which would tell
+ * of it in each turn, and waits. From then on whoever comes waits behind them, and each turn serves some from
+ * the front. The line holds what can be served in time. Whoever comes when it is full is refused at once
+ * (http_overloaded): that is quickly told, and nobody waits for longer. Refused is only the kind of work that
+ * takes the time: large batches must not cost anybody their decisions, nor must the handshakes of many who
+ * come at once, each of which takes as long as tens of decisions.
  *
  * A refusal costs nearly as much as a decision: four fifths of both are the kernel's `recv` and `send`.
  * Clients that stay away when they are told soon are few. Those that come again at once would have the server
@@ -196,8 +196,8 @@ bool http_overloaded(struct http_request *r, enum http_work work)
     return p->refusing;
 }
 
-/* Whoever comes waits in line, but for whom there is no room: he is looked at, and refused, as soon as his
- * request is whole. */
+/* Whoever comes waits in line; one for whom there is no room is looked at, and refused as soon as the request
+ * is whole. */
 static bool is_let_in(struct http_conn *c)
 {
     look(&c->server->pace); /* what the one before it took has been paid for */
