@@ -15,7 +15,7 @@
 #include "base/log.h"
 
 #define PREPARE_MS 5000 /* for a session's settings */
-#define LOOK_MS 250
+#define LOOK_US 250000
 
 struct pg {
     PGconn *conn;
@@ -245,7 +245,7 @@ static bool answered_within(struct pg *p, int wait_ms)
     int64_t left_us = (int64_t)wait_ms * 1000;
     while (PQisBusy(p->conn)) {
         struct pollfd fd = {PQsocket(p->conn), POLLIN, 0};
-        int64_t look_us = left_us < LOOK_MS * 1000 ? left_us : LOOK_MS * 1000, began = clock_monotonic_us();
+        int64_t look_us = left_us < LOOK_US ? left_us : LOOK_US, began = clock_monotonic_us();
         if (look_us <= 0)
             return false;
         int n = poll(&fd, 1, (int)((look_us + 999) / 1000));
