@@ -72,10 +72,27 @@ end $$;
 comment on function cohort.import_define(jsonb) is
     'Part of import_finish(): the experiment (origin imported, never served), its variants with equal shares, its phase, and its status stopped';
 
-drop function if exists cohort.import_stage(jsonb, text[]), cohort.import_counted(bigint), cohort.import_finish(jsonb);
+drop function if exists cohort.import_stage(jsonb, text[]), cohort.import_counted(bigint), cohort.import_finish(jsonb),
+    cohort.import_stage(text, text[], bigint, bigint);
+
+-- The windows of two imports, a second each, must not touch: those of one second would count each other's outcomes where they
+-- have units in common. One import at a time stores its rows (the lock's number is ours only by custom: "cohort", then 3),
+-- and one that comes too soon is dated a little later.
+create or replace function cohort.import_moment() returns timestamptz
+    language plpgsql set search_path = cohort, pg_temp set enable_seqscan = off as $$
+declare
+    apart constant interval := '1.1 s';
+    last timestamptz;
+begin
+    perform pg_advisory_xact_lock(7165064744911531779);
+    select max(x.first_ts) into last from exposure x where x.first_ts > now() - apart and x.origin = 2;
+    return greatest(now(), last + apart);
+end $$;
+comment on function cohort.import_moment() is 'Part of import_finish(): the time that all events of this import get';
 
 -- Rows from_row < row <= to_row as staged events of one moment.
-create or replace function cohort.import_stage(experiment text, metrics text[], from_row bigint, to_row bigint) returns void
+create or replace function cohort.import_stage(experiment text, metrics text[], moment timestamptz, from_row bigint, to_row bigint)
+    returns void
     language plpgsql set search_path = cohort, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -86,7 +103,7 @@ begin
     select * into x from cohort.experiment e where e.environment = cohort.current_environment() and e.key = $1;
     select p.id into phase from cohort.phase p where p.experiment_id = x.id;
     insert into pg_temp.stage_exposure
-    select r.unit_id, x.id, v.id, phase, v.share_ppm, 1000000, now(), gen_random_uuid(), null, true, 2
+    select r.unit_id, x.id, v.id, phase, v.share_ppm, 1000000, moment, gen_random_uuid(), null, true, 2
       from pg_temp.import_row r
       join cohort.variant v on v.environment = x.environment and v.experiment = x.key and v.position = r.variant
      where r.row > from_row and r.row <= to_row;
@@ -96,13 +113,13 @@ begin
         perform cohort.fail('import_rows_known', 'A row names a variant that the import''s list does not have, or lacks an amount.');
     end if;
     insert into pg_temp.stage_outcome
-    select r.unit_id, gen_random_uuid(), now(), m.event, case when m.kind = 'mean' then a.amount end, null, null, true
+    select r.unit_id, gen_random_uuid(), moment, m.event, case when m.kind = 'mean' then a.amount end, null, null, true
       from pg_temp.import_row r
      cross join unnest(r.amounts) with ordinality a(amount, i)
       join cohort.metric m on m.environment = x.environment and m.key = metrics[a.i]
      where r.row > from_row and r.row <= to_row and a.amount <> 0;
 end $$;
-comment on function cohort.import_stage(text, text[], bigint, bigint) is
+comment on function cohort.import_stage(text, text[], timestamptz, bigint, bigint) is
     'Part of import_finish(): an exposure per row and an outcome per amount that is not zero, as staged events of one moment';
 
 -- In batches, so that the roll-up takes them in passes between which the guardrails of live experiments are
@@ -113,13 +130,14 @@ create or replace function cohort.import_store(experiment text, metrics text[], 
 declare
     size constant bigint := 25000;
     last bigint;
+    moment constant timestamptz := cohort.import_moment();
 begin
     create index on pg_temp.import_row (row);
     analyze pg_temp.import_row;
     select coalesce(max(r.row), 0) into last from pg_temp.import_row r;
     spool := gen_random_uuid();
     for part in 0 .. (last - 1) / size loop
-        perform cohort.import_stage($1, $2, part * size, (part + 1) * size);
+        perform cohort.import_stage($1, $2, moment, part * size, (part + 1) * size);
         perform cohort.ingest(spool, 'import of ' || $1, part + 1, part + 1);
         truncate pg_temp.stage_exposure, pg_temp.stage_outcome;
     end loop;
@@ -163,5 +181,5 @@ comment on function cohort.import_counted(uuid) is
     'How many of an import''s batches have been counted (the last one also waits for its results to be written), how many there are, and whether a server leads that could count them';
 
 revoke execute on function cohort.import_begin(text), cohort.import_metric(text, text, text), cohort.import_define(jsonb),
-    cohort.import_stage(text, text[], bigint, bigint), cohort.import_store(text, text[]), cohort.import_finish(jsonb),
-    cohort.import_counted(uuid) from public;
+    cohort.import_moment(), cohort.import_stage(text, text[], timestamptz, bigint, bigint), cohort.import_store(text, text[]),
+    cohort.import_finish(jsonb), cohort.import_counted(uuid) from public;

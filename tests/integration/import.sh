@@ -73,6 +73,20 @@ check diff "$WORK/want2" "$WORK/got"
 sql "select metric, variant, units, value, difference from results_fixed('mail')" >"$WORK/got"
 check diff "$WORK/want" "$WORK/got"
 
+step "two imports of the same units at the same moment: each counts alone"
+twins=
+for n in 1 2; do
+    ctl import "$FILES/import_good.csv" --experiment "twin$n" --unit customer --variant 'Got, mail' --control 'No mail' \
+        --binary visited --binary bought --mean 'Spend $' >"$WORK/twin$n" 2>&1 &
+    twins="$twins $!"
+done
+wait $twins
+for n in 1 2; do
+    grep -qF "loaded 8 units and 12 outcomes as experiment twin$n" "$WORK/twin$n" || fail "$(cat "$WORK/twin$n")"
+    sql "select metric, variant, units, value, difference from results_fixed('twin$n')" >"$WORK/got"
+    check diff "$WORK/want" "$WORK/got"
+done
+
 step "a column named like a live metric"
 ctl import "$FILES/import_good.csv" --experiment mail3 --variant 'Got, mail' --control 'No mail' \
     --binary visited --binary unsubscribe >"$WORK/out" 2>&1 || fail "status $?"
